@@ -1,0 +1,5 @@
+set(TLSOAK_SANITIZE "" CACHE STRING "Comma-separated sanitizers, such as address,undefined or thread")
+if(TLSOAK_SANITIZE)
+  add_compile_options(-fsanitize=${TLSOAK_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${TLSOAK_SANITIZE})
+endif()
