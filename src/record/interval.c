@@ -1,0 +1,86 @@
+#include "record/interval.h"
+
+#include "base/bug.h"
+#include "base/mem.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct interval *interval_new(void)
+{
+    struct interval *interval = xcalloc(1, sizeof *interval);
+
+    for (int i = 0; i < LATENCY_COUNT; i++) {
+        hist_init(&interval->latency[i]);
+    }
+    return interval;
+}
+
+void interval_free(struct interval *interval)
+{
+    free(interval);
+}
+
+void interval_clear(struct interval *interval)
+{
+    interval->start_ns = 0;
+    interval->end_ns = 0;
+    memset(interval->count, 0, sizeof interval->count);
+    memset(interval->outcome, 0, sizeof interval->outcome);
+    memset(interval->status, 0, sizeof interval->status);
+    memset(interval->gauge, 0, sizeof interval->gauge);
+    for (int i = 0; i < LATENCY_COUNT; i++) {
+        hist_clear(&interval->latency[i]);
+    }
+}
+
+static void add_all(uint64_t *to, const uint64_t *from, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        to[i] += from[i];
+    }
+}
+
+/* An interval that covers no time yet takes the times of the first that is added. */
+static void widen(struct interval *to, const struct interval *from)
+{
+    bool empty = to->start_ns == 0 && to->end_ns == 0;
+
+    if (empty || from->start_ns < to->start_ns) {
+        to->start_ns = from->start_ns;
+    }
+    if (empty || from->end_ns > to->end_ns) {
+        to->end_ns = from->end_ns;
+    }
+}
+
+void interval_add(struct interval *to, const struct interval *from)
+{
+    widen(to, from);
+    add_all(to->count, from->count, COUNTER_COUNT);
+    add_all(to->outcome, from->outcome, OUTCOME_COUNT);
+    add_all(to->status, from->status, sizeof to->status / sizeof *to->status);
+    add_all(to->gauge, from->gauge, GAUGE_COUNT);
+    for (int i = 0; i < LATENCY_COUNT; i++) {
+        hist_add(&to->latency[i], &from->latency[i]);
+    }
+}
+
+void interval_check(const struct interval *cumulative)
+{
+    const uint64_t *n = cumulative->count;
+    const uint64_t *now = cumulative->gauge;
+    uint64_t ready = n[COUNTER_HANDSHAKE_FULL] + n[COUNTER_HANDSHAKE_RESUMED];
+
+    BUG_ON(n[COUNTER_STARTED] != n[COUNTER_COMPLETED] + n[COUNTER_FAILED] + now[GAUGE_IN_FLIGHT]);
+    BUG_ON(n[COUNTER_DIALED] != ready + n[COUNTER_DIAL_FAILED] + now[GAUGE_HANDSHAKING]);
+    BUG_ON(ready != n[COUNTER_CLOSED] + now[GAUGE_OPEN]);
+}
+
+uint64_t interval_driver(const struct interval *cumulative, enum driver driver)
+{
+    int counter = metric_driver_counter(driver);
+
+    return counter >= 0 ? cumulative->count[counter] : 0;
+}

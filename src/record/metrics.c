@@ -1,0 +1,134 @@
+#include "record/metrics.h"
+
+#include "base/bug.h"
+
+#include <stddef.h>
+
+#define COUNT(name, unit, better, help)                                                            \
+    {                                                                                              \
+        name, METRIC_COUNTER, unit, METRIC_##better, help                                          \
+    }
+#define GAUGE(name, unit, better, help)                                                            \
+    {                                                                                              \
+        name, METRIC_GAUGE, unit, METRIC_##better, help                                            \
+    }
+#define TIMES(name, help)                                                                          \
+    {                                                                                              \
+        name, METRIC_HISTOGRAM, "ns", METRIC_LOWER, help                                           \
+    }
+
+static const struct metric counters[COUNTER_COUNT] = {
+    [COUNTER_STARTED] = COUNT("started", "1", NEITHER, "Exchanges begun on a ready connection."),
+    [COUNTER_COMPLETED] =
+        COUNT("completed", "1", HIGHER, "Exchanges that ended with a complete response."),
+    [COUNTER_FAILED] =
+        COUNT("failed", "1", LOWER, "Exchanges that ended without a complete response."),
+    [COUNTER_UNEXPECTED] =
+        COUNT("unexpected", "1", LOWER, "Complete responses with a status that was not expected."),
+    [COUNTER_RETRIED] =
+        COUNT("retried", "1", LOWER, "Requests sent again because an idle connection was closed."),
+    [COUNTER_DUE] = COUNT("due", "1", NEITHER, "Starts that fell due in an open loop."),
+    [COUNTER_LATE] = COUNT("late", "1", LOWER, "Starts more than 1 ms after they were due."),
+    [COUNTER_SKIPPED] = COUNT("skipped", "1", LOWER, "Starts that were due and never made."),
+    [COUNTER_DIALED] = COUNT("dialed", "1", NEITHER, "Connections begun."),
+    [COUNTER_DIAL_FAILED] =
+        COUNT("dial_failed", "1", LOWER, "Connections that ended before they were ready."),
+    [COUNTER_CLOSED] = COUNT("closed", "1", NEITHER, "Connections that were ready and ended."),
+    [COUNTER_HANDSHAKE_FULL] = COUNT("handshake_full", "1", NEITHER, "Full TLS handshakes."),
+    [COUNTER_HANDSHAKE_RESUMED] =
+        COUNT("handshake_resumed", "1", NEITHER, "Resumed TLS handshakes."),
+    [COUNTER_CERT_NEW] = COUNT("cert_new", "1", NEITHER, "Client certificates used first."),
+    [COUNTER_CERT_USED] = COUNT("cert_used", "1", NEITHER, "Uses of client certificates."),
+    [COUNTER_KEY_NEW] = COUNT("key_new", "1", NEITHER, "API keys used first."),
+    [COUNTER_KEY_USED] = COUNT("key_used", "1", NEITHER, "Uses of API keys."),
+    [COUNTER_JWT_NEW] = COUNT("jwt_new", "1", NEITHER, "JWTs used first."),
+    [COUNTER_JWT_USED] = COUNT("jwt_used", "1", NEITHER, "Uses of JWTs."),
+    [COUNTER_BYTES_SENT] = COUNT("bytes_sent", "bytes", NEITHER, "HTTP bytes sent, before TLS."),
+    [COUNTER_BYTES_RECEIVED] =
+        COUNT("bytes_received", "bytes", NEITHER, "HTTP bytes received, after TLS."),
+    [COUNTER_MINT_WAIT] = COUNT("mint_wait", "1", LOWER, "Waits of a worker for a credential."),
+    [COUNTER_LAG_NS] = COUNT("lag_ns", "ns", LOWER, "Delay of the workers' own timers, summed."),
+    [COUNTER_CPU_NS] = COUNT("cpu_ns", "ns", LOWER, "CPU time of the workers."),
+};
+
+static const struct metric gauges[GAUGE_COUNT] = {
+    [GAUGE_OPEN] = GAUGE("open", "1", NEITHER, "Connections that are ready."),
+    [GAUGE_HANDSHAKING] =
+        GAUGE("handshaking", "1", NEITHER, "Connections being dialed or in the TLS handshake."),
+    [GAUGE_IN_FLIGHT] = GAUGE("in_flight", "1", NEITHER, "Exchanges begun and not ended."),
+    [GAUGE_BACKLOG] = GAUGE("backlog", "1", LOWER, "Starts that are due and not yet made."),
+};
+
+static const struct metric latencies[LATENCY_COUNT] = {
+    [LATENCY_RESPONSE] =
+        TIMES("response", "From the time a request was due to the end of its response."),
+    [LATENCY_SERVICE] = TIMES("service", "From a request sent to the end of its response."),
+    [LATENCY_CONNECT] = TIMES("connect", "The TCP connect."),
+    [LATENCY_HANDSHAKE_FULL] = TIMES("handshake_full", "A full TLS handshake."),
+    [LATENCY_HANDSHAKE_RESUMED] = TIMES("handshake_resumed", "A resumed TLS handshake."),
+    [LATENCY_FIRST_BYTE] =
+        TIMES("first_byte", "From a request sent to the first byte of its response."),
+};
+
+static const struct metric memories[MEMORY_METRIC_COUNT] = {
+    [MEMORY_RSS] = GAUGE("rss_bytes", "bytes", LOWER, "Memory of the server that is resident."),
+    [MEMORY_ANON] = GAUGE("anon_bytes", "bytes", LOWER,
+                          "Anonymous memory of the server: heap and stacks, not files."),
+    [MEMORY_PSS] = GAUGE("pss_bytes", "bytes", LOWER,
+                         "Resident memory with shared pages divided among their users."),
+    [MEMORY_PRIVATE_DIRTY] = GAUGE("private_dirty_bytes", "bytes", LOWER,
+                                   "Memory that the server alone has written to."),
+    [MEMORY_FDS] = GAUGE("fds", "1", LOWER, "Open file descriptors of the server."),
+    [MEMORY_THREADS] = GAUGE("threads", "1", LOWER, "Threads of the server."),
+    [MEMORY_CPU_NS] = COUNT("cpu_s", "s", LOWER, "CPU time of the server."),
+    [MEMORY_PROCESSES] = GAUGE("processes", "1", NEITHER, "Processes of the server."),
+};
+
+const struct metric *metric_counter(enum counter counter)
+{
+    BUG_ON((unsigned)counter >= COUNTER_COUNT);
+    return &counters[counter];
+}
+
+const struct metric *metric_gauge(enum gauge gauge)
+{
+    BUG_ON((unsigned)gauge >= GAUGE_COUNT);
+    return &gauges[gauge];
+}
+
+const struct metric *metric_latency(enum latency latency)
+{
+    BUG_ON((unsigned)latency >= LATENCY_COUNT);
+    return &latencies[latency];
+}
+
+const struct metric *metric_memory(enum memory_metric metric)
+{
+    BUG_ON((unsigned)metric >= MEMORY_METRIC_COUNT);
+    return &memories[metric];
+}
+
+int metric_driver_counter(enum driver driver)
+{
+    switch (driver) {
+    case DRIVER_REQUEST:
+        return COUNTER_STARTED;
+    case DRIVER_CONNECTION:
+        return COUNTER_HANDSHAKE_FULL;
+    case DRIVER_RESUMPTION:
+        return COUNTER_HANDSHAKE_RESUMED;
+    case DRIVER_CLIENT_CERTIFICATE:
+        return COUNTER_CERT_NEW;
+    case DRIVER_API_KEY:
+        return COUNTER_KEY_NEW;
+    case DRIVER_JWT:
+        return COUNTER_JWT_NEW;
+    case DRIVER_TIME:
+    case DRIVER_REFUSED:
+    case DRIVER_ABORTED:
+    case DRIVER_ROTATION:
+    case DRIVER_COUNT:
+        break;
+    }
+    return -1;
+}

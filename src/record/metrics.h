@@ -1,0 +1,88 @@
+/* THE metric table: one row declares a metric (name, kind, unit, better direction, help).  It
+ * drives the columns of ticks.csv, JSON keys, live labels and plot titles. */
+#ifndef RECORD_METRICS_H
+#define RECORD_METRICS_H
+
+#include "record/driver.h"
+
+/* Counted by workers, on the request path. */
+enum counter {
+    COUNTER_STARTED,     /* exchanges whose request was begun on a ready connection */
+    COUNTER_COMPLETED,   /* a complete response came, whatever its status */
+    COUNTER_FAILED,      /* begun and ended without a complete response */
+    COUNTER_UNEXPECTED,  /* completed, with a status that was not expected */
+    COUNTER_RETRIED,     /* an idle connection was closed under the request; it was sent again */
+    COUNTER_DUE,         /* open loop: starts that fell due */
+    COUNTER_LATE,        /* open loop: started more than 1 ms after they were due */
+    COUNTER_SKIPPED,     /* open loop: due but never started (backlog bound, end of run) */
+    COUNTER_DIALED,      /* connects begun */
+    COUNTER_DIAL_FAILED, /* ended before READY, at connect or in the handshake */
+    COUNTER_CLOSED,      /* connections that had been READY and ended */
+    COUNTER_HANDSHAKE_FULL,
+    COUNTER_HANDSHAKE_RESUMED,
+    COUNTER_CERT_NEW, /* distinct first uses */
+    COUNTER_CERT_USED,
+    COUNTER_KEY_NEW,
+    COUNTER_KEY_USED,
+    COUNTER_JWT_NEW,
+    COUNTER_JWT_USED,
+    COUNTER_BYTES_SENT, /* HTTP bytes, before TLS */
+    COUNTER_BYTES_RECEIVED,
+    COUNTER_MINT_WAIT, /* times that a worker had to wait for a credential */
+    COUNTER_LAG_NS,    /* loop lag: how late the worker's tick timer ran, summed */
+    COUNTER_CPU_NS,    /* CPU time of the worker thread */
+    COUNTER_COUNT
+};
+
+/* Read when an interval ends. */
+enum gauge {
+    GAUGE_OPEN,        /* connections that are READY */
+    GAUGE_HANDSHAKING, /* dialing or handshaking */
+    GAUGE_IN_FLIGHT,   /* exchanges begun and not ended */
+    GAUGE_BACKLOG,     /* open loop: due and not yet started */
+    GAUGE_COUNT
+};
+
+/* Latency histograms; names are those of latency.NAME.hlog. */
+enum latency {
+    LATENCY_RESPONSE, /* due time to end of response (closed loop: the same as service) */
+    LATENCY_SERVICE,  /* request sent to end of response */
+    LATENCY_CONNECT,  /* TCP connect */
+    LATENCY_HANDSHAKE_FULL,
+    LATENCY_HANDSHAKE_RESUMED,
+    LATENCY_FIRST_BYTE, /* request sent to first byte of response */
+    LATENCY_COUNT
+};
+
+/* The server's memory and process, per memory source, from a reading. */
+enum memory_metric {
+    MEMORY_RSS,
+    MEMORY_ANON,
+    MEMORY_PSS,
+    MEMORY_PRIVATE_DIRTY,
+    MEMORY_FDS,
+    MEMORY_THREADS,
+    MEMORY_CPU_NS,
+    MEMORY_PROCESSES,
+    MEMORY_METRIC_COUNT
+};
+
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+enum metric_better { METRIC_NEITHER, METRIC_LOWER, METRIC_HIGHER };
+
+struct metric {
+    const char *name; /* "completed", "handshake_full", "rss_bytes" */
+    enum metric_kind kind;
+    const char *unit; /* "1", "bytes", "ns" */
+    enum metric_better better;
+    const char *help; /* one sentence */
+};
+
+const struct metric *metric_counter(enum counter counter);
+const struct metric *metric_gauge(enum gauge gauge);
+const struct metric *metric_latency(enum latency latency);
+const struct metric *metric_memory(enum memory_metric metric);
+/* The counter that holds a driver's events, or -1 (time, and drivers that nothing counts yet). */
+int metric_driver_counter(enum driver driver);
+
+#endif

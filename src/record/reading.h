@@ -1,0 +1,20 @@
+/* One reading of the server's memory, as the probe thread hands it over by value.  A source that
+ * could not be read gives ok = false and is a gap, never a zero. */
+#ifndef RECORD_READING_H
+#define RECORD_READING_H
+
+#include "record/metrics.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct reading {
+    uint64_t t_ns; /* monotonic */
+    int source;    /* index of [memory NAME] in the plan */
+    bool ok;
+    bool lost;            /* the process is gone, for good as far as the probe can tell */
+    uint64_t incarnation; /* changes when the server restarts: pid and start time */
+    int64_t value[MEMORY_METRIC_COUNT]; /* -1: not read this time */
+};
+
+#endif

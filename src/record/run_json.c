@@ -1,0 +1,384 @@
+#include "record/run_json.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/jsonw.h"
+#include "base/mem.h"
+#include "base/mono.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define SCHEMA      "tlsoak.run/1"
+#define MAX_BYTES   (1u << 20)
+#define MAX_SECONDS 1e10 /* three centuries */
+#define N_STATUS    6
+
+static const char *const statuses[N_STATUS] = {"other", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+static const struct {
+    const char *name;
+    double q;
+} quantiles[] = {{"p50_us", 0.50}, {"p90_us", 0.90}, {"p99_us", 0.99}, {"p99_9_us", 0.999}};
+
+static void put_count(struct jsonw *w, const char *key, uint64_t value)
+{
+    jsonw_integer(w, key, value > INT64_MAX ? INT64_MAX : (int64_t)value);
+}
+
+static void put_start(struct jsonw *w, double start_wall_s)
+{
+    double ms = floor(start_wall_s * 1e3 + 0.5);
+    time_t seconds = (time_t)(ms / 1e3);
+    struct tm tm;
+    char date[40], text[64] = "";
+
+    if (gmtime_r(&seconds, &tm) != NULL && strftime(date, sizeof date, "%FT%T", &tm) > 0) {
+        (void)snprintf(text, sizeof text, "%s.%03dZ", date, (int)fmod(ms, 1e3));
+    }
+    jsonw_string(w, "start", text);
+    jsonw_integer(w, "start_epoch_ms", (int64_t)ms);
+}
+
+static void put_meta(struct jsonw *w, const struct run_meta *meta)
+{
+    char seed[24];
+
+    jsonw_string(w, "schema", SCHEMA);
+    jsonw_string(w, "id", meta->id);
+    jsonw_bool(w, "finished", meta->finished);
+    jsonw_bool(w, "interrupted", meta->interrupted);
+    jsonw_string(w, "invalid", meta->invalid[0] != '\0' ? meta->invalid : NULL);
+    put_start(w, meta->start_wall_s);
+    jsonw_number(w, "duration_s", (double)meta->duration_ns / (double)NS_PER_S);
+    jsonw_number(w, "tick_s", (double)meta->tick_ns / (double)NS_PER_S);
+    (void)snprintf(seed, sizeof seed, "%" PRIu64, meta->seed);
+    jsonw_string(w, "seed", seed);
+    jsonw_integer(w, "threads", meta->threads);
+    jsonw_string(w, "version", meta->version);
+    jsonw_string(w, "tls_library", meta->tls_library);
+    jsonw_string(w, "target", meta->target);
+    jsonw_string(w, "verify", meta->verify);
+    jsonw_string(w, "server", meta->server);
+    jsonw_array(w, "sources");
+    for (int i = 0; i < meta->n_sources; i++) {
+        jsonw_object(w, NULL);
+        jsonw_string(w, "name", meta->source[i]);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+}
+
+/* Known at the end only. */
+static void put_generator(struct jsonw *w, const struct run_meta *meta)
+{
+    jsonw_object(w, "generator");
+    jsonw_bool(w, "healthy", meta->healthy);
+    jsonw_string(w, "reason", meta->health[0] != '\0' ? meta->health : NULL);
+    jsonw_end(w);
+}
+
+static void put_latency(struct jsonw *w, const char *name, const struct hist *hist)
+{
+    jsonw_object(w, name);
+    put_count(w, "n", hist->n);
+    if (hist->n > 0) {
+        jsonw_number(w, "min_us", (double)hist->min_ns / 1e3);
+        jsonw_number(w, "mean_us", hist_mean_ns(hist) / 1e3);
+        for (size_t i = 0; i < sizeof quantiles / sizeof *quantiles; i++) {
+            double ns = (double)hist_quantile(hist, quantiles[i].q);
+            jsonw_number(w, quantiles[i].name, ns / 1e3);
+        }
+        jsonw_number(w, "max_us", (double)hist->max_ns / 1e3);
+        put_count(w, "n_clipped", hist->n_clipped);
+    }
+    jsonw_end(w);
+}
+
+static void put_totals(struct jsonw *w, const struct interval *total)
+{
+    jsonw_object(w, "totals");
+    for (int i = 0; i < COUNTER_COUNT; i++) {
+        put_count(w, metric_counter((enum counter)i)->name, total->count[i]);
+    }
+    jsonw_end(w);
+    jsonw_object(w, "gauges");
+    for (int i = 0; i < GAUGE_COUNT; i++) {
+        put_count(w, metric_gauge((enum gauge)i)->name, total->gauge[i]);
+    }
+    jsonw_end(w);
+    jsonw_object(w, "outcomes");
+    for (int i = 0; i < OUTCOME_COUNT; i++) {
+        if (total->outcome[i] > 0) {
+            put_count(w, outcome_info((enum outcome)i)->name, total->outcome[i]);
+        }
+    }
+    jsonw_end(w);
+    jsonw_object(w, "status");
+    for (int i = 1; i <= N_STATUS; i++) {
+        put_count(w, statuses[i % N_STATUS], total->status[i % N_STATUS]);
+    }
+    jsonw_end(w);
+    jsonw_object(w, "latency");
+    for (int i = 0; i < LATENCY_COUNT; i++) {
+        put_latency(w, metric_latency((enum latency)i)->name, &total->latency[i]);
+    }
+    jsonw_end(w);
+}
+
+void run_json_write(struct sink *sink, const struct run_meta *meta, const struct interval *total)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, sink, false);
+    jsonw_object(&w, NULL);
+    put_meta(&w, meta);
+    if (total != NULL) {
+        uint64_t end_ns = total->end_ns > meta->start_ns ? total->end_ns - meta->start_ns : 0;
+        jsonw_number(&w, "elapsed_s", (double)end_ns / (double)NS_PER_S);
+        put_generator(&w, meta);
+        put_totals(&w, total);
+    }
+    jsonw_end(&w);
+}
+
+/* A count; a member that is not there is 0, for a run of a version that did not count it yet. */
+static bool get_count(const struct json *object, const char *key, uint64_t *ret)
+{
+    double value = json_get(object, key) == NULL ? 0.0 : json_get_number(object, key, -1.0);
+
+    if (!(value >= 0.0 && value < 0x1p63) || value != floor(value)) {
+        return false;
+    }
+    *ret = (uint64_t)value;
+    return true;
+}
+
+static bool get_seconds(const struct json *object, const char *key, uint64_t *ret_ns)
+{
+    double value = json_get_number(object, key, -1.0);
+
+    if (!(value >= 0.0 && value <= MAX_SECONDS)) {
+        return false;
+    }
+    *ret_ns = (uint64_t)(value * (double)NS_PER_S + 0.5);
+    return true;
+}
+
+static bool get_sources(const struct json *json, struct run_meta *meta)
+{
+    const struct json *sources = json_get(json, "sources");
+    size_t n = json_size(sources);
+
+    if (sources == NULL || json_is_map(sources) || n > RUN_SOURCES) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        /* The name becomes part of a file's. */
+        const char *name = json_get_string(json_at(sources, i), "name", "/");
+        if (strchr(name, '/') != NULL || !str_copy(meta->source[i], sizeof meta->source[i], name)) {
+            return false;
+        }
+    }
+    meta->n_sources = (int)n;
+    return true;
+}
+
+static bool get_text(const struct json *json, const char *key, char *to, size_t size)
+{
+    const char *text = json_get_string(json, key, NULL);
+
+    return text != NULL && str_copy(to, size, text);
+}
+
+/* The name of the first member that is missing or wrong, or NULL. */
+static const char *get_meta(const struct json *json, struct run_meta *meta)
+{
+    const struct {
+        const char *key;
+        char *to;
+        size_t size;
+    } texts[] = {
+        {"id", meta->id, sizeof meta->id},
+        {"version", meta->version, sizeof meta->version},
+        {"tls_library", meta->tls_library, sizeof meta->tls_library},
+        {"target", meta->target, sizeof meta->target},
+        {"verify", meta->verify, sizeof meta->verify},
+        {"server", meta->server, sizeof meta->server},
+    };
+    uint64_t threads, start_ms;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (!get_text(json, texts[i].key, texts[i].to, texts[i].size)) {
+            return texts[i].key;
+        }
+    }
+    if (!get_count(json, "threads", &threads) || threads > 65536) {
+        return "threads";
+    }
+    if (!get_count(json, "start_epoch_ms", &start_ms)) {
+        return "start_epoch_ms";
+    }
+    if (!str_to_u64(json_get_string(json, "seed", ""), &meta->seed)) {
+        return "seed";
+    }
+    meta->threads = (unsigned)threads;
+    meta->start_wall_s = (double)start_ms / 1e3;
+    meta->finished = json_get_bool(json, "finished", false);
+    meta->interrupted = json_get_bool(json, "interrupted", false);
+    const struct json *generator = json_get(json, "generator");
+    meta->healthy = json_get_bool(generator, "healthy", true);
+    (void)str_copy(meta->health, sizeof meta->health, json_get_string(generator, "reason", ""));
+    (void)str_copy(meta->invalid, sizeof meta->invalid, json_get_string(json, "invalid", ""));
+    return !get_seconds(json, "duration_s", &meta->duration_ns) ? "duration_s"
+           : !get_seconds(json, "tick_s", &meta->tick_ns)       ? "tick_s"
+           : !get_sources(json, meta)                           ? "sources"
+                                                                : NULL;
+}
+
+/* `ns` must lie in the slot that the log gave, or the two are not of the same run. */
+static bool lies_in(uint32_t slot, double ns)
+{
+    uint64_t width, low = hist_slot_low(slot, &width);
+
+    return ns >= (double)low && ns < (double)(low + width);
+}
+
+static void refine_latency(const struct json *json, struct hist *hist)
+{
+    uint64_t n;
+    double min_ns = round(json_get_number(json, "min_us", -1.0) * 1e3);
+    double max_ns = round(json_get_number(json, "max_us", -1.0) * 1e3);
+    double sum_ns = json_get_number(json, "mean_us", -1.0) * 1e3 * (double)hist->n;
+
+    if (hist->n == 0 || !get_count(json, "n", &n) || n != hist->n ||
+        !lies_in(hist->first, min_ns) || !lies_in(hist->last, max_ns)) {
+        return;
+    }
+    hist->min_ns = (uint64_t)min_ns;
+    hist->max_ns = (uint64_t)max_ns;
+    hist->sum_ns = sum_ns >= 0 && sum_ns < 0x1p63 ? (uint64_t)sum_ns : hist->sum_ns;
+    (void)get_count(json, "n_clipped", &hist->n_clipped);
+}
+
+/* The name of the first member that is wrong, or NULL. */
+static const char *get_totals(const struct json *json, struct interval *total)
+{
+    const struct json *counts = json_get(json, "totals"), *gauges = json_get(json, "gauges");
+    const struct json *outcomes = json_get(json, "outcomes"), *status = json_get(json, "status");
+    const struct json *latency = json_get(json, "latency");
+
+    if (!json_is_map(counts)) {
+        return "totals";
+    }
+    for (int i = 0; i < COUNTER_COUNT; i++) {
+        const char *name = metric_counter((enum counter)i)->name;
+        if (!get_count(counts, name, &total->count[i])) {
+            return name;
+        }
+    }
+    for (int i = 0; i < GAUGE_COUNT; i++) {
+        const char *name = metric_gauge((enum gauge)i)->name;
+        if (!get_count(gauges, name, &total->gauge[i])) {
+            return name;
+        }
+    }
+    for (int i = 0; i < OUTCOME_COUNT; i++) {
+        const char *name = outcome_info((enum outcome)i)->name;
+        if (!get_count(outcomes, name, &total->outcome[i])) {
+            return name;
+        }
+    }
+    for (int i = 0; i < N_STATUS; i++) {
+        if (!get_count(status, statuses[i], &total->status[i])) {
+            return statuses[i];
+        }
+    }
+    for (int i = 0; i < LATENCY_COUNT; i++) {
+        refine_latency(json_get(latency, metric_latency((enum latency)i)->name),
+                       &total->latency[i]);
+    }
+    return NULL;
+}
+
+/* The document, or NULL with a mistake. */
+static struct json *open_json(const char *path, struct diag *diag)
+{
+    struct origin origin = {path, 0};
+    struct stat st;
+    size_t len;
+    char error[160];
+
+    if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
+        diag_add(diag, origin, "not a file");
+        return NULL;
+    }
+    CLEANUP_FREE char *text = file_read(path, MAX_BYTES, &len);
+    if (text == NULL) {
+        diag_add(diag, origin, "can't be read: %s", strerror(errno));
+        return NULL;
+    }
+    struct json *json = json_parse(text, len, error, sizeof error);
+    if (json == NULL) {
+        diag_add(diag, origin, "not JSON: %s", error);
+    }
+    return json;
+}
+
+static bool is_right_schema(const char *path, const struct json *json, struct diag *diag)
+{
+    const char *schema = json_get_string(json, "schema", "");
+    struct origin origin = {path, 0};
+
+    if (str_equal(schema, SCHEMA)) {
+        return true;
+    }
+    if (str_has_prefix(schema, "tlsoak.run/")) {
+        diag_add(diag, origin, "written by another version of tlsoak (%.40s); this one reads %s",
+                 schema, SCHEMA);
+    } else {
+        diag_add(diag, origin, "not a run of tlsoak (its schema is \"%.40s\")", schema);
+    }
+    return false;
+}
+
+static bool complain(const char *path, const char *wrong, struct diag *diag)
+{
+    if (wrong != NULL) {
+        diag_add(diag, (struct origin){path, 0}, "`%s` is missing or not what it should be", wrong);
+    }
+    return wrong == NULL;
+}
+
+bool run_json_load_meta(const char *path, struct run_meta *ret_meta, struct diag *diag)
+{
+    struct json *json = open_json(path, diag);
+
+    if (json == NULL) {
+        return false;
+    }
+    bool ok = is_right_schema(path, json, diag) && complain(path, get_meta(json, ret_meta), diag);
+    json_free(json);
+    return ok;
+}
+
+bool run_json_load_totals(const char *path, struct stored_run *stored, struct diag *diag)
+{
+    struct json *json = open_json(path, diag);
+
+    if (json == NULL) {
+        return false;
+    }
+    const char *wrong = get_seconds(json, "elapsed_s", &stored->elapsed_ns)
+                            ? get_totals(json, stored->total)
+                            : "elapsed_s";
+    json_free(json);
+    return complain(path, wrong, diag);
+}
