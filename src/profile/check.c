@@ -1,0 +1,167 @@
+#include "profile/check.h"
+
+#include "base/bug.h"
+#include "base/mem.h"
+#include "base/mono.h"
+#include "base/str.h"
+#include "profile/check_internal.h"
+#include "profile/store.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SHORT_RUN_NS     (300 * NS_PER_S)
+#define DWELLS_MIN       4
+#define THREADS_MAX_AUTO 1024
+
+bool check_is_given(const struct checker *c, const void *field)
+{
+    return !store_is_default(plan_origin(c->plan, field));
+}
+
+struct origin check_origin(const struct checker *c, const void *field, struct origin fallback)
+{
+    return check_is_given(c, field) ? plan_origin(c->plan, field) : fallback;
+}
+
+struct origin check_section(const struct checker *c, enum section section)
+{
+    return store_section(c->plan->store, section);
+}
+
+bool check_is_token(const char *text)
+{
+    static const char letters[] = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "abcdefghijklmnopqrstuvwxyz";
+
+    return text[0] != '\0' && strspn(text, letters) == strlen(text);
+}
+
+static void check_run(const struct checker *c)
+{
+    struct plan_run *run = &c->plan->run;
+
+    if (run->duration_ns == 0 && !check_is_given(c, &run->duration_ns)) {
+        diag_add(c->diag, check_section(c, SECTION_RUN),
+                 "run.duration is missing (write duration = 10m in [run])");
+    }
+    if (c->plan->target.url == NULL && !check_is_given(c, &c->plan->target.url)) {
+        diag_add(c->diag, check_section(c, SECTION_TARGET),
+                 "target.url is missing (write url = https://HOST:PORT/ in [target])");
+    }
+    if (run->threads == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        run->threads = cores < 1 ? 1 : (uint64_t)cores;
+        run->threads = run->threads > THREADS_MAX_AUTO ? THREADS_MAX_AUTO : run->threads;
+    }
+}
+
+static void check_pace(const struct checker *c)
+{
+    const struct plan_pace *pace = &c->plan->pace;
+    bool has_rate = check_is_given(c, &pace->rate_per_s);
+    struct origin section = check_section(c, SECTION_PACE);
+
+    if (pace->mode == PACE_OPEN && !has_rate) {
+        diag_add(c->diag, check_origin(c, &pace->mode, section),
+                 "pace.rate is missing; pace.mode = open needs it (write rate = 200/s)");
+    }
+    /* a mode that was chosen, by --set perhaps, may leave the profile's rate unused */
+    if (has_rate && !check_is_given(c, &pace->mode)) {
+        diag_add(c->diag, plan_origin(c->plan, &pace->rate_per_s),
+                 "pace.rate: of no use in a closed loop (write mode = open)");
+    }
+}
+
+static int ways_given(const struct plan_memory *memory)
+{
+    return (memory->pid != 0) + (memory->pid_file != NULL) + (memory->process != NULL) +
+           (memory->port != 0) + (memory->exec != NULL);
+}
+
+static void check_memories(const struct checker *c)
+{
+    const struct plan_run *run = &c->plan->run;
+
+    for (size_t i = 0; i < c->plan->n_memories; i++) {
+        struct plan_memory *memory = &c->plan->memories[i];
+        if (ways_given(memory) > 1) {
+            diag_add(c->diag, memory->origin,
+                     "[memory %s]: only one of pid, pid_file, name, port and exec says which "
+                     "process",
+                     memory->name);
+        }
+        if (memory->every_ns == 0) {
+            memory->every_ns = run->duration_ns < SHORT_RUN_NS ? 200 * NS_PER_MS : NS_PER_S;
+        }
+        if (memory->every_ns < NS_PER_MS ||
+            (run->duration_ns > 0 && memory->every_ns > run->duration_ns)) {
+            diag_add(c->diag, check_origin(c, &memory->every_ns, memory->origin),
+                     "memory.every: not between 1ms and run.duration");
+        }
+    }
+}
+
+static void check_attribution(const struct checker *c)
+{
+    const struct plan_attribution *a = &c->plan->attribution;
+    uint64_t duration_ns = c->plan->run.duration_ns;
+
+    if (a->mode == ATTRIBUTION_OFF || duration_ns == 0) {
+        return;
+    }
+    if (a->warmup_ns >= duration_ns || (duration_ns - a->warmup_ns) / DWELLS_MIN < a->dwell_ns) {
+        const void *blamed =
+            check_is_given(c, &a->dwell_ns) ? (const void *)&a->dwell_ns : (const void *)&a->mode;
+        diag_add(c->diag, check_origin(c, blamed, check_section(c, SECTION_ATTRIBUTION)),
+                 "attribution.dwell: run.duration has no room for the warmup and %d dwells",
+                 DWELLS_MIN);
+    }
+}
+
+void check_values(struct plan *plan, struct diag *diag)
+{
+    const struct checker c = {.plan = plan, .diag = diag};
+
+    check_run(&c);
+    check_target(&c);
+    check_pace(&c);
+    check_identities(&c);
+    check_requests(&c);
+    check_memories(&c);
+    check_attribution(&c);
+}
+
+static void check_file(const struct checker *c, const struct option *option, const char *base)
+{
+    const char *path;
+
+    memcpy(&path, base + option->offset, sizeof path);
+    if (path != NULL && access(path, R_OK) != 0) {
+        diag_add(c->diag, plan_origin(c->plan, base + option->offset), "%s.%s: cannot read %s: %s",
+                 section_info(option->section)->name, option->key, path, strerror(errno));
+    }
+}
+
+void check_files(const struct plan *plan, struct diag *diag)
+{
+    const struct checker c = {.plan = (struct plan *)plan, .diag = diag};
+
+    for (size_t i = 0; option_at(i) != NULL; i++) {
+        const struct option *option = option_at(i);
+        const struct section_info *section = section_info(option->section);
+        const char *base = (const char *)plan + section->offset;
+        size_t n = 1;
+        if ((option->flags & OPTION_READABLE) == 0) {
+            continue;
+        }
+        if (section->item_size > 0) {
+            memcpy(&n, (const char *)plan + section->count_offset, sizeof n);
+            memcpy(&base, base, sizeof base);
+        }
+        for (size_t item = 0; item < n; item++) {
+            check_file(&c, option, base + item * section->item_size);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+#include "profile/check_internal.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "profile/build.h"
+#include "profile/store.h"
+#include "profile/url.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HTTPS_PORT 443
+
+/* Never the password of https://USER:PASSWORD@HOST. */
+static char *shown_url(const char *text)
+{
+    return strchr(text, '@') != NULL ? xstrdup("...@...") : build_shown(text);
+}
+
+static void derive_dial(const struct checker *c, const struct url *url)
+{
+    struct plan_target *t = &c->plan->target;
+    struct url to;
+
+    t->dial_host = t->url_host;
+    t->dial_port = url->port;
+    if (t->connect_to == NULL) {
+        return;
+    }
+    const char *wrong = url_parse_authority(t->connect_to, strlen(t->connect_to), url->port, &to);
+    if (wrong != NULL) {
+        CLEANUP_FREE char *shown = shown_url(t->connect_to);
+        diag_add(c->diag, plan_origin(c->plan, &t->connect_to), "target.connect_to: \"%s\" %s",
+                 shown, wrong);
+        return;
+    }
+    t->dial_host = store_keep(c->plan->store, to.host);
+    t->dial_port = to.port;
+}
+
+static void derive_host_header(const struct checker *c, const struct url *url)
+{
+    struct plan_target *t = &c->plan->target;
+    const char *open = url->is_ipv6 ? "[" : "", *close = url->is_ipv6 ? "]" : "";
+    char *header;
+
+    if (t->host != NULL) {
+        t->host_header = t->host;
+    } else {
+        header = url->port == HTTPS_PORT
+                     ? xasprintf("%s%s%s", open, t->url_host, close)
+                     : xasprintf("%s%s%s:%u", open, t->url_host, close, (unsigned)url->port);
+        t->host_header = store_keep(c->plan->store, header);
+    }
+}
+
+static void derive_names(const struct checker *c, const struct url *url)
+{
+    struct plan_target *t = &c->plan->target;
+
+    if (t->sni == NULL) {
+        t->server_name = url->is_address ? NULL : t->url_host;
+        t->verify_name = t->url_host;
+        return;
+    }
+    if (t->sni[0] != '\0' && !url_is_name(t->sni)) {
+        CLEANUP_FREE char *shown = build_shown(t->sni);
+        diag_add(c->diag, plan_origin(c->plan, &t->sni),
+                 "target.sni: \"%s\" is not a host name (an address is never sent as one)", shown);
+        return;
+    }
+    t->server_name = t->sni[0] != '\0' ? t->sni : NULL;
+    t->verify_name = t->sni[0] != '\0' ? t->sni : t->url_host;
+}
+
+static void derive(const struct checker *c)
+{
+    struct plan_target *t = &c->plan->target;
+    struct url url;
+
+    if (t->url == NULL) {
+        return;
+    }
+    const char *wrong = url_parse(t->url, &url);
+    if (wrong != NULL) {
+        CLEANUP_FREE char *shown = shown_url(t->url);
+        diag_add(c->diag, plan_origin(c->plan, &t->url), "target.url: \"%s\" %s", shown, wrong);
+        return;
+    }
+    t->url_host = store_keep(c->plan->store, url.host);
+    t->url_path = store_keep(c->plan->store, url.path);
+    derive_dial(c, &url);
+    derive_host_header(c, &url);
+    derive_names(c, &url);
+}
+
+/* A list between colons: "X25519:P-256". */
+static bool is_colon_list(const char *text)
+{
+    size_t len = strlen(text);
+
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p <= 0x20 || *p >= 0x7f || (p[0] == ':' && p[1] == ':')) {
+            return false;
+        }
+    }
+    return len > 0 && text[0] != ':' && text[len - 1] != ':';
+}
+
+static void check_tls(const struct checker *c)
+{
+    const struct plan_target *t = &c->plan->target;
+    struct origin section = check_section(c, SECTION_TARGET);
+
+    if (t->tls_min > t->tls_max) {
+        diag_add(c->diag, check_origin(c, &t->tls_min, check_origin(c, &t->tls_max, section)),
+                 "target.tls_min: above target.tls_max");
+    }
+    if (t->ciphers != NULL && t->tls_min == TLS_VERSION_1_3) {
+        diag_add(c->diag, plan_origin(c->plan, &t->ciphers),
+                 "target.ciphers: rules TLS 1.2 only, which target.tls_min = 1.3 rules out");
+    }
+    if (t->groups != NULL && !is_colon_list(t->groups)) {
+        diag_add(c->diag, plan_origin(c->plan, &t->groups),
+                 "target.groups: \"%.60s\" is not a list of groups (write X25519:P-256)",
+                 t->groups);
+    }
+    if (t->verify == VERIFY_NO && t->server_ca != NULL) {
+        diag_add(c->diag, plan_origin(c->plan, &t->server_ca),
+                 "target.server_ca: of no use with target.verify = no");
+    }
+}
+
+static void check_timeouts(const struct checker *c)
+{
+    const struct plan_target *t = &c->plan->target;
+    struct origin section = check_section(c, SECTION_TARGET);
+
+    if (t->timeout_first_byte_ns > t->timeout_exchange_ns) {
+        const void *blamed = check_is_given(c, &t->timeout_exchange_ns)
+                                 ? (const void *)&t->timeout_exchange_ns
+                                 : (const void *)&t->timeout_first_byte_ns;
+        diag_add(c->diag, check_origin(c, blamed, section),
+                 "target.timeout.exchange: shorter than target.timeout.first_byte, which is a part "
+                 "of it");
+    }
+}
+
+void check_target(const struct checker *c)
+{
+    const struct plan_target *t = &c->plan->target;
+
+    derive(c);
+    check_tls(c);
+    check_timeouts(c);
+    if (t->host != NULL && strpbrk(t->host, " \t/@,") != NULL) {
+        diag_add(c->diag, plan_origin(c->plan, &t->host),
+                 "target.host: \"%.60s\" is not a host, or a host and a port", t->host);
+    }
+}

@@ -1,0 +1,343 @@
+#include "profile/options.h"
+
+#include "base/mono.h"
+#include "base/str.h"
+
+#include <string.h>
+
+#define MS  ((double)NS_PER_MS)
+#define S   ((double)NS_PER_S)
+#define H   (3600 * S)
+#define DAY (24 * H)
+
+#define SINGLE(field) .offset = offsetof(struct plan, field)
+#define LIST(items, n, type, most)                                                                 \
+    .offset = offsetof(struct plan, items), .count_offset = offsetof(struct plan, n),              \
+    .item_size = sizeof(type), .name_offset = offsetof(type, name),                                \
+    .origin_offset = offsetof(type, origin), .max = (most)
+
+static const struct section_info sections[SECTION_COUNT] = {
+    [SECTION_RUN] = {"run", "How long, with what resources.", SINGLE(run)},
+    [SECTION_TARGET] = {"target", "The server under test and how to speak TLS to it.",
+                        SINGLE(target)},
+    [SECTION_PACE] = {"pace", "How fast, over how many connections.", SINGLE(pace)},
+    [SECTION_CERT] = {"cert", "Client certificates (at most one section).",
+                      LIST(certs, n_certs, struct plan_cert, 1)},
+    [SECTION_APIKEY] = {"apikey", "API keys (at most one section).",
+                        LIST(apikeys, n_apikeys, struct plan_apikey, 1)},
+    [SECTION_JWT] = {"jwt", "JSON Web Tokens (at most one section).",
+                     LIST(jwts, n_jwts, struct plan_jwt, 1)},
+    [SECTION_REQUEST] = {"request", "What to ask for; several are mixed by weight.",
+                         LIST(requests, n_requests, struct plan_request, 64)},
+    [SECTION_MEMORY] = {"memory", "The server's memory: which process to watch (at most 8).",
+                        LIST(memories, n_memories, struct plan_memory, 8)},
+    [SECTION_JUDGE] = {"judge", "What is allowed, and what is known of the server.", SINGLE(judge)},
+    [SECTION_ATTRIBUTION] = {"attribution", "Varying the load so that growth can be blamed.",
+                             SINGLE(attribution)},
+};
+
+static const char *const verify_words[] = {"always", "cached", "no", NULL};
+static const char *const tls_words[] = {"1.2", "1.3", NULL};
+static const char *const pace_words[] = {"closed", "open", NULL};
+static const char *const arrivals_words[] = {"constant", "poisson", NULL};
+static const char *const cert_source_words[] = {"mint", "files", NULL};
+static const char *const key_type_words[] = {"ecdsa-p256", "rsa-2048", "ed25519", NULL};
+static const char *const alg_words[] = {"HS256", "RS256", "ES256", "EdDSA", NULL};
+static const char *const pick_words[] = {"sequential", "random", "fresh", NULL};
+static const char *const memory_source_words[] = {"process", NULL};
+static const char *const attribution_words[] = {"off", "crossover", NULL};
+
+#define ROW(section_, key_, type_, struct_, field_, ...)                                           \
+    {                                                                                              \
+        .section = (section_), .key = (key_), .type = (type_),                                     \
+        .offset = offsetof(struct_, field_), __VA_ARGS__                                           \
+    }
+#define RUN(key, type, field, ...) ROW(SECTION_RUN, key, type, struct plan_run, field, __VA_ARGS__)
+#define TARGET(key, type, field, ...)                                                              \
+    ROW(SECTION_TARGET, key, type, struct plan_target, field, __VA_ARGS__)
+#define PACE(key, type, field, ...)                                                                \
+    ROW(SECTION_PACE, key, type, struct plan_pace, field, __VA_ARGS__)
+#define CERT(key, type, field, ...)                                                                \
+    ROW(SECTION_CERT, key, type, struct plan_cert, field, __VA_ARGS__)
+#define APIKEY(key, type, field, ...)                                                              \
+    ROW(SECTION_APIKEY, key, type, struct plan_apikey, field, __VA_ARGS__)
+#define JWT(key, type, field, ...) ROW(SECTION_JWT, key, type, struct plan_jwt, field, __VA_ARGS__)
+#define REQUEST(key, type, field, ...)                                                             \
+    ROW(SECTION_REQUEST, key, type, struct plan_request, field, __VA_ARGS__)
+#define MEMORY(key, type, field, ...)                                                              \
+    ROW(SECTION_MEMORY, key, type, struct plan_memory, field, __VA_ARGS__)
+#define JUDGE(key, type, field, ...)                                                               \
+    ROW(SECTION_JUDGE, key, type, struct plan_judge, field, __VA_ARGS__)
+#define ATTRIBUTION(key, type, field, ...)                                                         \
+    ROW(SECTION_ATTRIBUTION, key, type, struct plan_attribution, field, __VA_ARGS__)
+#define BETWEEN(low, high) .min = (low), .max = (high)
+
+/* A row is one option and reads as a line of a table, so the rows are not reflowed. */
+/* clang-format off */
+static const struct option options[] = {
+    {.section = SECTION_RUN, .key = "extends", .type = TYPE_STRING, .flags = OPTION_NO_FIELD,
+     .help = "A profile beside this one that gives every value not given here."},
+    RUN("duration", TYPE_DURATION, duration_ns, BETWEEN(1 * S, 365 * DAY), .flags = OPTION_REQUIRED,
+        .help = "Length of the run."),
+    RUN("threads", TYPE_COUNT, threads, .initial = "0", BETWEEN(0, 1024),
+        .help = "Worker threads; 0: as many as the machine has cores."),
+    RUN("seed", TYPE_COUNT, seed, .initial = "1",
+        .help = "Start of all randomness but that of keys: the same seed gives the same load."),
+    RUN("max_in_flight_handshakes", TYPE_COUNT, max_in_flight_handshakes, .initial = "256",
+        BETWEEN(1, 1e6), .help = "TLS handshakes under way at one time, all workers together."),
+    RUN("drain", TYPE_DURATION, drain_ns, .initial = "2s", BETWEEN(0, H),
+        .help = "Time that exchanges in flight get at the end."),
+    RUN("dir", TYPE_STRING, dir, .help = "Run directory; not given: tlsoak-run-ID."),
+
+    TARGET("url", TYPE_STRING, url, .flags = OPTION_REQUIRED,
+           .help = "https URL; its path is what a request without one asks for."),
+    TARGET("connect_to", TYPE_STRING, connect_to,
+           .help = "HOST:PORT or ADDRESS:PORT to dial instead of the URL's."),
+    TARGET("host", TYPE_STRING, host, .help = "Host header; not given: the URL's host and port."),
+    TARGET("sni", TYPE_STRING, sni, .flags = OPTION_EMPTY,
+           .help = "Server name to send; not given: the URL's host name; empty: none."),
+    TARGET("server_ca", TYPE_STRING, server_ca, .flags = OPTION_PATH | OPTION_READABLE,
+           .help = "PEM file of the CA that signed the server; not given: the system's store."),
+    TARGET("verify", TYPE_WORD, verify, .initial = "cached", .words = verify_words,
+           .help = "Verify the server's chain at each handshake, once per chain, or not at all."),
+    TARGET("tls_min", TYPE_WORD, tls_min, .initial = "1.2", .words = tls_words,
+           .help = "Lowest version of TLS to offer."),
+    TARGET("tls_max", TYPE_WORD, tls_max, .initial = "1.3", .words = tls_words,
+           .help = "Highest version of TLS to offer."),
+    TARGET("ciphers", TYPE_STRING, ciphers,
+           .help = "Cipher list for TLS 1.2; not given: the library's."),
+    TARGET("groups", TYPE_STRING, groups, .initial = "X25519:P-256",
+           .help = "Key exchange groups in order of preference, between colons."),
+    TARGET("timeout.connect", TYPE_DURATION, timeout_connect_ns, .initial = "5s",
+           BETWEEN(1 * MS, H), .help = "Time for a TCP connection to stand."),
+    TARGET("timeout.handshake", TYPE_DURATION, timeout_handshake_ns, .initial = "10s",
+           BETWEEN(1 * MS, H), .help = "Time for a TLS handshake."),
+    TARGET("timeout.first_byte", TYPE_DURATION, timeout_first_byte_ns, .initial = "30s",
+           BETWEEN(1 * MS, H), .help = "Time from the request to the first byte of its response."),
+    TARGET("timeout.exchange", TYPE_DURATION, timeout_exchange_ns, .initial = "60s",
+           BETWEEN(1 * MS, H), .help = "Time from the request to the end of its response."),
+
+    PACE("mode", TYPE_WORD, mode, .initial = "closed", .words = pace_words,
+         .help = "closed: each connection asks again when answered; open: at a rate, come what may."),
+    PACE("rate", TYPE_RATE, rate_per_s, BETWEEN(1.0 / 3600, 1e7),
+         .help = "open: exchanges, all workers together."),
+    PACE("arrivals", TYPE_WORD, arrivals, .initial = "constant", .words = arrivals_words,
+         .help = "open: evenly spaced, or at random (exponential gaps)."),
+    PACE("connections", TYPE_COUNT, connections, .initial = "16", BETWEEN(1, 1e6),
+         .help = "Connections held open, all workers together."),
+    PACE("connect_rate", TYPE_RATE, connect_rate_per_s, .initial = "0/s", BETWEEN(0, 1e6),
+         .help = "New connections at the start; 0/s: as fast as handshakes allow."),
+    PACE("think_time", TYPE_DURATION, think_time_ns, .initial = "0", BETWEEN(0, DAY),
+         .help = "closed: pause between two exchanges of a connection."),
+    PACE("requests_per_connection", TYPE_COUNT, requests_per_connection, .initial = "0",
+         .help = "Exchanges before a connection is closed and replaced; 0: as many as the server "
+                 "allows."),
+    PACE("resume_ratio", TYPE_RATIO, resume_ratio, .initial = "0",
+         .help = "Share of reconnects that offer to resume the last TLS session."),
+
+    CERT("source", TYPE_WORD, source, .initial = "mint", .words = cert_source_words,
+         .help = "Minted in memory from a CA, or read from files."),
+    CERT("path", TYPE_STRING, path, .flags = OPTION_PATH | OPTION_READABLE,
+         .help = "files: a PEM file with chain and key, or a directory of NAME.pem, or of NAME.crt "
+                 "with NAME.key."),
+    CERT("ca", TYPE_STRING, ca, .flags = OPTION_PATH | OPTION_READABLE,
+         .help = "mint: PEM certificate of the issuer, which the server trusts for clients."),
+    CERT("ca_key", TYPE_STRING, ca_key, .flags = OPTION_PATH | OPTION_READABLE,
+         .help = "mint: PEM key of the issuer."),
+    CERT("key_type", TYPE_WORD, key_type, .initial = "ecdsa-p256", .words = key_type_words,
+         .help = "mint: kind of the clients' keys."),
+    CERT("key_per_cert", TYPE_BOOL, key_per_cert, .initial = "yes",
+         .help = "mint: a key pair for each certificate, or one for all."),
+    CERT("subject", TYPE_STRING, subject, .initial = "CN=client-{n}",
+         .help = "mint: distinguished name; {n} the number, {uuid}, {run}, {random}."),
+    CERT("san", TYPE_STRING, san,
+         .help = "mint: alternative names, such as DNS:client-{n}.test, URI:spiffe://test/{n}, "
+                 "IP:10.0.0.1, email:a@b.test."),
+    CERT("lifetime", TYPE_DURATION, lifetime_ns, .initial = "24h", BETWEEN(1 * S, 3650 * DAY),
+         .help = "mint: how long a certificate is valid."),
+    CERT("renew_before", TYPE_DURATION, renew_before_ns, BETWEEN(0, 3650 * DAY),
+         .help = "mint: replaced this long before it expires; not given: a tenth of the lifetime."),
+    CERT("count", TYPE_COUNT, count, .initial = "100", BETWEEN(1, 1e7),
+         .help = "mint: size of the pool; pick = fresh has none."),
+    CERT("rotate", TYPE_ROTATE, rotate, .initial = "connection",
+         .help = "When a worker's connection takes the next certificate."),
+    CERT("pick", TYPE_WORD, pick, .initial = "sequential", .words = pick_words,
+         .help = "Which one is next; fresh: one that never was used."),
+
+    APIKEY("header", TYPE_STRING, header, .initial = "X-API-Key",
+           .help = "Header that carries the key."),
+    APIKEY("path", TYPE_STRING, path, .flags = OPTION_PATH | OPTION_READABLE,
+           .help = "File with a key on each line; not given: keys are generated."),
+    APIKEY("template", TYPE_STRING, template,
+           .help = "Form of generated keys: {n}, {uuid}, {run}, {random}, {hmac}; not given: "
+                   "client-{n}.{hmac} with a secret, else client-{n}-{random}."),
+    APIKEY("secret", TYPE_STRING, secret, .flags = OPTION_SECRET | OPTION_LINES,
+           .help = "Key of {hmac}: HMAC-SHA256 over the text before it."),
+    APIKEY("count", TYPE_COUNT, count, .initial = "100", BETWEEN(1, 1e8),
+           .help = "Size of the pool of generated keys; pick = fresh has none."),
+    APIKEY("rotate", TYPE_ROTATE, rotate, .initial = "request", .help = "When the next key is taken."),
+    APIKEY("pick", TYPE_WORD, pick, .initial = "sequential", .words = pick_words,
+           .help = "Which one is next; fresh: one that never was used."),
+
+    JWT("header", TYPE_STRING, header, .initial = "Authorization",
+        .help = "Header that carries the token."),
+    JWT("scheme", TYPE_STRING, scheme, .initial = "Bearer", .flags = OPTION_EMPTY,
+        .help = "Word before the token; empty: none."),
+    JWT("alg", TYPE_WORD, alg, .initial = "HS256", .words = alg_words, .help = "Signature algorithm."),
+    JWT("key", TYPE_STRING, key, .flags = OPTION_REQUIRED | OPTION_SECRET | OPTION_LINES,
+        .help = "HS256: the shared secret; else a private key in PEM."),
+    JWT("kid", TYPE_STRING, kid, .help = "Key id in the token's header; not given: none."),
+    JWT("claims", TYPE_STRING, claims, .initial = "{\"sub\":\"client-{n}\"}",
+        .flags = OPTION_CONTENT | OPTION_LINES,
+        .help = "JSON object with {n}, {uuid}, {run}; iat, nbf, exp and jti are added."),
+    JWT("lifetime", TYPE_DURATION, lifetime_ns, .initial = "1h", BETWEEN(1 * S, 3650 * DAY),
+        .help = "How long a token is valid."),
+    JWT("renew_before", TYPE_DURATION, renew_before_ns, BETWEEN(0, 3650 * DAY),
+        .help = "Replaced this long before it expires; not given: a tenth of the lifetime."),
+    JWT("count", TYPE_COUNT, count, .initial = "100", BETWEEN(1, 1e8),
+        .help = "Size of the pool; pick = fresh has none."),
+    JWT("rotate", TYPE_ROTATE, rotate, .initial = "request", .help = "When the next token is taken."),
+    JWT("pick", TYPE_WORD, pick, .initial = "sequential", .words = pick_words,
+        .help = "Which one is next; fresh: one that never was used."),
+
+    REQUEST("method", TYPE_STRING, method, .initial = "GET", .help = "HTTP method."),
+    REQUEST("path", TYPE_STRING, path, .flags = OPTION_CONTENT,
+            .help = "Path and query; not given: the URL's."),
+    REQUEST("header.", TYPE_STRING, headers, .suffix = "NAME",
+            .flags = OPTION_CONTENT | OPTION_EMPTY,
+            .help = "A header of that name; values of Authorization, Cookie and the like are secret."),
+    REQUEST("body", TYPE_BODY, body, .flags = OPTION_CONTENT | OPTION_LINES,
+            .help = "Body, its length is added; @FILE sends the file's bytes."),
+    REQUEST("weight", TYPE_NUMBER, weight, .initial = "1", BETWEEN(1e-6, 1e6),
+            .help = "Share among the requests."),
+    REQUEST("expect_status", TYPE_STATUS, expect_status, .initial = "2xx",
+            .help = "Status of a success."),
+
+    {.section = SECTION_MEMORY, .key = "source", .type = TYPE_WORD, .words = memory_source_words,
+     .initial = "process", .flags = OPTION_NO_FIELD, .help = "Where readings come from."},
+    MEMORY("pid", TYPE_PID, pid, BETWEEN(1, 4194304),
+           .help = "The process; without pid, pid_file, name, port and exec: the one that listens on "
+                   "the target's port."),
+    MEMORY("pid_file", TYPE_STRING, pid_file, .flags = OPTION_PATH | OPTION_READABLE,
+           .help = "File that holds the process id."),
+    MEMORY("name", TYPE_STRING, process, .help = "Name of the process, as in /proc/PID/comm."),
+    MEMORY("port", TYPE_PORT, port, BETWEEN(1, 65535),
+           .help = "TCP port that the process listens on."),
+    MEMORY("exec", TYPE_STRING, exec, .flags = OPTION_CONTENT,
+           .help = "Command line that is started and ended with the run."),
+    MEMORY("every", TYPE_DURATION, every_ns, .initial = "0", BETWEEN(0, H),
+           .help = "Time between readings; 0: 200ms in runs below 5 minutes, else 1s."),
+    MEMORY("deadline", TYPE_DURATION, deadline_ns, .initial = "1s", BETWEEN(1 * MS, 60 * S),
+           .help = "Time for one reading."),
+    MEMORY("limit", TYPE_BYTES, limit_bytes, .initial = "0B", BETWEEN(0, 1e15),
+           .help = "Memory that the server may use, for the forecast; 0B: none."),
+
+    JUDGE("warmup", TYPE_RATIO, warmup, .initial = "0", BETWEEN(0, 0.9),
+          .help = "Share of the run left out at its start; 0: found by the judge."),
+    JUDGE("budget.", TYPE_BUDGET, budget, .suffix = "DRIVER", .initial = "none",
+          .help = "Growth that is allowed per event of a driver (time: per second)."),
+    JUDGE("expect_bound.", TYPE_BOUND, expect_bound, .suffix = "DRIVER", .initial = "none",
+          .help = "Entries that a bounded store of the server holds, filled by a driver."),
+    JUDGE("expect_ttl", TYPE_DURATION, expect_ttl_ns, .initial = "0", BETWEEN(0, 365 * DAY),
+          .help = "Age at which the server drops what it stores; 0: none known."),
+
+    ATTRIBUTION("mode", TYPE_WORD, mode, .initial = "off", .words = attribution_words,
+                .help = "crossover: rate, reconnecting and fresh identities are switched by design, so "
+                        "that growth can be told apart by its cause."),
+    ATTRIBUTION("dwell", TYPE_DURATION, dwell_ns, .initial = "2s", BETWEEN(100 * MS, DAY),
+                .help = "crossover: time spent with one mix of drivers."),
+    ATTRIBUTION("warmup", TYPE_DURATION, warmup_ns, .initial = "6s", BETWEEN(0, DAY),
+                .help = "crossover: steady load before the first dwell."),
+};
+/* clang-format on */
+
+#define N_OPTIONS (sizeof options / sizeof options[0])
+
+_Static_assert(offsetof(struct plan_request, body_len) ==
+                   offsetof(struct plan_request, body) + sizeof(char *),
+               "TYPE_BODY writes the length behind the pointer");
+
+const struct section_info *section_info(enum section section)
+{
+    return &sections[section];
+}
+
+bool section_find(const char *name, enum section *ret_section)
+{
+    for (size_t i = 0; i < SECTION_COUNT; i++) {
+        if (str_equal(sections[i].name, name)) {
+            *ret_section = (enum section)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+const char *section_suggest(const char *name)
+{
+    /* meant as written, by a profile for another version: no slip of the pen */
+    static const char *const others[] = {"phase", "refuse", "misuse", "identity",
+                                         "limit", "hook",   "output"};
+    const char *names[SECTION_COUNT];
+
+    if (str_index(name, others, sizeof others / sizeof others[0]) >= 0) {
+        return NULL;
+    }
+    for (size_t i = 0; i < SECTION_COUNT; i++) {
+        names[i] = sections[i].name;
+    }
+    return str_nearest(name, names, SECTION_COUNT);
+}
+
+const struct option *option_at(size_t i)
+{
+    return i < N_OPTIONS ? &options[i] : NULL;
+}
+
+const struct option *option_find(enum section section, const char *key, const char **ret_suffix)
+{
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        const struct option *option = &options[i];
+        if (option->section != section) {
+            continue;
+        }
+        if (option->suffix == NULL && str_equal(option->key, key)) {
+            *ret_suffix = NULL;
+            return option;
+        }
+        if (option->suffix != NULL && str_has_prefix(key, option->key) &&
+            key[strlen(option->key)] != '\0') {
+            *ret_suffix = key + strlen(option->key);
+            return option;
+        }
+    }
+    return NULL;
+}
+
+const struct option *option_suggest(enum section section, const char *key)
+{
+    const char *names[N_OPTIONS];
+    const struct option *rows[N_OPTIONS];
+    const char *suffix;
+    size_t n = 0;
+
+    for (size_t i = 0; i < SECTION_COUNT; i++) {
+        const struct option *elsewhere = option_find((enum section)i, key, &suffix);
+        if (elsewhere != NULL) {
+            return elsewhere;
+        }
+    }
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        if (options[i].section == section) {
+            rows[n] = &options[i];
+            names[n++] = options[i].key;
+        }
+    }
+    const char *nearest = str_nearest(key, names, n);
+    for (size_t i = 0; nearest != NULL && i < n; i++) {
+        if (names[i] == nearest) {
+            return rows[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,330 @@
+/* The effective profile loads again as the same plan and shows no secret; the reference profile is
+ * up to date; the profiles that come with tlsoak load. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "profile/options.h"
+#include "profile/profile.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define DATA     TEST_DATA "/profiles"
+#define PROFILES TEST_SOURCE "/profiles"
+#define CANARY   "canary-environment"
+
+static void stop_on_mistakes(const char *what, struct diag *diag)
+{
+    if (diag_count(diag) > 0) {
+        diag_print(diag, stderr);
+        fail_msg("%s: %zu mistakes", what, diag_count(diag));
+    }
+    diag_free(diag);
+}
+
+static char *effective(const struct plan *plan, bool origins)
+{
+    struct sink *sink = sink_new();
+
+    profile_print(plan, origins, sink);
+    char *text = xstrdup(sink_text(sink, NULL));
+    sink_free(sink);
+    return text;
+}
+
+static char *reload(const char *text, bool origins)
+{
+    struct diag *diag = diag_new();
+    struct plan *plan = profile_load_text("effective", text, NULL, 0, diag);
+
+    stop_on_mistakes(text, diag);
+    char *again = effective(plan, origins);
+    plan_free(plan);
+    return again;
+}
+
+static struct plan *load_whole(void)
+{
+    struct diag *diag = diag_new();
+
+    assert_int_equal(setenv("TLSOAK_TEST_SECRET", CANARY, 1), 0);
+    struct plan *plan = profile_load(DATA "/whole.ini", NULL, 0, diag);
+    stop_on_mistakes("whole.ini", diag);
+    return plan;
+}
+
+static void whole_names_every_option(void **state)
+{
+    CLEANUP_FREE char *text = file_read(DATA "/whole.ini", 1 << 20, NULL);
+
+    (void)state;
+    assert_non_null(text);
+    for (size_t i = 0; option_at(i) != NULL; i++) {
+        const struct option *option = option_at(i);
+        CLEANUP_FREE char *line = xasprintf("\n%s", option->key);
+        if (strstr(text, line) == NULL && (option->flags & OPTION_NO_FIELD) == 0 &&
+            !str_equal(option->key, "path") && option->section != SECTION_MEMORY) {
+            fail_msg("whole.ini has no %s", option->key);
+        }
+    }
+}
+
+static void the_effective_profile_is_the_same_profile(void **state)
+{
+    struct plan *plan = load_whole();
+    CLEANUP_FREE char *plain = effective(plan, false);
+    CLEANUP_FREE char *traced = effective(plan, true);
+    CLEANUP_FREE char *plain_again = reload(plain, false);
+    CLEANUP_FREE char *plain_of_traced = reload(traced, false);
+
+    (void)state;
+    assert_string_equal(plain_again, plain);
+    assert_string_equal(plain_of_traced, plain);
+    plan_free(plan);
+}
+
+/* By values, not by text: a printer that drops a field would agree with itself. */
+static void the_effective_profile_keeps_the_values(void **state)
+{
+    struct plan *plan = load_whole();
+    CLEANUP_FREE char *text = effective(plan, true);
+    struct diag *diag = diag_new();
+    struct plan *again = profile_load_text("effective", text, NULL, 0, diag);
+
+    (void)state;
+    stop_on_mistakes("effective", diag);
+    assert_memory_equal(&again->judge, &plan->judge, sizeof plan->judge);
+    assert_memory_equal(&again->pace, &plan->pace, sizeof plan->pace);
+    assert_memory_equal(&again->attribution, &plan->attribution, sizeof plan->attribution);
+    assert_int_equal(again->run.seed, plan->run.seed);
+    assert_string_equal(again->run.dir, plan->run.dir);
+    assert_string_equal(again->target.url, plan->target.url);
+    assert_int_equal(again->target.timeout_exchange_ns, plan->target.timeout_exchange_ns);
+    assert_int_equal(again->certs[0].key_type, KEY_ED25519);
+    assert_string_equal(again->certs[0].subject, plan->certs[0].subject);
+    assert_memory_equal(&again->certs[0].rotate, &plan->certs[0].rotate, sizeof(struct rotate));
+    assert_string_equal(again->apikeys[0].secret, plan->apikeys[0].secret);
+    assert_string_equal(again->jwts[0].key, plan->jwts[0].key);
+    assert_string_equal(again->jwts[0].kid, plan->jwts[0].kid);
+    assert_string_equal(again->jwts[0].claims, plan->jwts[0].claims);
+    assert_int_equal(again->n_requests, 2);
+    assert_int_equal(again->requests[0].n_headers, 3);
+    assert_string_equal(again->requests[0].headers[1].value, "Bearer " CANARY);
+    assert_int_equal(again->requests[0].body_len, plan->requests[0].body_len);
+    assert_memory_equal(again->requests[0].body, plan->requests[0].body,
+                        plan->requests[0].body_len);
+    assert_true(again->requests[0].weight == plan->requests[0].weight);
+    assert_true(again->memories[0].limit_bytes == plan->memories[0].limit_bytes);
+    assert_string_equal(again->memories[1].exec, plan->memories[1].exec);
+    plan_free(again);
+    plan_free(plan);
+}
+
+static void no_secret_is_printed(void **state)
+{
+    struct plan *plan = load_whole();
+    CLEANUP_FREE char *text = effective(plan, true);
+
+    (void)state;
+    assert_null(strstr(text, CANARY));
+    assert_null(strstr(text, "canary-file"));
+    assert_non_null(strstr(text, "key = ${TLSOAK_TEST_SECRET} ; redacted, " DATA "/whole.ini:"));
+    assert_non_null(strstr(text, "/secret.txt ; redacted"));
+    assert_non_null(strstr(text, "header.Authorization = Bearer ${TLSOAK_TEST_SECRET} ; redacted"));
+    plan_free(plan);
+}
+
+static void origins_stand_behind_values(void **state)
+{
+    const char *const sets[] = {"run.seed=9"};
+    struct diag *diag = diag_new();
+    struct plan *plan = profile_load(DATA "/family.ini", sets, 1, diag);
+
+    (void)state;
+    stop_on_mistakes("family.ini", diag);
+    CLEANUP_FREE char *text = effective(plan, true);
+    assert_non_null(strstr(text, "duration = 20s ; " DATA "/family.ini:4\n"));
+    assert_non_null(strstr(text, "seed = 9 ; --set\n"));
+    assert_non_null(strstr(text, "drain = 2s ; default\n"));
+    assert_non_null(strstr(text, "header.Accept = application/json ; " DATA "/family.ini:8\n"));
+    plan_free(plan);
+}
+
+static void the_reference_profile_is_up_to_date(void **state)
+{
+    struct sink *sink = sink_new();
+    size_t len = 0, file_len = 0;
+    CLEANUP_FREE char *file = file_read(PROFILES "/reference.ini", 1 << 20, &file_len);
+
+    (void)state;
+    profile_print_reference(sink);
+    const char *text = sink_text(sink, &len);
+    if (file == NULL || file_len != len || memcmp(file, text, len) != 0) {
+        fail_msg("profiles/reference.ini is not what tlsoak check --reference writes");
+    }
+    sink_free(sink);
+}
+
+/* The reference with its keys uncommented: each must be known, each default of the right type. */
+static void the_reference_profile_is_a_profile(void **state)
+{
+    CLEANUP_FREE char *text = file_read(PROFILES "/reference.ini", 1 << 20, NULL);
+    struct sink *open = sink_new();
+    struct diag *diag = diag_new();
+    char *rest = text;
+
+    (void)state;
+    assert_non_null(text);
+    while (rest != NULL) {
+        const char *line = strsep(&rest, "\n");
+        bool is_key = line[0] == ';' && line[1] >= 'a' && line[1] <= 'z';
+        bool is_left_out = strstr(line, "extends") != NULL || strstr(line, "DRIVER") != NULL;
+        sink_printf(open, "%s\n", is_key && !is_left_out ? line + 1 : line);
+    }
+    assert_null(profile_load_text("reference", sink_text(open, NULL), NULL, 0, diag));
+    for (size_t i = 0; i < diag_count(diag); i++) {
+        if (strstr(diag_text(diag, i), " is missing") == NULL) {
+            fail_msg("%s", diag_text(diag, i));
+        }
+    }
+    diag_free(diag);
+    sink_free(open);
+}
+
+static void help_fits_a_terminal(void **state)
+{
+    struct sink *sink = sink_new();
+
+    (void)state;
+    profile_print_help(sink);
+    CLEANUP_FREE char *text = xstrdup(sink_text(sink, NULL));
+    char *rest = text;
+    assert_non_null(strstr(text, "  secret = @FILE|${VARIABLE}\n"));
+    while (rest != NULL) {
+        assert_true(strlen(strsep(&rest, "\n")) <= 100);
+    }
+    sink_free(sink);
+}
+
+/* The files that the profiles name, in a folder of their own, so that a profile loads as it does
+ * for somebody who has followed the first page of the manual. */
+struct workshop {
+    char dir[64];
+};
+
+static void put(const struct workshop *workshop, const char *name)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%s", workshop->dir, name);
+
+    assert_true(file_write(path, "content\n", 8, 0600));
+}
+
+static void copy_profile(const struct workshop *workshop, const char *name)
+{
+    CLEANUP_FREE char *from = xasprintf("%s/%s", PROFILES, name);
+    CLEANUP_FREE char *to = xasprintf("%s/%s", workshop->dir, name);
+    size_t len = 0;
+    CLEANUP_FREE char *text = file_read(from, 1 << 20, &len);
+
+    assert_non_null(text);
+    assert_true(file_write(to, text, len, 0600));
+}
+
+static void check_profile(const struct workshop *workshop, const char *name)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%s", workshop->dir, name);
+    const char *const sets[] = {"target.url=https://127.0.0.1:8443/", "memory.server.pid=1"};
+    bool is_demo = str_equal(name, "demo.ini");
+    struct diag *diag = diag_new();
+    struct plan *plan = profile_load(path, sets, is_demo ? 2 : 0, diag);
+
+    stop_on_mistakes(name, diag);
+    CLEANUP_FREE char *text = effective(plan, true);
+    CLEANUP_FREE char *plain = effective(plan, false);
+    CLEANUP_FREE char *again = reload(text, false);
+    assert_string_equal(again, plain);
+    plan_free(plan);
+    CLEANUP_FREE char *source = file_read(path, 1 << 20, NULL);
+    if (source[0] != ';' || memchr(source, '?', 400) == NULL) {
+        fail_msg("%s does not open with the question it answers", name);
+    }
+}
+
+static void remove_all(const char *dir)
+{
+    DIR *entries = opendir(dir);
+    struct dirent *entry;
+
+    assert_non_null(entries);
+    while ((entry = readdir(entries)) != NULL) {
+        CLEANUP_FREE char *path = xasprintf("%s/%s", dir, entry->d_name);
+        if (entry->d_name[0] != '.' && entry->d_type == DT_DIR) {
+            remove_all(path);
+        } else if (entry->d_name[0] != '.') {
+            assert_int_equal(unlink(path), 0);
+        }
+    }
+    assert_int_equal(closedir(entries), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
+static void every_profile_loads(void **state)
+{
+    struct workshop workshop = {.dir = "/tmp/tlsoak-profiles-XXXXXX"};
+    static const char *const files[] = {"pki/ca.pem",     "pki/ca.key", "pki/apikey.secret",
+                                        "pki/jwt.secret", "ca.pem",     "ca.key",
+                                        "apikey.secret",  "jwt.secret"};
+    size_t n = 0;
+
+    (void)state;
+    assert_non_null(mkdtemp(workshop.dir));
+    CLEANUP_FREE char *pki = xasprintf("%s/pki", workshop.dir);
+    assert_true(file_make_dir(pki));
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        put(&workshop, files[i]);
+    }
+    assert_int_equal(setenv("TLSOAK_DEMO_DIR", workshop.dir, 1), 0);
+    assert_int_equal(setenv("TARGET_URL", "https://localhost:8443/", 1), 0);
+    struct dirent **names = NULL;
+    int n_names = scandir(PROFILES, &names, NULL, alphasort);
+    for (int i = 0; i < n_names; i++) {
+        if (strstr(names[i]->d_name, ".ini") != NULL) {
+            copy_profile(&workshop, names[i]->d_name);
+        }
+    }
+    for (int i = 0; i < n_names; i++) {
+        if (strstr(names[i]->d_name, ".ini") != NULL &&
+            !str_equal(names[i]->d_name, "reference.ini")) {
+            check_profile(&workshop, names[i]->d_name);
+            n++;
+        }
+        free(names[i]);
+    }
+    free(names);
+    assert_true(n >= 6);
+    remove_all(workshop.dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_names_every_option),
+        cmocka_unit_test(the_effective_profile_is_the_same_profile),
+        cmocka_unit_test(the_effective_profile_keeps_the_values),
+        cmocka_unit_test(no_secret_is_printed),
+        cmocka_unit_test(origins_stand_behind_values),
+        cmocka_unit_test(the_reference_profile_is_up_to_date),
+        cmocka_unit_test(the_reference_profile_is_a_profile),
+        cmocka_unit_test(help_fits_a_terminal),
+        cmocka_unit_test(every_profile_loads),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
