@@ -1,6 +1,6 @@
 /* Writes JSON through a sink: commas, nesting and indentation are kept here, so that no caller can
  * produce a broken document.  `key` is NULL inside an array.  Numbers that JSON cannot say (NaN,
- * infinities) are written as null. */
+ * infinities) are written as null. More than eight functions, one for each kind of value. */
 #ifndef BASE_JSONW_H
 #define BASE_JSONW_H
 

@@ -1,6 +1,7 @@
 /* A writer with a sticky error: write whatever you like, look once at the end.  A sink gathers in
  * memory; sink_send gives the gathered bytes to a descriptor in one write(2), which is what makes
- * append-only records whole after a kill.  Escaping for every format that we write lives here. */
+ * append-only records whole after a kill.  Escaping for every format that we write lives here,
+ * hence more than eight functions. */
 #ifndef BASE_SINK_H
 #define BASE_SINK_H
 

@@ -93,11 +93,11 @@ bool unit_parse_ratio(const char *s, double *ret_ratio)
     return true;
 }
 
-/* Three significant digits at most, without an exponent. */
+/* Three significant digits, without an exponent. */
 static void format_scaled(char text[UNIT_TEXT], double value, const char *suffix)
 {
     double size = fabs(value);
-    int decimals = size < 9.995 ? 1 : 0;
+    int decimals = size < 9.995 ? 2 : size < 99.95 ? 1 : 0;
 
     (void)snprintf(text, UNIT_TEXT, "%.*f %s", decimals, value, suffix);
 }

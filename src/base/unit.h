@@ -17,7 +17,7 @@ bool unit_parse_duration(const char *s, uint64_t *ret_ns) __attribute__((warn_un
 bool unit_parse_rate(const char *s, double *ret_per_s) __attribute__((warn_unused_result));
 /* "0.5%", "25%" or a number in 0..1 to a ratio. */
 bool unit_parse_ratio(const char *s, double *ret_ratio) __attribute__((warn_unused_result));
-/* "0 B", "512 B", "2.0 KiB", "13 MiB"; negative values keep their sign. */
+/* "0 B", "512 B", "2.00 KiB", "13.4 MiB"; negative values keep their sign. */
 const char *unit_bytes(char text[UNIT_TEXT], double bytes);
 /* "85 us", "2.4 ms", "1.20 s", "3m 20s", "2h 5m". */
 const char *unit_duration(char text[UNIT_TEXT], double ns);

@@ -77,9 +77,9 @@ static void units_format(void **state)
 
     assert_string_equal(unit_bytes(text, 0), "0 B");
     assert_string_equal(unit_bytes(text, -512), "-512 B");
-    assert_string_equal(unit_bytes(text, 2048), "2.0 KiB");
-    assert_string_equal(unit_bytes(text, 1048575), "1.0 MiB");
-    assert_string_equal(unit_bytes(text, 13.4 * 1048576), "13 MiB");
+    assert_string_equal(unit_bytes(text, 2048), "2.00 KiB");
+    assert_string_equal(unit_bytes(text, 1048575), "1.00 MiB");
+    assert_string_equal(unit_bytes(text, 13.4 * 1048576), "13.4 MiB");
     assert_string_equal(unit_bytes(text, NAN), "unknown");
     assert_string_equal(unit_duration(text, 85e3), "85 us");
     assert_string_equal(unit_duration(text, 2.44e6), "2.4 ms");
