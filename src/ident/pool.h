@@ -1,0 +1,51 @@
+/* A worker's supply of one kind of credential (client certificates, API keys or JWTs) with its
+ * rotation rule.  A finite pool is filled before the start and split over the workers (number j goes
+ * to worker j mod n).  A never-repeating one, and tokens near their expiry, come from the mint thread
+ * (mint.h), batch by batch through a one-slot mailbox: taking never signs.
+ *
+ * Invariants: a credential taken stays valid until it is dropped; `first_use` is true exactly once
+ * per distinct credential; a pool belongs to one worker. */
+#ifndef IDENT_POOL_H
+#define IDENT_POOL_H
+
+#include "ident/cert.h"
+#include "profile/plan.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum credential_kind { CREDENTIAL_CERT, CREDENTIAL_APIKEY, CREDENTIAL_JWT, CREDENTIAL_KINDS };
+
+struct credential {
+    struct cert *cert; /* CREDENTIAL_CERT */
+    char *text;        /* key or token, without header name and scheme */
+    size_t text_len;
+    uint64_t n;
+    int64_t not_after_s; /* 0: does not expire */
+    uint32_t refs;
+    bool used;     /* was taken at least once */
+    void *session; /* net's: the last TLS session of this identity; freed through pool's hook */
+};
+
+struct pool;
+
+/* Takes the credential that is due by the rotation rule and holds a reference for the caller.  Call it
+ * once per use: per new connection for certificates and for rotate = connection, per request for
+ * other keys and tokens.  NULL when a fresh one is due and the mint thread has not delivered: try
+ * again later (the caller counts a mint wait).  NULL too when a renewable one has expired and the renewed
+ * one has not come; what comes from files is given as it is.  now_s: seconds since the epoch, for
+ * expiry. */
+struct credential *pool_take(struct pool *pool, uint64_t now_ns, int64_t now_s, bool *ret_first_use)
+    __attribute__((warn_unused_result));
+void pool_drop(struct pool *pool, struct credential *credential);
+/* Who frees the sessions of credentials that the pool frees during the run (fresh and renewed ones). Set
+ * it before net leaves a session in one. */
+void pool_on_session_free(struct pool *pool, void (*free_session)(void *session));
+/* While held, the rule rests: takes give the current credential again (the "reused" dwells). */
+void pool_hold(struct pool *pool, bool held);
+/* True when the rule is rotate = connection: the taker keeps it for the life of the connection. */
+bool pool_per_connection(const struct pool *pool);
+enum credential_kind pool_kind(const struct pool *pool);
+
+#endif
