@@ -1,0 +1,105 @@
+#include "net/conn_show.h"
+
+#include <string.h>
+
+#define MS(from_ns, to_ns) ((double)((to_ns) - (from_ns)) / 1e6)
+
+static const char *socket_name(int fd, bool peer, char text[ADDR_TEXT])
+{
+    struct addr addr = {.len = sizeof addr.sa};
+    struct sockaddr *sa = (struct sockaddr *)&addr.sa;
+    int rc = peer ? getpeername(fd, sa, &addr.len) : getsockname(fd, sa, &addr.len);
+
+    return rc == 0 ? addr_text(&addr, text) : "?";
+}
+
+void conn_show_connected(const struct conn *conn)
+{
+    char peer[ADDR_TEXT], own[ADDR_TEXT];
+
+    if (conn->env->show == NULL) {
+        return;
+    }
+    sink_printf(conn->env->show, "* connected to %s from %s in %.1f ms\n",
+                socket_name(conn->fd, true, peer), socket_name(conn->fd, false, own),
+                MS(conn->dial_ns, conn->connected_ns));
+}
+
+static void show_client_certificate(const struct conn *conn, const struct tls_facts *facts)
+{
+    struct sink *show = conn->env->show;
+    char text[512];
+
+    if (!facts->asked_for_certificate) {
+        sink_printf(show, "* the server did not ask for a client certificate%s\n",
+                    facts->resumed ? " again" : "");
+    } else if (conn->cert == NULL) {
+        sink_printf(show, "* the server asked for a client certificate; sent none\n");
+    } else {
+        cert_describe(conn->cert, text, sizeof text);
+        sink_printf(show, "* the server asked for a client certificate; sent ");
+        sink_plain(show, text);
+        sink_printf(show, "\n");
+    }
+}
+
+void conn_show_ready(const struct conn *conn)
+{
+    struct sink *show = conn->env->show;
+    struct tls_facts facts;
+
+    if (show == NULL) {
+        return;
+    }
+    tls_facts(conn->tls, &facts);
+    sink_printf(show, "* %s, %s, %s%s%s handshake, %.1f ms\n", facts.version, facts.cipher,
+                facts.group, facts.group[0] != '\0' ? ", " : "", facts.resumed ? "resumed" : "full",
+                MS(conn->connected_ns, conn->ready_ns));
+    tls_describe_chain(conn->tls, show);
+    show_client_certificate(conn, &facts);
+}
+
+void conn_show_request(const struct conn *conn, const char *head, size_t head_len, size_t body_len)
+{
+    struct sink *show = conn->env->show;
+    const char *end = head + head_len;
+
+    if (show == NULL) {
+        return;
+    }
+    while (head < end) {
+        const char *newline = memchr(head, '\n', (size_t)(end - head));
+        size_t len = (size_t)((newline != NULL ? newline : end) - head);
+
+        sink_printf(show, "> ");
+        sink_write(show, head, len > 0 && head[len - 1] == '\r' ? len - 1 : len);
+        sink_printf(show, "\n");
+        head += len + 1;
+    }
+    if (body_len > 0) {
+        sink_printf(show, "* and a body of %zu bytes\n", body_len);
+    }
+}
+
+void conn_show_closed(const struct conn *conn, enum outcome outcome)
+{
+    struct sink *show = conn->env->show;
+    int alert = conn->tls != NULL ? tls_alert(conn->tls) : -1;
+
+    if (show == NULL) {
+        return;
+    }
+    if (alert > 0) {
+        sink_printf(show, "* the server sent the alert %s (%d)\n", outcome_alert_name(alert),
+                    alert);
+    }
+    if (!conn->was_ready && conn->tls != NULL) {
+        tls_describe_chain(conn->tls, show); /* which may be why */
+    }
+    if (outcome == OUTCOME_OK) {
+        sink_printf(show, "* connection closed\n");
+    } else {
+        sink_printf(show, "* connection ended: %s (%s)\n", outcome_info(outcome)->text,
+                    outcome_info(outcome)->name);
+    }
+}

@@ -1,0 +1,154 @@
+#include "base/bug.h"
+#include "base/mem.h"
+#include "base/mono.h"
+#include "net/tls_private.h"
+
+#include <openssl/err.h>
+#include <stdlib.h>
+
+/* Callbacks of the library: the connection is the one whose verb is running. */
+
+static struct tls_client *client_of(const SSL *ssl)
+{
+    return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+}
+
+static enum ssl_verify_result_t on_verify(SSL *ssl, uint8_t *ret_alert)
+{
+    struct tls_client *client = client_of(ssl);
+    enum outcome outcome =
+        trust_verify(client->trust, SSL_get0_peer_certificates(ssl), mono_now_ns());
+
+    if (outcome == OUTCOME_OK) {
+        return ssl_verify_ok;
+    }
+    client->current->outcome = outcome;
+    *ret_alert = outcome == OUTCOME_SERVER_CERT_EXPIRED     ? SSL_AD_CERTIFICATE_EXPIRED
+                 : outcome == OUTCOME_SERVER_CERT_UNTRUSTED ? SSL_AD_UNKNOWN_CA
+                                                            : SSL_AD_BAD_CERTIFICATE;
+    return ssl_verify_invalid;
+}
+
+/* Runs only when the server asks for a certificate. */
+static int on_certificate_request(SSL *ssl, void *arg)
+{
+    struct tls *tls = ((struct tls_client *)arg)->current;
+    const struct cert *cert = tls->cert;
+
+    tls->asked = true;
+    if (cert == NULL) {
+        return 1;
+    }
+    if (SSL_set_chain_and_key(ssl, cert->chain, cert->n_chain, cert->key, NULL) != 1) {
+        tls->outcome = OUTCOME_CLIENT_ERROR;
+        return 0;
+    }
+    return 1;
+}
+
+static int on_new_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct tls *tls = client_of(ssl)->current;
+
+    SSL_SESSION_free(tls->newest);
+    tls->newest = session;
+    return 1;
+}
+
+/* The client. */
+
+void tls_buffers_drop(struct buffers *buffers)
+{
+    if (--buffers->refs == 0) {
+        CRYPTO_BUFFER_POOL_free(buffers->pool);
+        free(buffers);
+    }
+}
+
+static uint16_t protocol_of(enum tls_version version)
+{
+    return version == TLS_VERSION_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
+}
+
+static bool set_options(SSL_CTX *ctx, const struct plan *plan, struct diag *diag)
+{
+    static const uint8_t http11[] = "\x08http/1.1";
+    const struct plan_target *target = &plan->target;
+    bool resumes = plan->pace.resume_ratio > 0 || plan->attribution.mode != ATTRIBUTION_OFF;
+    size_t mistakes = diag_count(diag);
+
+    if (SSL_CTX_set_min_proto_version(ctx, protocol_of(target->tls_min)) != 1 ||
+        SSL_CTX_set_max_proto_version(ctx, protocol_of(target->tls_max)) != 1) {
+        diag_add(diag, plan_origin(plan, &target->tls_max),
+                 "target.tls_max: this BoringSSL does not speak that version");
+    }
+    if (target->ciphers != NULL && SSL_CTX_set_strict_cipher_list(ctx, target->ciphers) != 1) {
+        diag_add(diag, plan_origin(plan, &target->ciphers),
+                 "target.ciphers: BoringSSL does not know \"%s\"", target->ciphers);
+    }
+    if (target->groups != NULL && SSL_CTX_set1_curves_list(ctx, target->groups) != 1) {
+        diag_add(diag, plan_origin(plan, &target->groups),
+                 "target.groups: BoringSSL does not know \"%s\" (write such as X25519:P-256)",
+                 target->groups);
+    }
+    BUG_ON(SSL_CTX_set_alpn_protos(ctx, http11, sizeof http11 - 1) != 0);
+    SSL_CTX_set_session_cache_mode(ctx, resumes ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL
+                                                : SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_grease_enabled(ctx, 0);
+    SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN);
+    ERR_clear_error();
+    return diag_count(diag) == mistakes;
+}
+
+static void set_callbacks(struct tls_client *client)
+{
+    SSL_CTX_set_app_data(client->ctx, client);
+    SSL_CTX_set_custom_verify(client->ctx, SSL_VERIFY_PEER, on_verify);
+    SSL_CTX_set_cert_cb(client->ctx, on_certificate_request, client);
+    SSL_CTX_sess_set_new_cb(client->ctx, on_new_session);
+    SSL_CTX_set0_buffer_pool(client->ctx, client->buffers->pool);
+}
+
+static bool make_bio(struct tls_client *client)
+{
+    client->method = tls_bio_method();
+    client->bio = client->method != NULL ? BIO_new(client->method) : NULL;
+    if (client->bio == NULL) {
+        return false;
+    }
+    BIO_set_data(client->bio, client);
+    BIO_set_init(client->bio, 1);
+    return true;
+}
+
+struct tls_client *tls_client_new(const struct plan *plan, struct diag *diag)
+{
+    struct tls_client *client = xcalloc(1, sizeof *client);
+
+    client->buffers = xcalloc(1, sizeof *client->buffers);
+    client->buffers->refs = 1;
+    client->buffers->pool = CRYPTO_BUFFER_POOL_new();
+    client->server_name = plan->target.server_name;
+    client->ctx = SSL_CTX_new(TLS_with_buffers_method());
+    BUG_ON(client->ctx == NULL || client->buffers->pool == NULL || !make_bio(client));
+    set_callbacks(client);
+    client->trust = trust_new(plan, diag);
+    if (!set_options(client->ctx, plan, diag) || client->trust == NULL) {
+        tls_client_free(client);
+        return NULL;
+    }
+    return client;
+}
+
+void tls_client_free(struct tls_client *client)
+{
+    if (client == NULL) {
+        return;
+    }
+    SSL_CTX_free(client->ctx);
+    BIO_free(client->bio);
+    BIO_meth_free(client->method);
+    trust_free(client->trust);
+    tls_buffers_drop(client->buffers);
+    free(client);
+}

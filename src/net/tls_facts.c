@@ -1,0 +1,131 @@
+#include "base/mem.h"
+#include "net/tls_private.h"
+
+#include <dlfcn.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+
+void tls_facts(const struct tls *tls, struct tls_facts *ret_facts)
+{
+    const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->ssl);
+    const char *group = SSL_get_curve_name(SSL_get_curve_id(tls->ssl));
+
+    ret_facts->version = SSL_get_version(tls->ssl);
+    ret_facts->cipher = cipher != NULL ? SSL_CIPHER_standard_name(cipher) : "";
+    ret_facts->resumed = SSL_session_reused(tls->ssl) == 1;
+    /* A resumed session of TLS 1.2 only remembers the group of its first handshake. */
+    if (group == NULL || (ret_facts->resumed && SSL_version(tls->ssl) < TLS1_3_VERSION)) {
+        group = "";
+    }
+    ret_facts->group = group;
+    ret_facts->asked_for_certificate = tls->asked;
+}
+
+struct tls_session *tls_take_session(struct tls *tls)
+{
+    struct tls_session *session;
+
+    if (tls->newest == NULL || !SSL_SESSION_is_resumable(tls->newest)) {
+        return NULL;
+    }
+    session = xcalloc(1, sizeof *session);
+    session->ssl = tls->newest;
+    session->buffers = tls->client->buffers;
+    session->buffers->refs++;
+    session->refs = 1;
+    tls->newest = NULL;
+    return session;
+}
+
+struct tls_session *tls_session_hold(struct tls_session *session)
+{
+    session->refs++;
+    return session;
+}
+
+void tls_session_free(void *session)
+{
+    struct tls_session *taken = session;
+
+    if (taken == NULL || --taken->refs > 0) {
+        return;
+    }
+    SSL_SESSION_free(taken->ssl);
+    tls_buffers_drop(taken->buffers);
+    free(taken);
+}
+
+/* What a certificate says is the server's text: shown with its control characters visible. */
+static void print_bio(struct sink *sink, BIO *bio)
+{
+    char text[1024];
+    int n = BIO_read(bio, text, sizeof text - 1);
+
+    text[n > 0 ? n : 0] = '\0';
+    sink_plain(sink, text);
+    (void)BIO_reset(bio);
+}
+
+static void describe_names(struct sink *sink, BIO *bio, X509 *cert)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+
+    for (size_t i = 0; names != NULL && i < sk_GENERAL_NAME_num(names); i++) {
+        sink_printf(sink, i == 0 ? ", for " : ", ");
+        GENERAL_NAME_print(bio, sk_GENERAL_NAME_value(names, i));
+        print_bio(sink, bio);
+    }
+    GENERAL_NAMES_free(names);
+}
+
+static void describe_cert(struct sink *sink, BIO *bio, size_t i, X509 *cert)
+{
+    sink_printf(sink, "* server certificate %zu: ", i);
+    X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0, XN_FLAG_ONELINE);
+    print_bio(sink, bio);
+    describe_names(sink, bio, cert);
+    sink_printf(sink, "; issued by ");
+    X509_NAME_print_ex(bio, X509_get_issuer_name(cert), 0, XN_FLAG_ONELINE);
+    print_bio(sink, bio);
+    sink_printf(sink, "; valid ");
+    ASN1_TIME_print(bio, X509_get0_notBefore(cert));
+    print_bio(sink, bio);
+    sink_printf(sink, " to ");
+    ASN1_TIME_print(bio, X509_get0_notAfter(cert));
+    print_bio(sink, bio);
+    sink_printf(sink, "\n");
+}
+
+void tls_describe_chain(const struct tls *tls, struct sink *sink)
+{
+    const STACK_OF(CRYPTO_BUFFER) *chain = SSL_get0_peer_certificates(tls->ssl);
+    BIO *bio = BIO_new(BIO_s_mem());
+
+    for (size_t i = 0; chain != NULL && bio != NULL && i < sk_CRYPTO_BUFFER_num(chain); i++) {
+        X509 *cert = X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(chain, i));
+
+        if (cert == NULL) {
+            sink_printf(sink, "* server certificate %zu: not an X.509 certificate\n", i);
+            continue;
+        }
+        describe_cert(sink, bio, i, cert);
+        X509_free(cert);
+    }
+    BIO_free(bio);
+}
+
+#define TEXT_OF(number) #number
+#define TEXT(macro)     TEXT_OF(macro)
+#define LIBRARY         "BoringSSL API " TEXT(BORINGSSL_API_VERSION)
+
+const char *tls_library(void)
+{
+    Dl_info of_ssl, of_us;
+    bool shared = dladdr((void *)(uintptr_t)SSL_new, &of_ssl) != 0 &&
+                  dladdr((void *)(uintptr_t)tls_library, &of_us) != 0 &&
+                  of_ssl.dli_fbase != of_us.dli_fbase;
+
+    return shared ? LIBRARY " (shared)" : LIBRARY " (static)";
+}

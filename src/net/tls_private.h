@@ -1,0 +1,83 @@
+/* What the TLS files of net share: a worker's client with its two shared buffers, and a connection.
+ */
+#ifndef NET_TLS_PRIVATE_H
+#define NET_TLS_PRIVATE_H
+
+#include "net/tls.h"
+#include "net/trust.h"
+
+#include <openssl/bio.h>
+#include <openssl/pool.h>
+#include <openssl/ssl.h>
+
+#define IN_BYTES      65536
+#define READS_A_DRIVE 4 /* x IN_BYTES: the 256 KiB of the header */
+#define RECORD_BYTES  16384
+#define RECORD_MOST   (RECORD_BYTES + 256 + 5)
+#define OUT_BYTES     (2 * RECORD_MOST + 4096)
+
+/* Sessions hold certificates of the pool, so the pool goes with the last of them. */
+struct buffers {
+    CRYPTO_BUFFER_POOL *pool;
+    size_t refs;
+};
+
+struct tls_session {
+    SSL_SESSION *ssl;
+    struct buffers *buffers;
+    size_t refs;
+};
+
+struct tls_client {
+    SSL_CTX *ctx;
+    BIO_METHOD *method;
+    BIO *bio;
+    struct trust *trust;
+    struct buffers *buffers;
+    const char *server_name; /* borrows from the plan */
+    struct tls *current;     /* whose verb is running */
+    struct tls *in_owner;    /* whose ciphertext in[in_pos..in_len) is */
+    size_t in_pos, in_len;
+    struct tls *out_owner; /* whose ciphertext out[0..out_len) is */
+    size_t out_len;
+    unsigned char in[IN_BYTES];
+    unsigned char out[OUT_BYTES];
+    char plain[RECORD_BYTES];
+};
+
+/* Bytes that had to leave a shared buffer. */
+struct stash {
+    unsigned char *bytes; /* NULL: none */
+    size_t pos, len;
+};
+
+struct tls {
+    SSL *ssl;
+    struct tls_client *client;
+    const struct cert *cert;
+    SSL_SESSION *newest;
+    struct stash in, out;
+    int fd;
+    int recv_errno, send_errno;
+    enum outcome outcome;
+    int alert;
+    unsigned char reads; /* that may still ask the socket before TLS_WANT_READ */
+    bool eof;
+    bool sent;  /* a byte went out: the connection stood */
+    bool heard; /* a byte came */
+    bool not_tls;
+    bool ready;
+    bool asked; /* for a client certificate */
+};
+
+/* The BIO that all connections of a worker share (tls_bio.c); NULL when memory ran out. */
+BIO_METHOD *tls_bio_method(void) __attribute__((warn_unused_result));
+/* False while bytes are left for which the socket had no room. */
+bool tls_bio_send_stash(struct tls *tls);
+/* Sends what was gathered, whoever's it is; what the socket does not take moves to its owner. */
+void tls_bio_send(struct tls_client *client);
+/* Forgets what the connection has in the shared buffers and its own. */
+void tls_bio_forget(struct tls *tls);
+void tls_buffers_drop(struct buffers *buffers);
+
+#endif

@@ -1,0 +1,236 @@
+#include "net/trust.h"
+
+#include "base/mem.h"
+#include "base/mono.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pool.h>
+#include <openssl/sha.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VERDICT_LIFETIME_NS (60 * NS_PER_S)
+#define N_VERDICTS          16
+
+struct verdict {
+    unsigned char key[SHA256_DIGEST_LENGTH];
+    uint64_t expires_ns;
+    enum outcome outcome;
+};
+
+struct trust {
+    X509_STORE *store; /* NULL: verify = no */
+    enum verify_mode mode;
+    char *name;
+    uint64_t full_checks;
+    struct verdict verdicts[N_VERDICTS];
+};
+
+/* Where distributions keep the bundle; the first that is there counts, as in Go's crypto/x509. */
+static const char *const system_bundles[] = {
+    "/etc/ssl/certs/ca-certificates.crt", /* Debian, Alpine, Arch */
+    "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora */
+    "/etc/ssl/ca-bundle.pem",             /* openSUSE */
+    "/etc/ssl/cert.pem",
+};
+
+static bool load_named(struct trust *trust, const struct plan *plan, struct diag *diag)
+{
+    const char *path = plan->target.server_ca;
+    struct origin origin = plan_origin(plan, &plan->target.server_ca);
+
+    if (access(path, R_OK) != 0) {
+        diag_add(diag, origin, "target.server_ca: cannot read %s: %s", path, strerror(errno));
+        return false;
+    }
+    if (X509_STORE_load_locations(trust->store, path, NULL) != 1) {
+        diag_add(diag, origin, "target.server_ca: %s holds no certificate in PEM form", path);
+        return false;
+    }
+    /* Whoever names an intermediate or the server's own certificate means just that. */
+    X509_STORE_set_flags(trust->store, X509_V_FLAG_PARTIAL_CHAIN);
+    return true;
+}
+
+static bool load_system(struct trust *trust, const struct plan *plan, struct diag *diag)
+{
+    for (size_t i = 0; i < sizeof system_bundles / sizeof *system_bundles; i++) {
+        if (X509_STORE_load_locations(trust->store, system_bundles[i], NULL) == 1) {
+            return true;
+        }
+    }
+    diag_add(diag, plan_origin(plan, &plan->target.server_ca),
+             "this system has no CA bundle: name the server's CA in target.server_ca");
+    return false;
+}
+
+struct trust *trust_new(const struct plan *plan, struct diag *diag)
+{
+    struct trust *trust = xcalloc(1, sizeof *trust);
+    bool loaded;
+
+    trust->mode = plan->target.verify;
+    trust->name = xstrdup(plan->target.verify_name != NULL ? plan->target.verify_name : "");
+    if (trust->mode == VERIFY_NO) {
+        return trust;
+    }
+    trust->store = X509_STORE_new();
+    loaded = plan->target.server_ca != NULL ? load_named(trust, plan, diag)
+                                            : load_system(trust, plan, diag);
+    ERR_clear_error();
+    if (!loaded) {
+        trust_free(trust);
+        return NULL;
+    }
+    return trust;
+}
+
+void trust_free(struct trust *trust)
+{
+    if (trust == NULL) {
+        return;
+    }
+    X509_STORE_free(trust->store);
+    free(trust->name);
+    free(trust);
+}
+
+uint64_t trust_full_checks(const struct trust *trust)
+{
+    return trust->full_checks;
+}
+
+/* Lengths go in too, so that no two chains share their bytes.  The store is not part of the key
+ * because a cache never outlives or leaves its store. */
+static void hash_chain(const struct trust *trust, const STACK_OF(CRYPTO_BUFFER) * chain,
+                       unsigned char key[SHA256_DIGEST_LENGTH])
+{
+    SHA256_CTX sha;
+
+    SHA256_Init(&sha);
+    for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(chain); i++) {
+        const CRYPTO_BUFFER *cert = sk_CRYPTO_BUFFER_value(chain, i);
+        uint64_t len = CRYPTO_BUFFER_len(cert);
+
+        SHA256_Update(&sha, &len, sizeof len);
+        SHA256_Update(&sha, CRYPTO_BUFFER_data(cert), len);
+    }
+    SHA256_Update(&sha, trust->name, strlen(trust->name));
+    SHA256_Final(key, &sha);
+}
+
+static enum outcome outcome_of_verdict(int error)
+{
+    switch (error) {
+    case X509_V_OK:
+        return OUTCOME_OK;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return OUTCOME_SERVER_CERT_EXPIRED;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return OUTCOME_SERVER_CERT_NOT_YET_VALID;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return OUTCOME_SERVER_CERT_WRONG_HOST;
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_CERT_UNTRUSTED:
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE: /* a CA of the same name with another key */
+        return OUTCOME_SERVER_CERT_UNTRUSTED;
+    default:
+        return OUTCOME_SERVER_CERT_INVALID;
+    }
+}
+
+static bool prepare(const struct trust *trust, X509_STORE_CTX *check)
+{
+    X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(check);
+
+    if (X509_STORE_CTX_set_default(check, "ssl_server") != 1) {
+        return false;
+    }
+    if (trust->name[0] == '\0' || X509_VERIFY_PARAM_set1_ip_asc(param, trust->name) == 1) {
+        return true;
+    }
+    ERR_clear_error();
+    return X509_VERIFY_PARAM_set1_host(param, trust->name, strlen(trust->name)) == 1;
+}
+
+static enum outcome verify_parsed(struct trust *trust, X509 *leaf, STACK_OF(X509) * rest)
+{
+    X509_STORE_CTX *check = X509_STORE_CTX_new();
+    enum outcome outcome = OUTCOME_SERVER_CERT_INVALID;
+
+    if (check != NULL && X509_STORE_CTX_init(check, trust->store, leaf, rest) == 1 &&
+        prepare(trust, check)) {
+        if (X509_verify_cert(check) == 1) {
+            outcome = OUTCOME_OK;
+        } else {
+            outcome = outcome_of_verdict(X509_STORE_CTX_get_error(check));
+            if (outcome == OUTCOME_OK) {
+                outcome = OUTCOME_SERVER_CERT_INVALID;
+            }
+        }
+    }
+    X509_STORE_CTX_free(check);
+    return outcome;
+}
+
+static enum outcome verify_in_full(struct trust *trust, const STACK_OF(CRYPTO_BUFFER) * chain)
+{
+    STACK_OF(X509) *rest = sk_X509_new_null();
+    X509 *leaf = NULL;
+    enum outcome outcome = OUTCOME_OK;
+
+    trust->full_checks++;
+    for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(chain) && outcome == OUTCOME_OK; i++) {
+        X509 *cert = X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(chain, i));
+
+        if (cert == NULL) {
+            outcome = OUTCOME_SERVER_CERT_INVALID;
+        } else if (i == 0) {
+            leaf = cert;
+        } else if (sk_X509_push(rest, cert) == 0) {
+            X509_free(cert);
+            outcome = OUTCOME_CLIENT_ERROR;
+        }
+    }
+    if (outcome == OUTCOME_OK) {
+        outcome = leaf == NULL ? OUTCOME_SERVER_CERT_INVALID : verify_parsed(trust, leaf, rest);
+    }
+    X509_free(leaf);
+    sk_X509_pop_free(rest, X509_free);
+    ERR_clear_error(); /* the verdict says it all */
+    return outcome;
+}
+
+enum outcome trust_verify(struct trust *trust, const struct stack_st_CRYPTO_BUFFER *chain,
+                          uint64_t now_ns)
+{
+    unsigned char key[SHA256_DIGEST_LENGTH];
+    struct verdict *verdict;
+
+    if (trust->mode == VERIFY_NO) {
+        return OUTCOME_OK;
+    }
+    if (chain == NULL) {
+        return OUTCOME_SERVER_CERT_INVALID;
+    }
+    if (trust->mode == VERIFY_ALWAYS) {
+        return verify_in_full(trust, chain);
+    }
+    hash_chain(trust, chain, key);
+    verdict = &trust->verdicts[key[0] % N_VERDICTS];
+    if (now_ns >= verdict->expires_ns || memcmp(verdict->key, key, sizeof key) != 0) {
+        verdict->outcome = verify_in_full(trust, chain);
+        verdict->expires_ns = now_ns + VERDICT_LIFETIME_NS;
+        memcpy(verdict->key, key, sizeof key);
+    }
+    return verdict->outcome;
+}
