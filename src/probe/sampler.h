@@ -1,0 +1,33 @@
+/* The probe thread: reads each memory source of the plan at its own period, with a deadline, and
+ * hands readings over by value.  A slow source never delays a tick of the load.  Before the run
+ * it finds the processes and proves that they are the ones that listen on the target's port. */
+#ifndef PROBE_SAMPLER_H
+#define PROBE_SAMPLER_H
+
+#include "base/diag.h"
+#include "net/addr.h"
+#include "profile/plan.h"
+#include "record/reading.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct sampler;
+
+/* Finds the process of every [memory NAME] (by pid, pid file, name, exec or listening port) and,
+ * when a target address is on this machine, checks that the owner of its listening socket is in
+ * the sampled tree; starts `exec` commands and waits until they listen.  NULL with mistakes.
+ * *ret_refused is set when the mistake is a missing permission or the wrong process (exit 5)
+ * rather than a wrong profile (exit 2). */
+struct sampler *sampler_new(const struct plan *plan, const struct addr *addrs, size_t n_addrs,
+                            bool *ret_refused, struct diag *diag)
+    __attribute__((warn_unused_result));
+void sampler_start(struct sampler *sampler);
+/* Moves out up to `max` readings, oldest first, without waiting; returns how many. */
+size_t sampler_take(struct sampler *sampler, struct reading *ret_readings, size_t max);
+/* "nginx (pid 4711 and 2 children)" for source i. */
+const char *sampler_describe(const struct sampler *sampler, size_t i);
+/* Ends the thread and what `exec` started (SIGTERM, then SIGKILL after 2 s). */
+void sampler_free(struct sampler *sampler);
+
+#endif

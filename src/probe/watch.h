@@ -1,0 +1,35 @@
+/* One memory source at work: its process, and what reading it has taught. */
+#ifndef PROBE_WATCH_H
+#define PROBE_WATCH_H
+
+#include "probe/locate.h"
+#include "record/reading.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct watch {
+    const struct place *place; /* borrows */
+    const struct plan_memory *memory;
+    int index;
+    int64_t pid;
+    int64_t spawned;         /* pid of what exec started; 0: nothing */
+    bool proven;             /* its tree holds the target's socket, so must that of its successor */
+    uint64_t incarnation;    /* of `pid` */
+    uint64_t next_ns;        /* when it is read next */
+    uint64_t next_detail_ns; /* UINT64_MAX: never again, it took too long */
+    uint64_t detail_every_ns;
+    uint64_t next_search_ns;
+    uint64_t lost_at_ns; /* 0: not lost */
+    char text[128];      /* "nginx (pid 4711 and 2 children)" */
+};
+
+/* Takes `pid` as the process of this source; false when its memory can't be read. */
+bool watch_adopt(struct watch *watch, int64_t pid) __attribute__((warn_unused_result));
+/* Reads it now.  After a loss, looks once a second for the process that took its place, unless the
+ * profile named one by pid or tlsoak started it; lost when none came for 10 s. */
+void watch_read(struct watch *watch, struct reading *ret_reading);
+/* Sets the time of the next reading: whole periods after the last, never in the past. */
+void watch_schedule(struct watch *watch, uint64_t now_ns);
+
+#endif
