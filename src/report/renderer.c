@@ -1,0 +1,32 @@
+#include "report/renderer.h"
+
+#include "base/str.h"
+#include "report/csv.h"
+#include "report/text.h"
+#include "report/verdict_json.h"
+
+static const struct renderer renderers[] = {
+    {"text", "txt", "what the terminal shows at the end", text_write},
+    {"json", "json", "verdict.json, schema tlsoak.verdict/1", verdict_json_write},
+    {"csv", "csv", "findings, one row a memory metric and driver", csv_write},
+};
+
+const struct renderer *renderer_at(size_t i)
+{
+    return i < sizeof renderers / sizeof renderers[0] ? &renderers[i] : NULL;
+}
+
+const struct renderer *renderer_find(const char *name)
+{
+    size_t i = 0;
+
+    while (renderer_at(i) != NULL && !str_equal(renderers[i].name, name)) {
+        i++;
+    }
+    return renderer_at(i);
+}
+
+void renderer_json_line(struct sink *sink, const struct verdict *verdict)
+{
+    verdict_json_line(sink, verdict);
+}

@@ -1,0 +1,339 @@
+#include "report/text.h"
+
+#include "base/mono.h"
+#include "base/str.h"
+#include "base/unit.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LABEL_COLUMNS 14
+
+static size_t columns_of(const char *text, size_t len)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        n += ((unsigned char)text[i] & 0xc0) != 0x80;
+    }
+    return n;
+}
+
+void text_prose(struct sink *sink, const char *label, const char *text)
+{
+    struct sink *plain = sink_new();
+    size_t indent = columns_of(label, strlen(label)), at = indent;
+    bool first = true;
+
+    sink_plain(plain, text);
+    sink_printf(sink, "%s", label);
+    for (const char *word = sink_text(plain, NULL); *word != '\0';) {
+        word += strspn(word, " ");
+        size_t len = strcspn(word, " "), columns = columns_of(word, len);
+        if (!first && at + 1 + columns > TEXT_COLUMNS) {
+            sink_printf(sink, "\n%*s", (int)indent, "");
+            at = indent;
+        } else if (!first && len > 0) {
+            sink_write(sink, " ", 1);
+            at++;
+        }
+        sink_write(sink, word, len);
+        at += columns;
+        word += len;
+        first = false;
+    }
+    sink_write(sink, "\n", 1);
+    sink_free(plain);
+}
+
+void text_row(struct sink *sink, const char *name, const char *format, ...)
+{
+    char text[512], label[64];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    (void)snprintf(label, sizeof label, "  %-*s", LABEL_COLUMNS, name);
+    text_prose(sink, label, text);
+}
+
+/* "the server keeps 2.0 KiB per new client certificate (95 % 1.9 KiB to 2.1 KiB)"; false when no
+ * event is blamed. */
+static bool name_leak(struct sink *sink, const struct verdict *verdict)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < verdict->n_memory; i++) {
+        const struct memory_finding *finding = &verdict->memory[i];
+        /* the first that leaks is the one that the judge trusts most; the others show the same
+         * leak */
+        for (size_t k = 0; k < finding->n_drivers && finding->class == MEMORY_LEAK; k++) {
+            const struct driver_finding *driver = &finding->drivers[k];
+            char size[UNIT_TEXT], low[UNIT_TEXT], high[UNIT_TEXT];
+            if (driver->blamed) {
+                sink_printf(
+                    sink, "%s %s per %s (95 %% %s to %s)", n++ == 0 ? "the server keeps" : " and",
+                    unit_bytes(size, driver->bytes_per_event), driver_info(driver->driver)->event,
+                    unit_bytes(low, driver->low), unit_bytes(high, driver->high));
+            }
+        }
+        if (n > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_leak(const struct verdict *verdict)
+{
+    for (size_t i = 0; i < verdict->n_memory; i++) {
+        if (verdict->memory[i].class == MEMORY_LEAK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False when it says the leak in its own words, so that the judge's reason is still to be given. */
+static bool put_headline(struct sink *sink, const struct verdict *verdict)
+{
+    static const char *const labels[] = {
+        [VERDICT_PASS] = "PASS: ",
+        [VERDICT_FAIL] = "FAIL: ",
+        [VERDICT_INCONCLUSIVE] = "INCONCLUSIVE: ",
+        [VERDICT_INVALID] = "INVALID: ",
+        [VERDICT_REFUSED] = "REFUSED: ",
+        [VERDICT_INTERRUPTED] = "INTERRUPTED: ",
+    };
+    bool leak = verdict->kind == VERDICT_FAIL && has_leak(verdict);
+    const char *label = leak ? "LEAK: " : labels[verdict->kind];
+    struct sink *named = sink_new();
+
+    bool own_words = leak && name_leak(named, verdict);
+    text_prose(sink, label, own_words ? sink_text(named, NULL) : verdict->reason);
+    sink_free(named);
+    return !own_words;
+}
+
+static const char *note_of(const struct driver_finding *driver)
+{
+    if (driver->blamed) {
+        return "  LEAK";
+    }
+    if (driver->bounded) {
+        return "  bounded";
+    }
+    return driver->separable ? "" : "  not separable";
+}
+
+/* Per event a tenth of a byte counts. */
+static const char *small_bytes(char text[UNIT_TEXT], double bytes)
+{
+    if (fabs(bytes) >= 9.95 || bytes == 0) {
+        return unit_bytes(text, bytes);
+    }
+    (void)snprintf(text, UNIT_TEXT, "%.1f B", bytes);
+    return text;
+}
+
+static void put_driver_row(struct sink *sink, const struct memory_finding *finding,
+                           const struct driver_finding *driver)
+{
+    char size[UNIT_TEXT] = "?", low[UNIT_TEXT], high[UNIT_TEXT], seen[UNIT_TEXT] = "?";
+    char interval[2 * UNIT_TEXT + 8] = "", events[UNIT_TEXT];
+    double visible = finding->smallest_visible * finding->duration_s / driver->events;
+
+    if (isfinite(driver->bytes_per_event)) {
+        (void)small_bytes(size, driver->bytes_per_event);
+    }
+    if (isfinite(driver->low) && isfinite(driver->high)) {
+        (void)snprintf(interval, sizeof interval, "%s to %s", small_bytes(low, driver->low),
+                       small_bytes(high, driver->high));
+    }
+    if (isfinite(visible)) {
+        (void)small_bytes(seen, visible);
+    }
+    sink_printf(sink, "    %-22s %10s  %-22s %9s %12s%s\n", driver_info(driver->driver)->event,
+                size, interval, seen, unit_grouped(events, (uint64_t)fmax(0, driver->events)),
+                note_of(driver));
+}
+
+static void put_drivers(struct sink *sink, const struct memory_finding *finding)
+{
+    if (finding->n_drivers == 0) {
+        return;
+    }
+    sink_printf(sink, "    %-22s %10s  %-22s %9s %12s\n", "per", "keeps", "95 % interval",
+                "visible", "events");
+    for (size_t i = 0; i < finding->n_drivers; i++) {
+        put_driver_row(sink, finding, &finding->drivers[i]);
+    }
+    for (size_t i = 0; i < finding->n_drivers; i++) {
+        const struct driver_finding *driver = &finding->drivers[i];
+        char text[160];
+        if (!driver->separable && driver->confounded_with[0] != '\0') {
+            (void)snprintf(text, sizeof text,
+                           "%s moved with %s: no run like this can tell them apart",
+                           driver_info(driver->driver)->event, driver->confounded_with);
+            text_prose(sink, "    ", text);
+        }
+    }
+}
+
+static void put_forecast(struct sink *sink, const struct memory_finding *finding)
+{
+    double low = finding->seconds_to_limit_low, high = finding->seconds_to_limit_high;
+    char from[UNIT_TEXT], to[UNIT_TEXT];
+
+    if (isnan(low)) {
+        return;
+    }
+    (void)unit_duration(from, low * (double)NS_PER_S);
+    if (isfinite(high)) {
+        text_row(sink, "to the limit", "%s to %s", from,
+                 unit_duration(to, high * (double)NS_PER_S));
+    } else {
+        text_row(sink, "to the limit", "%s at the earliest", from);
+    }
+}
+
+static void put_needed(struct sink *sink, const struct memory_finding *finding)
+{
+    char text[UNIT_TEXT];
+
+    const char *label = "needed";
+
+    if (finding->needed_seconds > 0) {
+        text_row(sink, label, "%s more",
+                 unit_duration(text, finding->needed_seconds * (double)NS_PER_S));
+        label = "";
+    }
+    if (finding->needed_driver >= 0 && finding->needed_events > 0) {
+        text_row(sink, label, "%s more of: %s",
+                 unit_grouped(text, (uint64_t)finding->needed_events),
+                 driver_info((enum driver)finding->needed_driver)->event);
+    }
+}
+
+static void put_growth(struct sink *sink, const struct memory_finding *finding)
+{
+    char slope[UNIT_TEXT], low[UNIT_TEXT], high[UNIT_TEXT], grown[UNIT_TEXT], level[UNIT_TEXT],
+        noise[UNIT_TEXT], length[UNIT_TEXT];
+
+    if (isfinite(finding->slope)) {
+        text_row(sink, "growth", "%s/s (99 %% %s/s to %s/s)", unit_bytes(slope, finding->slope),
+                 unit_bytes(low, finding->slope_low), unit_bytes(high, finding->slope_high));
+    }
+    text_row(sink, "level", "%s, %s%s in %s, noise %s", unit_bytes(level, finding->level_bytes),
+             finding->growth_bytes >= 0 ? "+" : "", unit_bytes(grown, finding->growth_bytes),
+             unit_duration(length, finding->duration_s * (double)NS_PER_S),
+             unit_bytes(noise, finding->noise_bytes));
+    if (isfinite(finding->smallest_visible)) {
+        text_row(sink, "visible", "a leak from %s/s on would have shown",
+                 unit_bytes(slope, finding->smallest_visible));
+    }
+}
+
+static void put_known_bound(struct sink *sink, const struct memory_finding *finding)
+{
+    char text[UNIT_TEXT];
+    double size = finding->known_bound_size;
+
+    if (str_equal(finding->known_bound, "expect_ttl")) {
+        text_row(sink, "known bound", "%s after which entries end (expect_ttl)",
+                 unit_duration(text, size * (double)NS_PER_S));
+    } else if (finding->known_bound[0] != '\0') {
+        text_row(sink, "known bound", "%s (%s entries)", finding->known_bound,
+                 unit_grouped(text, (uint64_t)fmax(0, size)));
+    }
+}
+
+static void put_readings(struct sink *sink, const struct memory_finding *finding)
+{
+    char n[UNIT_TEXT], gaps[48] = "", restarts[48] = "";
+
+    if (finding->n_gaps > 0) {
+        (void)snprintf(gaps, sizeof gaps, "; %zu could not be taken", finding->n_gaps);
+    }
+    if (finding->n_restarts > 0) {
+        (void)snprintf(restarts, sizeof restarts, "; the server restarted %s",
+                       finding->n_restarts == 1 ? "once" : "more than once");
+    }
+    text_row(sink, "readings", "%s%s%s", unit_grouped(n, finding->n_readings), gaps, restarts);
+}
+
+static void put_finding(struct sink *sink, const struct memory_finding *finding, bool explain)
+{
+    sink_printf(sink, "\nMemory of ");
+    sink_plain(sink, finding->source);
+    sink_printf(sink, ", ");
+    sink_plain(sink, finding->metric);
+    sink_printf(sink, ": %s\n", memory_class_name(finding->class));
+    if (explain) {
+        text_prose(sink, "  ", finding->reason);
+    }
+    put_growth(sink, finding);
+    put_forecast(sink, finding);
+    put_needed(sink, finding);
+    put_known_bound(sink, finding);
+    put_readings(sink, finding);
+    put_drivers(sink, finding);
+}
+
+static void put_generator(struct sink *sink, const struct verdict *verdict)
+{
+    const char *reason = verdict->generator_reason;
+
+    if (verdict->generator_healthy) {
+        text_prose(sink, "Generator: ", reason[0] != '\0' ? reason : "it kept up with its plan");
+    } else {
+        text_prose(sink, "Generator: UNHEALTHY: ",
+                   reason[0] != '\0' ? reason : "it did not keep up with its plan");
+    }
+}
+
+static void put_warnings(struct sink *sink, const struct stored_run *run)
+{
+    char at[UNIT_TEXT], of[UNIT_TEXT], text[160];
+
+    if (str_equal(run->meta.verify, "no")) {
+        text_prose(sink, "WARNING: ",
+                   "the server's certificate was not verified (target.verify = no): what was "
+                   "tested may have been any server");
+    }
+    if (!run->meta.finished) {
+        (void)snprintf(text, sizeof text, "the run was killed after %s of %s",
+                       unit_duration(at, (double)run->elapsed_ns),
+                       unit_duration(of, (double)run->meta.duration_ns));
+        text_prose(sink, "WARNING: ", text);
+    }
+}
+
+void text_write(struct sink *sink, const struct stored_run *run, const struct verdict *verdict)
+{
+    bool reasoned = put_headline(sink, verdict);
+
+    if (run != NULL) {
+        put_warnings(sink, run);
+    }
+    for (size_t i = 0; i < verdict->n_memory; i++) {
+        /* a reason that the headline has given already is not given again */
+        bool said = reasoned && strstr(verdict->reason, verdict->memory[i].reason) != NULL;
+        put_finding(sink, &verdict->memory[i], !said);
+    }
+    if (run == NULL) {
+        return;
+    }
+    text_load(sink, run);
+    sink_write(sink, "\n", 1);
+    if (run->meta.server[0] != '\0') {
+        text_prose(sink, "Server:    ", run->meta.server);
+    }
+    put_generator(sink, verdict);
+    if (run->dir != NULL) {
+        text_prose(sink, "Run:       ", run->dir);
+    }
+}

@@ -1,0 +1,169 @@
+#include "report/text.h"
+
+#include "base/mono.h"
+#include "base/unit.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *counted(char text[UNIT_TEXT], const struct interval *total, enum counter counter)
+{
+    return unit_grouped(text, total->count[counter]);
+}
+
+static double per_second(uint64_t n, uint64_t elapsed_ns)
+{
+    return elapsed_ns > 0 ? (double)n / ((double)elapsed_ns / (double)NS_PER_S) : 0;
+}
+
+static void put_exchanges(struct sink *sink, const struct interval *total)
+{
+    char done[UNIT_TEXT], failed[UNIT_TEXT], odd[UNIT_TEXT], again[UNIT_TEXT];
+
+    text_row(sink, "exchanges", "%s completed, %s failed, %s with an unexpected status, %s retried",
+             counted(done, total, COUNTER_COMPLETED), counted(failed, total, COUNTER_FAILED),
+             counted(odd, total, COUNTER_UNEXPECTED), counted(again, total, COUNTER_RETRIED));
+}
+
+static void put_statuses(struct sink *sink, const struct interval *total)
+{
+    struct sink *list = sink_new();
+    const char *before = "";
+
+    for (int i = 1; i <= 6; i++) {
+        uint64_t n = total->status[i % 6];
+        char text[UNIT_TEXT];
+        if (n > 0 && i < 6) {
+            sink_printf(list, "%s%dxx %s", before, i, unit_grouped(text, n));
+            before = ", ";
+        } else if (n > 0) {
+            sink_printf(list, "%sother %s", before, unit_grouped(text, n));
+        }
+    }
+    text_row(sink, "statuses", "%s", before[0] != '\0' ? sink_text(list, NULL) : "none");
+    sink_free(list);
+}
+
+static void put_rate(struct sink *sink, const struct stored_run *run)
+{
+    const struct interval *total = run->total;
+    double reached = per_second(total->count[COUNTER_STARTED], run->elapsed_ns);
+    char late[UNIT_TEXT], skipped[UNIT_TEXT];
+
+    if (total->count[COUNTER_DUE] == 0) {
+        text_row(sink, "rate", "%.1f/s reached (closed loop: the server sets the pace)", reached);
+        return;
+    }
+    text_row(sink, "rate", "%.1f/s asked, %.1f/s reached; %s started late, %s never",
+             per_second(total->count[COUNTER_DUE], run->elapsed_ns), reached,
+             counted(late, total, COUNTER_LATE), counted(skipped, total, COUNTER_SKIPPED));
+}
+
+static void put_handshakes(struct sink *sink, const struct interval *total)
+{
+    char full[UNIT_TEXT], resumed[UNIT_TEXT], failed[UNIT_TEXT], open[UNIT_TEXT];
+
+    text_row(sink, "handshakes", "%s full, %s resumed, %s failed; %s connections open at the end",
+             counted(full, total, COUNTER_HANDSHAKE_FULL),
+             counted(resumed, total, COUNTER_HANDSHAKE_RESUMED),
+             counted(failed, total, COUNTER_DIAL_FAILED),
+             unit_grouped(open, total->gauge[GAUGE_OPEN]));
+}
+
+static void put_identities(struct sink *sink, const struct interval *total)
+{
+    static const struct {
+        enum counter fresh, used;
+        const char *name;
+    } kinds[] = {
+        {COUNTER_CERT_NEW, COUNTER_CERT_USED, "client certificates"},
+        {COUNTER_KEY_NEW, COUNTER_KEY_USED, "API keys"},
+        {COUNTER_JWT_NEW, COUNTER_JWT_USED, "JWTs"},
+    };
+    const char *label = "identities";
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        char fresh[UNIT_TEXT], used[UNIT_TEXT];
+        if (total->count[kinds[i].used] > 0) {
+            text_row(sink, label, "%s different %s, used %s times",
+                     counted(fresh, total, kinds[i].fresh), kinds[i].name,
+                     counted(used, total, kinds[i].used));
+            label = "";
+        }
+    }
+}
+
+static void put_errors(struct sink *sink, const struct interval *total)
+{
+    const char *label = "errors";
+
+    for (int i = OUTCOME_OK + 1; i < OUTCOME_COUNT; i++) {
+        const struct outcome_info *info = outcome_info((enum outcome)i);
+        char n[UNIT_TEXT];
+        if (total->outcome[i] > 0) {
+            sink_printf(sink, "  %-14s%s %s: %s\n", label, unit_grouped(n, total->outcome[i]),
+                        info->name, info->text);
+            label = "";
+        }
+    }
+    if (label[0] != '\0') {
+        text_row(sink, label, "none");
+    }
+}
+
+static void put_latencies(struct sink *sink, const struct interval *total)
+{
+    static const char *const names[LATENCY_COUNT] = {
+        [LATENCY_RESPONSE] = "response",
+        [LATENCY_SERVICE] = "service",
+        [LATENCY_CONNECT] = "connect",
+        [LATENCY_HANDSHAKE_FULL] = "handshake, full",
+        [LATENCY_HANDSHAKE_RESUMED] = "handshake, resumed",
+        [LATENCY_FIRST_BYTE] = "first byte",
+    };
+    static const double quantiles[] = {0.5, 0.9, 0.99, 0.999};
+
+    bool begun = false;
+
+    for (int i = 0; i < LATENCY_COUNT; i++) {
+        const struct hist *hist = &total->latency[i];
+        char text[UNIT_TEXT];
+        if (hist->n == 0) {
+            continue;
+        }
+        if (!begun) {
+            sink_printf(sink, "\n%-20s %10s %10s %10s %10s %10s %12s\n", "Latency", "p50", "p90",
+                        "p99", "p99.9", "max", "n");
+            begun = true;
+        }
+        sink_printf(sink, "  %-18s", names[i]);
+        for (size_t k = 0; k < sizeof quantiles / sizeof quantiles[0]; k++) {
+            sink_printf(sink, " %10s",
+                        unit_duration(text, (double)hist_quantile(hist, quantiles[k])));
+        }
+        sink_printf(sink, " %10s", unit_duration(text, (double)hist->max_ns));
+        sink_printf(sink, " %12s\n", unit_grouped(text, hist->n));
+    }
+}
+
+void text_load(struct sink *sink, const struct stored_run *run)
+{
+    const struct interval *total = run->total;
+    char length[UNIT_TEXT], sent[UNIT_TEXT], received[UNIT_TEXT], label[UNIT_TEXT + 16];
+
+    (void)snprintf(label, sizeof label, "Load: %s on ",
+                   unit_duration(length, (double)run->elapsed_ns));
+    sink_write(sink, "\n", 1);
+    text_prose(sink, label, run->meta.target);
+    put_exchanges(sink, total);
+    put_statuses(sink, total);
+    put_rate(sink, run);
+    put_handshakes(sink, total);
+    put_identities(sink, total);
+    text_row(sink, "bytes", "%s sent, %s received, before TLS",
+             unit_bytes(sent, (double)total->count[COUNTER_BYTES_SENT]),
+             unit_bytes(received, (double)total->count[COUNTER_BYTES_RECEIVED]));
+    put_errors(sink, total);
+    put_latencies(sink, total);
+}

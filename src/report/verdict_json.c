@@ -1,0 +1,139 @@
+#include "report/verdict_json.h"
+
+#include "base/jsonw.h"
+
+#include <math.h>
+
+#define SCHEMA "tlsoak.verdict/1"
+
+static const char *text_or_null(const char *text)
+{
+    return text[0] != '\0' ? text : NULL;
+}
+
+static void put_needed(struct jsonw *w, const struct memory_finding *finding)
+{
+    if (finding->needed_seconds <= 0 && finding->needed_driver < 0) {
+        jsonw_null(w, "needed");
+        return;
+    }
+    jsonw_object(w, "needed");
+    if (finding->needed_seconds > 0) {
+        jsonw_number(w, "seconds", finding->needed_seconds);
+    } else {
+        jsonw_null(w, "seconds");
+    }
+    if (finding->needed_driver >= 0) {
+        jsonw_string(w, "driver", driver_info((enum driver)finding->needed_driver)->name);
+        jsonw_number(w, "events", finding->needed_events);
+    } else {
+        jsonw_null(w, "driver");
+        jsonw_null(w, "events");
+    }
+    jsonw_end(w);
+}
+
+static void put_known_bound(struct jsonw *w, const struct memory_finding *finding)
+{
+    if (finding->known_bound[0] == '\0') {
+        jsonw_null(w, "known_bound");
+        return;
+    }
+    jsonw_object(w, "known_bound");
+    jsonw_string(w, "name", finding->known_bound);
+    jsonw_number(w, "size", finding->known_bound_size);
+    jsonw_end(w);
+}
+
+static void put_slope(struct jsonw *w, const struct memory_finding *finding)
+{
+    jsonw_object(w, "slope_bytes_per_second");
+    jsonw_number(w, "value", finding->slope);
+    jsonw_number(w, "low", finding->slope_low);
+    jsonw_number(w, "high", finding->slope_high);
+    jsonw_end(w);
+}
+
+static void put_seconds_to_limit(struct jsonw *w, const struct memory_finding *finding)
+{
+    if (isnan(finding->seconds_to_limit_low)) {
+        jsonw_null(w, "seconds_to_limit");
+        return;
+    }
+    jsonw_object(w, "seconds_to_limit");
+    jsonw_number(w, "low", finding->seconds_to_limit_low);
+    jsonw_number(w, "high", finding->seconds_to_limit_high);
+    jsonw_end(w);
+}
+
+static void put_driver(struct jsonw *w, const struct driver_finding *driver)
+{
+    jsonw_object(w, NULL);
+    jsonw_string(w, "driver", driver_info(driver->driver)->name);
+    jsonw_number(w, "bytes_per_event", driver->bytes_per_event);
+    jsonw_number(w, "low", driver->low);
+    jsonw_number(w, "high", driver->high);
+    jsonw_bool(w, "separable", driver->separable);
+    jsonw_bool(w, "blamed", driver->blamed);
+    jsonw_bool(w, "bounded", driver->bounded);
+    jsonw_number(w, "events", driver->events);
+    jsonw_end(w);
+}
+
+static void put_finding(struct jsonw *w, const struct memory_finding *finding)
+{
+    jsonw_object(w, NULL);
+    jsonw_string(w, "source", finding->source);
+    jsonw_string(w, "metric", finding->metric);
+    jsonw_string(w, "class", memory_class_name(finding->class));
+    jsonw_string(w, "reason", finding->reason);
+    put_needed(w, finding);
+    put_known_bound(w, finding);
+    put_slope(w, finding);
+    jsonw_number(w, "smallest_visible_bytes_per_second", finding->smallest_visible);
+    put_seconds_to_limit(w, finding);
+    jsonw_array(w, "drivers");
+    for (size_t i = 0; i < finding->n_drivers; i++) {
+        put_driver(w, &finding->drivers[i]);
+    }
+    jsonw_end(w);
+    jsonw_end(w);
+}
+
+static void put_verdict(struct sink *sink, const struct verdict *verdict, bool compact)
+{
+    struct jsonw w;
+
+    jsonw_init(&w, sink, compact);
+    jsonw_object(&w, NULL);
+    jsonw_string(&w, "schema", SCHEMA);
+    jsonw_string(&w, "verdict", verdict_kind_name(verdict->kind));
+    jsonw_integer(&w, "exit_code", verdict->exit_code);
+    jsonw_string(&w, "reason", verdict->reason);
+    jsonw_array(&w, "memory");
+    for (size_t i = 0; i < verdict->n_memory; i++) {
+        put_finding(&w, &verdict->memory[i]);
+    }
+    jsonw_end(&w);
+    jsonw_array(&w, "limits");
+    jsonw_end(&w);
+    jsonw_array(&w, "refusals");
+    jsonw_end(&w);
+    jsonw_object(&w, "generator");
+    jsonw_bool(&w, "healthy", verdict->generator_healthy);
+    jsonw_string(&w, "reason", text_or_null(verdict->generator_reason));
+    jsonw_end(&w);
+    jsonw_end(&w);
+}
+
+void verdict_json_write(struct sink *sink, const struct stored_run *run,
+                        const struct verdict *verdict)
+{
+    (void)run;
+    put_verdict(sink, verdict, false);
+}
+
+void verdict_json_line(struct sink *sink, const struct verdict *verdict)
+{
+    put_verdict(sink, verdict, true);
+}
