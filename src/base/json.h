@@ -1,5 +1,6 @@
 /* Reads JSON (jansson behind it; nobody else names jansson).  Look-ups on a missing or wrongly
- * typed member return the fallback, so that a reader of our own files is one line a field. More than eight functions, one for each type of member. */
+ * typed member return the fallback, so that a reader of our own files is one line a field. More
+ * than eight functions, one for each type of member. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 

@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -10,8 +11,12 @@ static struct {
     bool quiet;
 } state;
 
+/* The probe thread speaks too, and the live view comes and goes. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void say(const char *kind, const char *format, va_list args)
 {
+    (void)pthread_mutex_lock(&lock);
     if (state.before != NULL) {
         state.before();
     }
@@ -21,6 +26,7 @@ static void say(const char *kind, const char *format, va_list args)
     if (state.after != NULL) {
         state.after();
     }
+    (void)pthread_mutex_unlock(&lock);
 }
 
 void log_note(const char *format, ...)
@@ -46,8 +52,10 @@ void log_warn(const char *format, ...)
 
 void log_around(void (*before)(void), void (*after)(void))
 {
+    (void)pthread_mutex_lock(&lock);
     state.before = before;
     state.after = after;
+    (void)pthread_mutex_unlock(&lock);
 }
 
 void log_quiet(bool quiet)

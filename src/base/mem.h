@@ -1,5 +1,6 @@
 /* Memory that never comes back NULL.  Set-up allocates with these and frees by attribute; the
- * running loop takes what it needs from slabs sized by the plan.  Out of memory ends the process. */
+ * running loop takes what it needs from slabs sized by the plan.  Out of memory ends the
+ * process. */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 

@@ -112,7 +112,7 @@ const char *unit_bytes(char text[UNIT_TEXT], double bytes)
         return text;
     }
     if (fabs(bytes) < 1023.5) {
-        (void)snprintf(text, UNIT_TEXT, "%.0f B", bytes);
+        (void)snprintf(text, UNIT_TEXT, "%.0f B", fabs(bytes) < 0.5 ? 0.0 : bytes);
         return text;
     }
     while (fabs(bytes) >= 1023.5 && i < 5) {

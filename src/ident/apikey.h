@@ -1,5 +1,6 @@
-/* API keys: generated from a template, or read from a file.  The form "TEXT.{hmac}" carries its own
- * proof (HMAC-SHA256 over TEXT, lower-case hex), so that a server accepts any number of distinct keys. */
+/* API keys: generated from a template, or read from a file.  The form "TEXT.{hmac}" carries its
+ * own proof (HMAC-SHA256 over TEXT, lower-case hex), so that a server accepts any number of
+ * distinct keys. */
 #ifndef IDENT_APIKEY_H
 #define IDENT_APIKEY_H
 
@@ -16,7 +17,8 @@ bool apikey_check(const struct plan *plan, const struct plan_apikey *section, st
 /* Key number n.  The caller frees it. */
 char *apikey_generate(const struct plan_apikey *section, uint64_t n, const char *run_id)
     __attribute__((warn_unused_result));
-/* The keys of a file, one a line, blank lines and # comments left out; n >= 1 or 0 with mistakes. */
+/* The keys of a file, one a line, blank lines and # comments left out; n >= 1 or 0 with
+ * mistakes. */
 size_t apikey_load(const struct plan *plan, const struct plan_apikey *section, char ***ret_keys,
                    struct diag *diag) __attribute__((warn_unused_result));
 /* True when `key` ends in ".HEX" with the right tag over what stands before the last dot. */

@@ -1,6 +1,6 @@
-/* A client certificate with its chain and key, loaded from PEM or minted in memory from a CA, and the
- * CA itself.  Kept as raw buffers (no parsed X509), about 1 KiB each, since a connection only ever
- * hands them to the TLS library.  Of ident's public headers none names BoringSSL. */
+/* A client certificate with its chain and key, loaded from PEM or minted in memory from a CA,
+ * and the CA itself.  Kept as raw buffers (no parsed X509), about 1 KiB each, since a connection
+ * only ever hands them to the TLS library.  Of ident's public headers none names BoringSSL. */
 #ifndef IDENT_CERT_H
 #define IDENT_CERT_H
 
@@ -27,15 +27,14 @@ struct cert {
 
 struct cert_issuer; /* a CA certificate with its key, ready to sign; const while minting */
 
-/* Both files are PEM.  Mistakes (unreadable, no CA, key does not match, expires before the run ends)
- * carry the plan's origin of
- * the key at fault.  The caller frees it. */
+/* Both files are PEM.  Mistakes (unreadable, no CA, key does not match, expires before the run
+ * ends) carry the plan's origin of the key at fault.  The caller frees it. */
 struct cert_issuer *cert_issuer_load(const struct plan *plan, const struct plan_cert *section,
                                      struct diag *diag) __attribute__((warn_unused_result));
 void cert_issuer_free(struct cert_issuer *issuer);
-/* Mints certificate number `n`: version 3, 16-byte random serial, validity from five minutes ago to
- * lifetime from now, clientAuth, key identifiers (RFC 5280).  Thread-safe for one issuer per thread.
- * `shared_key`: NULL for a new key pair.  The caller frees it with cert_free. */
+/* Mints certificate number `n`: version 3, 16-byte random serial, validity from five minutes ago
+ * to lifetime from now, clientAuth, key identifiers (RFC 5280).  Thread-safe for one issuer per
+ * thread. `shared_key`: NULL for a new key pair.  The caller frees it with cert_free. */
 struct cert *cert_mint(const struct cert_issuer *issuer, const struct plan_cert *section,
                        uint64_t n, const char *run_id, struct evp_pkey_st *shared_key)
     __attribute__((warn_unused_result));
@@ -43,7 +42,8 @@ struct cert *cert_mint(const struct cert_issuer *issuer, const struct plan_cert 
 struct evp_pkey_st *cert_key_new(enum key_type type) __attribute__((warn_unused_result));
 void cert_key_free(struct evp_pkey_st *key);
 /* All certificates of a `source = files` section, in the order of their names; n >= 1, or 0 with
- * mistakes.  Each is checked: parses, key matches, not expired.  The caller frees array and items. */
+ * mistakes.  Each is checked: parses, key matches, not expired.  The caller frees array and
+ * items. */
 size_t cert_load_files(const struct plan *plan, const struct plan_cert *section,
                        struct cert ***ret_certs, struct diag *diag)
     __attribute__((warn_unused_result));

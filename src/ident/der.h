@@ -1,6 +1,6 @@
-/* Certificates as DER, written by hand (RFC 5280): no parsed X509 is ever built, which makes minting
- * cheap.  One request describes a client's, a server's or a CA's certificate.  Private to ident; a
- * header that names BoringSSL. */
+/* Certificates as DER, written by hand (RFC 5280): no parsed X509 is ever built, which makes
+ * minting cheap.  One request describes a client's, a server's or a CA's certificate.  Private
+ * to ident; a header that names BoringSSL. */
 #ifndef IDENT_DER_H
 #define IDENT_DER_H
 

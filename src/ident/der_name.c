@@ -145,7 +145,8 @@ bool der_add_subject(CBB *out, const char *subject, char error[DER_ERROR])
     return CBB_flush(out);
 }
 
-/* GeneralName ::= CHOICE { rfc822Name [1], dNSName [2], uniformResourceIdentifier [6], iPAddress [7] } */
+/* GeneralName ::= CHOICE { rfc822Name [1], dNSName [2], uniformResourceIdentifier [6], iPAddress
+ * [7] } */
 struct general_name {
     const char *prefix;
     unsigned tag;

@@ -20,9 +20,10 @@
 
 #define FILL_THREADS_MAX 64
 #define PROGRESS_NS      (100 * NS_PER_MS)
-#define SLICE_NS         (10 * NS_PER_MS) /* a batch is cut off then, so that no other pool waits long */
-#define FAST_NS          (20 * NS_PER_MS) /* a batch used up in less was too small */
-#define IDLE_MS          1000
+/* A batch is cut off then, so that no other pool waits long. */
+#define SLICE_NS (10 * NS_PER_MS)
+#define FAST_NS  (20 * NS_PER_MS) /* a batch used up in less was too small */
+#define IDLE_MS  1000
 
 /* The mint thread's view of one worker's pool of one kind. */
 struct outlet {
@@ -110,8 +111,8 @@ static struct outlet *outlet_of(struct mint *mint, unsigned worker, enum credent
     return &mint->outlets[(size_t)worker * CREDENTIAL_KINDS + kind];
 }
 
-/* Splits what was made over the workers: place i goes to worker i mod n; with fewer credentials than
- * workers, those left over share one with an earlier worker. */
+/* Splits what was made over the workers: place i goes to worker i mod n; with fewer credentials
+ * than workers, those left over share one with an earlier worker. */
 static void split(struct mint *mint, enum credential_kind kind, struct credential **made, size_t n)
 {
     struct pool_rule rule = source_rule(mint->sources[kind]);

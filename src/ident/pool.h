@@ -1,10 +1,10 @@
 /* A worker's supply of one kind of credential (client certificates, API keys or JWTs) with its
- * rotation rule.  A finite pool is filled before the start and split over the workers (number j goes
- * to worker j mod n).  A never-repeating one, and tokens near their expiry, come from the mint thread
- * (mint.h), batch by batch through a one-slot mailbox: taking never signs.
+ * rotation rule.  A finite pool is filled before the start and split over the workers (number j
+ * goes to worker j mod n).  A never-repeating one, and tokens near their expiry, come from the
+ * mint thread (mint.h), batch by batch through a one-slot mailbox: taking never signs.
  *
- * Invariants: a credential taken stays valid until it is dropped; `first_use` is true exactly once
- * per distinct credential; a pool belongs to one worker. */
+ * Invariants: a credential taken stays valid until it is dropped; `first_use` is true exactly
+ * once per distinct credential; a pool belongs to one worker. */
 #ifndef IDENT_POOL_H
 #define IDENT_POOL_H
 
@@ -30,17 +30,17 @@ struct credential {
 
 struct pool;
 
-/* Takes the credential that is due by the rotation rule and holds a reference for the caller.  Call it
- * once per use: per new connection for certificates and for rotate = connection, per request for
- * other keys and tokens.  NULL when a fresh one is due and the mint thread has not delivered: try
- * again later (the caller counts a mint wait).  NULL too when a renewable one has expired and the renewed
- * one has not come; what comes from files is given as it is.  now_s: seconds since the epoch, for
- * expiry. */
+/* Takes the credential that is due by the rotation rule and holds a reference for the caller.
+ * Call it once per use: per new connection for certificates and for rotate = connection, per
+ * request for other keys and tokens.  NULL when a fresh one is due and the mint thread has not
+ * delivered: try again later (the caller counts a mint wait).  NULL too when a renewable one has
+ * expired and the renewed one has not come; what comes from files is given as it is.  now_s:
+ * seconds since the epoch, for expiry. */
 struct credential *pool_take(struct pool *pool, uint64_t now_ns, int64_t now_s, bool *ret_first_use)
     __attribute__((warn_unused_result));
 void pool_drop(struct pool *pool, struct credential *credential);
-/* Who frees the sessions of credentials that the pool frees during the run (fresh and renewed ones). Set
- * it before net leaves a session in one. */
+/* Who frees the sessions of credentials that the pool frees during the run (fresh and renewed
+ * ones). Set it before net leaves a session in one. */
 void pool_on_session_free(struct pool *pool, void (*free_session)(void *session));
 /* While held, the rule rests: takes give the current credential again (the "reused" dwells). */
 void pool_hold(struct pool *pool, bool held);

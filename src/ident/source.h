@@ -1,6 +1,6 @@
-/* Where the credentials of one kind come from: a section of the plan made ready, so that number n can
- * be minted (or was loaded).  Const once made, and shared by all threads that mint.  Private to
- * ident. */
+/* Where the credentials of one kind come from: a section of the plan made ready, so that number
+ * n can be minted (or was loaded).  Const once made, and shared by all threads that mint.
+ * Private to ident. */
 #ifndef IDENT_SOURCE_H
 #define IDENT_SOURCE_H
 

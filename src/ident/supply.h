@@ -1,11 +1,11 @@
-/* What passes between a worker's pool and the mint thread, and nothing else does: batches of fresh
- * credentials through a one-slot mailbox, and one order at a time for renewed ones.  Both change
- * owner through one atomic; everything else in here belongs to whoever holds the thing.  Private to
- * ident.
+/* What passes between a worker's pool and the mint thread, and nothing else does: batches of
+ * fresh credentials through a one-slot mailbox, and one order at a time for renewed ones.  Both
+ * change owner through one atomic; everything else in here belongs to whoever holds the thing.
+ * Private to ident.
  *
- * Invariants: a mailbox holds at most one batch, filled by the mint thread only when it is empty;
- * the fields of a renewal belong to the worker while it is IDLE or MADE, to the mint thread while it
- * is ASKED. */
+ * Invariants: a mailbox holds at most one batch, filled by the mint thread only when it is
+ * empty; the fields of a renewal belong to the worker while it is IDLE or MADE, to the mint
+ * thread while it is ASKED. */
 #ifndef IDENT_SUPPLY_H
 #define IDENT_SUPPLY_H
 

@@ -1,5 +1,6 @@
-/* Templates of identities: {n} the number, {uuid} a random UUID (RFC 9562 version 4), {run} the run's
- * id, {random} 32 random hex digits; {{ and }} are braces only where a template is not JSON. */
+/* Templates of identities: {n} the number, {uuid} a random UUID (RFC 9562 version 4), {run} the
+ * run's id, {random} 32 random hex digits; {{ and }} are braces only where a template is not
+ * JSON. */
 #ifndef IDENT_TEMPLATE_H
 #define IDENT_TEMPLATE_H
 

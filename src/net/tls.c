@@ -53,10 +53,16 @@ static void enter(struct tls *tls)
     client->current = tls;
 }
 
-/* The alert that the server sent, from the library's error queue. */
-static int alert_of_queue(bool *ret_wrong_version)
+/* What the library's error queue tells. */
+struct complaint {
+    int alert; /* that the server sent, or -1 */
+    bool wrong_version;
+    bool no_common_signature;
+};
+
+static struct complaint complaint_of_queue(void)
 {
-    int alert = -1;
+    struct complaint complaint = {.alert = -1};
     uint32_t error;
 
     while ((error = ERR_get_error()) != 0) {
@@ -66,11 +72,12 @@ static int alert_of_queue(bool *ret_wrong_version)
             continue;
         }
         if (reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
-            alert = reason - SSL_AD_REASON_OFFSET;
+            complaint.alert = reason - SSL_AD_REASON_OFFSET;
         }
-        *ret_wrong_version |= reason == SSL_R_WRONG_VERSION_NUMBER;
+        complaint.wrong_version |= reason == SSL_R_WRONG_VERSION_NUMBER;
+        complaint.no_common_signature |= reason == SSL_R_NO_COMMON_SIGNATURE_ALGORITHMS;
     }
-    return alert;
+    return complaint;
 }
 
 static enum outcome outcome_of_socket(const struct tls *tls, int error)
@@ -88,16 +95,17 @@ static enum outcome outcome_of_socket(const struct tls *tls, int error)
 /* What the server said counts more than how the socket ended. */
 static enum tls_status fail(struct tls *tls)
 {
-    bool wrong_version = false;
-    int alert = alert_of_queue(&wrong_version);
+    struct complaint complaint = complaint_of_queue();
 
-    if (alert >= 0) {
-        tls->alert = alert;
-        tls->outcome = outcome_from_alert(alert);
+    if (complaint.alert >= 0) {
+        tls->alert = complaint.alert;
+        tls->outcome = outcome_from_alert(complaint.alert);
     } else if (tls->outcome != OUTCOME_OK) {
         return TLS_FAILED; /* a verdict of our own, or told before */
-    } else if (tls->not_tls || (wrong_version && !tls->ready)) {
+    } else if (tls->not_tls || (complaint.wrong_version && !tls->ready)) {
         tls->outcome = OUTCOME_NOT_TLS;
+    } else if (complaint.no_common_signature) {
+        tls->outcome = OUTCOME_NO_COMMON_SIGNATURE;
     } else if (tls->recv_errno != 0 || tls->send_errno != 0) {
         tls->outcome =
             outcome_of_socket(tls, tls->send_errno != 0 ? tls->send_errno : tls->recv_errno);

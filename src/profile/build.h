@@ -1,5 +1,6 @@
 /* From the document to the plan: lists get their final size, fields their defaults, then every
- * entry is resolved, parsed by its type, bounded, and its origin noted by the address of the field. */
+ * entry is resolved, parsed by its type, bounded, and its origin noted by the address of the
+ * field. */
 #ifndef PROFILE_BUILD_H
 #define PROFILE_BUILD_H
 

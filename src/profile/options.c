@@ -118,7 +118,8 @@ static const struct option options[] = {
            BETWEEN(1 * MS, H), .help = "Time from the request to the end of its response."),
 
     PACE("mode", TYPE_WORD, mode, .initial = "closed", .words = pace_words,
-         .help = "closed: each connection asks again when answered; open: at a rate, come what may."),
+         .help = "closed: each connection asks again when answered; open: at a rate, come what "
+                 "may."),
     PACE("rate", TYPE_RATE, rate_per_s, BETWEEN(1.0 / 3600, 1e7),
          .help = "open: exchanges, all workers together."),
     PACE("arrivals", TYPE_WORD, arrivals, .initial = "constant", .words = arrivals_words,
@@ -175,7 +176,8 @@ static const struct option options[] = {
            .help = "Key of {hmac}: HMAC-SHA256 over the text before it."),
     APIKEY("count", TYPE_COUNT, count, .initial = "100", BETWEEN(1, 1e8),
            .help = "Size of the pool of generated keys; pick = fresh has none."),
-    APIKEY("rotate", TYPE_ROTATE, rotate, .initial = "request", .help = "When the next key is taken."),
+    APIKEY("rotate", TYPE_ROTATE, rotate, .initial = "request",
+           .help = "When the next key is taken."),
     APIKEY("pick", TYPE_WORD, pick, .initial = "sequential", .words = pick_words,
            .help = "Which one is next; fresh: one that never was used."),
 
@@ -183,7 +185,8 @@ static const struct option options[] = {
         .help = "Header that carries the token."),
     JWT("scheme", TYPE_STRING, scheme, .initial = "Bearer", .flags = OPTION_EMPTY,
         .help = "Word before the token; empty: none."),
-    JWT("alg", TYPE_WORD, alg, .initial = "HS256", .words = alg_words, .help = "Signature algorithm."),
+    JWT("alg", TYPE_WORD, alg, .initial = "HS256", .words = alg_words,
+        .help = "Signature algorithm."),
     JWT("key", TYPE_STRING, key, .flags = OPTION_REQUIRED | OPTION_SECRET | OPTION_LINES,
         .help = "HS256: the shared secret; else a private key in PEM."),
     JWT("kid", TYPE_STRING, kid, .help = "Key id in the token's header; not given: none."),
@@ -196,7 +199,8 @@ static const struct option options[] = {
         .help = "Replaced this long before it expires; not given: a tenth of the lifetime."),
     JWT("count", TYPE_COUNT, count, .initial = "100", BETWEEN(1, 1e8),
         .help = "Size of the pool; pick = fresh has none."),
-    JWT("rotate", TYPE_ROTATE, rotate, .initial = "request", .help = "When the next token is taken."),
+    JWT("rotate", TYPE_ROTATE, rotate, .initial = "request",
+        .help = "When the next token is taken."),
     JWT("pick", TYPE_WORD, pick, .initial = "sequential", .words = pick_words,
         .help = "Which one is next; fresh: one that never was used."),
 
@@ -205,7 +209,8 @@ static const struct option options[] = {
             .help = "Path and query; not given: the URL's."),
     REQUEST("header.", TYPE_STRING, headers, .suffix = "NAME",
             .flags = OPTION_CONTENT | OPTION_EMPTY,
-            .help = "A header of that name; values of Authorization, Cookie and the like are secret."),
+            .help = "A header of that name; values of Authorization, Cookie and the like are "
+                    "secret."),
     REQUEST("body", TYPE_BODY, body, .flags = OPTION_CONTENT | OPTION_LINES,
             .help = "Body, its length is added; @FILE sends the file's bytes."),
     REQUEST("weight", TYPE_NUMBER, weight, .initial = "1", BETWEEN(1e-6, 1e6),
@@ -216,7 +221,8 @@ static const struct option options[] = {
     {.section = SECTION_MEMORY, .key = "source", .type = TYPE_WORD, .words = memory_source_words,
      .initial = "process", .flags = OPTION_NO_FIELD, .help = "Where readings come from."},
     MEMORY("pid", TYPE_PID, pid, BETWEEN(1, 4194304),
-           .help = "The process; without pid, pid_file, name, port and exec: the one that listens on "
+           .help = "The process; without pid, pid_file, name, port and exec: the one that listens "
+                   "on "
                    "the target's port."),
     MEMORY("pid_file", TYPE_STRING, pid_file, .flags = OPTION_PATH | OPTION_READABLE,
            .help = "File that holds the process id."),
@@ -242,7 +248,8 @@ static const struct option options[] = {
           .help = "Age at which the server drops what it stores; 0: none known."),
 
     ATTRIBUTION("mode", TYPE_WORD, mode, .initial = "off", .words = attribution_words,
-                .help = "crossover: rate, reconnecting and fresh identities are switched by design, so "
+                .help = "crossover: rate, reconnecting and fresh identities are switched by "
+                        "design, so "
                         "that growth can be told apart by its cause."),
     ATTRIBUTION("dwell", TYPE_DURATION, dwell_ns, .initial = "2s", BETWEEN(100 * MS, DAY),
                 .help = "crossover: time spent with one mix of drivers."),

@@ -69,7 +69,8 @@ const struct option *option_at(size_t i);
 /* The row of a key; `ret_suffix` gets what follows a key with a suffix (borrows from `key`), else
  * NULL.  NULL for an unknown key. */
 const struct option *option_find(enum section section, const char *key, const char **ret_suffix);
-/* The option that a wrong key may have meant, of this section or, spelt right, of another; or NULL. */
+/* The option that a wrong key may have meant, of this section or, spelt right, of another; or
+ * NULL. */
 const struct option *option_suggest(enum section section, const char *key);
 
 #endif

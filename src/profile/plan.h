@@ -69,8 +69,8 @@ struct plan_pace {
     double rate_per_s; /* open: exchanges a second, all workers together */
     enum arrivals arrivals;
     uint64_t connections; /* held open, all workers together */
-    double
-        connect_rate_per_s; /* ramp: new connections a second at the start; 0: as fast as handshakes allow */
+    /* ramp: new connections a second at the start; 0: as fast as handshakes allow */
+    double connect_rate_per_s;
     uint64_t think_time_ns;           /* closed: pause between exchanges of a connection */
     uint64_t requests_per_connection; /* 0: as many as the server allows */
     double resume_ratio;              /* share of reconnects that offer the last session */
@@ -80,9 +80,10 @@ struct plan_cert {
     char *name;
     struct origin origin; /* of the section */
     enum cert_source source;
-    char *
-        path; /* files: a PEM file with chain and key, or a directory of them (NAME.pem, or NAME.crt + NAME.key) */
-    char *ca; /* mint: PEM certificate of the issuer */
+    /* files: a PEM file with chain and key, or a directory of them (NAME.pem, or NAME.crt and
+     * NAME.key) */
+    char *path;
+    char *ca;     /* mint: PEM certificate of the issuer */
     char *ca_key; /* mint: its PEM key */
     enum key_type key_type;
     bool key_per_cert; /* a key pair each, or one for all */
@@ -116,8 +117,8 @@ struct plan_jwt {
     enum jwt_alg alg;
     char *key; /* HS256: the secret; else a private key in PEM; from @file or ${VAR} */
     char *kid; /* NULL: none */
-    char *
-        claims; /* JSON object with {n}, {uuid}, {run}; iat, nbf, exp and jti are added where absent */
+    /* JSON object with {n}, {uuid}, {run}; iat, nbf, exp and jti are added where absent */
+    char *claims;
     uint64_t lifetime_ns;
     uint64_t renew_before_ns;
     uint64_t count;
@@ -146,7 +147,8 @@ struct plan_request {
 struct plan_memory {
     char *name;
     struct origin origin;
-    /* source = process: exactly one of these says which; none: the process that listens on the port */
+    /* source = process: exactly one of these says which; none: the process that listens on the
+     * port */
     int64_t pid; /* 0: not given */
     char *pid_file;
     char *process;        /* name, as in /proc/PID/comm */

@@ -14,7 +14,8 @@ void store_free(struct plan_store *store);
 /* Takes over `text`, which free() would take, and returns it. */
 char *store_keep(struct plan_store *store, char *text);
 /* Where the value at that address of the plan came from.  `written`: its text as it was written
- * (@file with the full path, ${VAR}) where that is not the value itself; borrowed from the store. */
+ * (@file with the full path, ${VAR}) where that is not the value itself; borrowed from the
+ * store. */
 void store_note(struct plan_store *store, const void *field, struct origin origin,
                 const char *written);
 /* As it was written, or NULL when the value itself was written. */

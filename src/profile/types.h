@@ -1,6 +1,6 @@
-/* The types of values that a profile can hold.  A type is two-way: text to value and value to the
- * text that gives the same value again.  One row of the table in types.c declares a type; a field of
- * the plan has the C type named beside its TYPE. */
+/* The types of values that a profile can hold.  A type is two-way: text to value and value to
+ * the text that gives the same value again.  One row of the table in types.c declares a type; a
+ * field of the plan has the C type named beside its TYPE. */
 #ifndef PROFILE_TYPES_H
 #define PROFILE_TYPES_H
 

@@ -25,7 +25,8 @@ bool value_is_secret(const struct option *option, const char *suffix);
 /* "section.key", as messages say it.  The caller frees it. */
 char *value_label(const struct option *option, const char *suffix)
     __attribute__((warn_unused_result));
-/* `text` as it must be written to mean itself: $${ for ${, @@ for a first @.  The caller frees it. */
+/* `text` as it must be written to mean itself: $${ for ${, @@ for a first @.  The caller frees
+ * it. */
 char *value_escape(const char *text) __attribute__((warn_unused_result));
 
 #endif

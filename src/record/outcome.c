@@ -60,6 +60,9 @@ static const struct outcome_info outcomes[OUTCOME_COUNT] = {
     [OUTCOME_ALERT_OTHER] = {"alert_other", TLS, "the server ended TLS with another alert"},
     [OUTCOME_NOT_TLS] = {"not_tls", TLS,
                          "the server answered in plain HTTP or another protocol, not TLS"},
+    [OUTCOME_NO_COMMON_SIGNATURE] = {"no_common_signature", TLS,
+                                     "the server takes no signature of the kind that the client "
+                                     "certificate's key makes"},
     [OUTCOME_TLS_ERROR] = {"tls_error", TLS, "the server broke the TLS protocol"},
     [OUTCOME_TLS_RESET] = {"tls_reset", TLS,
                            "the server reset the connection inside the TLS handshake"},

@@ -42,7 +42,8 @@ enum outcome {
     OUTCOME_ALERT_INTERNAL_ERROR,
     OUTCOME_ALERT_OTHER,
     /* TLS: what we found */
-    OUTCOME_NOT_TLS, /* the server spoke something else, such as plain HTTP */
+    OUTCOME_NOT_TLS,             /* the server spoke something else, such as plain HTTP */
+    OUTCOME_NO_COMMON_SIGNATURE, /* the server takes no signature of our key's kind */
     OUTCOME_TLS_ERROR,
     OUTCOME_TLS_RESET,
     OUTCOME_TLS_CLOSED, /* end of stream inside the handshake */

@@ -76,6 +76,7 @@ static void units_format(void **state)
     char text[UNIT_TEXT];
 
     assert_string_equal(unit_bytes(text, 0), "0 B");
+    assert_string_equal(unit_bytes(text, -0.2), "0 B");
     assert_string_equal(unit_bytes(text, -512), "-512 B");
     assert_string_equal(unit_bytes(text, 2048), "2.00 KiB");
     assert_string_equal(unit_bytes(text, 1048575), "1.00 MiB");

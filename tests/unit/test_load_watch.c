@@ -1,0 +1,300 @@
+#include "load/watch.h"
+
+#include "base/mono.h"
+#include "load/phase.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct plan_memory memories[] = {{.name = (char[]){"first"}}, {.name = (char[]){"second"}}};
+static struct plan plan = {.memories = memories, .n_memories = 2};
+
+/* A second more with so many exchanges, of which `n_failed` fail. */
+static void pass(struct watch *watch, struct interval *total, uint64_t n, uint64_t n_failed)
+{
+    uint64_t second = watch->n_seconds + 1;
+    total->count[COUNTER_STARTED] += n;
+    total->count[COUNTER_FAILED] += n_failed;
+    total->count[COUNTER_COMPLETED] += n - n_failed;
+    total->outcome[OUTCOME_HTTP_RESET] += n_failed;
+    watch_second(watch, total, second * NS_PER_S);
+}
+
+static struct interval *begin(struct watch *watch)
+{
+    struct interval *total = interval_new();
+    watch_init(watch, &plan, 2, NS_PER_S);
+    total->count[COUNTER_DIALED] = 4;
+    total->count[COUNTER_HANDSHAKE_FULL] = 4;
+    return total;
+}
+
+static void a_good_run_is_valid(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    for (int i = 0; i < 300; i++) {
+        pass(&watch, total, 100, 40);
+    }
+    watch_finish(&watch, total, 300 * NS_PER_S, false);
+    assert_string_equal(watch.invalid, "");
+    assert_string_equal(watch.health, "");
+    assert_false(watch.over);
+    interval_free(total);
+}
+
+static void a_bad_minute_is_enough(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    for (int i = 0; i < 300; i++) {
+        pass(&watch, total, 100, i >= 130 && i < 162 ? 100 : 0);
+    }
+    watch_finish(&watch, total, 300 * NS_PER_S, false);
+    assert_ptr_equal(strstr(watch.invalid, "more than half of the exchanges of a minute failed"),
+                     watch.invalid);
+    assert_non_null(strstr(watch.invalid, outcome_info(OUTCOME_HTTP_RESET)->text));
+    assert_false(watch.over);
+    interval_free(total);
+}
+
+static void half_a_bad_minute_is_not(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    for (int i = 0; i < 300; i++) {
+        pass(&watch, total, 100, i >= 130 && i < 160 ? 100 : 0);
+    }
+    watch_finish(&watch, total, 300 * NS_PER_S, false);
+    assert_string_equal(watch.invalid, "");
+    interval_free(total);
+}
+
+static void a_short_run_is_judged_whole(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    for (int i = 0; i < 10; i++) {
+        pass(&watch, total, 100, 51);
+    }
+    assert_string_equal(watch.invalid, "");
+    watch_finish(&watch, total, 10 * NS_PER_S, false);
+    assert_ptr_equal(strstr(watch.invalid, "more than half of the exchanges of the run failed"),
+                     watch.invalid);
+    interval_free(total);
+}
+
+static void a_target_that_went_away(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    for (int i = 0; i < 100; i++) {
+        bool there = i < 20;
+        total->count[COUNTER_DIALED] += !there;
+        total->count[COUNTER_DIAL_FAILED] += !there;
+        total->outcome[OUTCOME_REFUSED] += !there;
+        pass(&watch, total, there ? 100 : 0, 0);
+    }
+    assert_ptr_equal(strstr(watch.invalid, "the target did not answer for a minute"),
+                     watch.invalid);
+    interval_free(total);
+}
+
+static void a_dead_target_ends_the_run(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    total->count[COUNTER_HANDSHAKE_FULL] = 0;
+    total->count[COUNTER_DIAL_FAILED] = 3;
+    total->outcome[OUTCOME_REFUSED] = 2;
+    total->outcome[OUTCOME_UNREACHABLE] = 1;
+    for (int i = 0; i < 9; i++) {
+        pass(&watch, total, 0, 0);
+    }
+    assert_false(watch.over);
+    pass(&watch, total, 0, 0);
+    assert_true(watch.over);
+    assert_non_null(strstr(watch.invalid, outcome_info(OUTCOME_REFUSED)->text));
+    assert_non_null(strstr(watch.invalid, "(3 of 4 dials failed)"));
+    interval_free(total);
+}
+
+static void what_we_stopped_is_no_failure(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    total->count[COUNTER_STARTED] = 10;
+    total->count[COUNTER_COMPLETED] = 1;
+    total->count[COUNTER_FAILED] = 9;
+    total->outcome[OUTCOME_STOPPED] = 9;
+    watch_finish(&watch, total, NS_PER_S, true);
+    assert_string_equal(watch.invalid, "");
+    interval_free(total);
+}
+
+static void interrupted_before_the_first_handshake(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    total->count[COUNTER_HANDSHAKE_FULL] = 0;
+    total->count[COUNTER_DIAL_FAILED] = 4;
+    total->outcome[OUTCOME_STOPPED] = 4;
+    watch_finish(&watch, total, NS_PER_S, true);
+    assert_string_equal(watch.invalid, "");
+    watch_finish(&watch, total, NS_PER_S, false);
+    assert_ptr_equal(strstr(watch.invalid, "the target never answered"), watch.invalid);
+    interval_free(total);
+}
+
+static void read_at(struct watch *watch, uint64_t t_ms, int source, bool lost)
+{
+    watch_reading(
+        watch,
+        &(struct reading){.t_ns = t_ms * NS_PER_MS, .source = source, .ok = !lost, .lost = lost});
+}
+
+static void a_restart_is_no_loss(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    for (uint64_t t = 1000; t < 20000; t += 200) {
+        /* Gone for 2.8 s, back, and gone again for 2.8 s. */
+        read_at(&watch, t, 1, (t >= 2000 && t <= 4800) || (t >= 5200 && t <= 8000));
+    }
+    assert_false(watch.over);
+    read_at(&watch, 30000, 1, true);
+    read_at(&watch, 33000, 1, true);
+    assert_false(watch.over);
+    read_at(&watch, 33001, 1, true);
+    assert_true(watch.over);
+    assert_string_equal(watch.invalid,
+                        "the server's process is gone: memory source second is lost");
+    interval_free(total);
+}
+
+static void the_first_reason_stays(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    watch_disk(&watch, ENOSPC);
+    for (int i = 0; i < 10; i++) {
+        pass(&watch, total, 100, 100);
+    }
+    watch_finish(&watch, total, 10 * NS_PER_S, false);
+    assert_string_equal(watch.invalid,
+                        "the run directory could not be written: No space left on device");
+    interval_free(total);
+}
+
+static void lag_on_average(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    pass(&watch, total, 100, 0);
+    /* 2 workers, 10 ticks each. */
+    total->count[COUNTER_LAG_NS] = 20 * 99 * NS_PER_MS;
+    watch_finish(&watch, total, 10 * NS_PER_S, false);
+    assert_string_equal(watch.health, "");
+    total->count[COUNTER_LAG_NS] = 20 * 140 * NS_PER_MS;
+    watch_finish(&watch, total, 10 * NS_PER_S, false);
+    assert_string_equal(
+        watch.health, "the load generator could not keep up: its loops ran 140 ms late on average");
+    assert_string_equal(watch.invalid, "");
+    interval_free(total);
+}
+
+static void a_stuck_worker(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    watch_silence(&watch, 1, 2 * NS_PER_S);
+    assert_string_equal(watch.health, "");
+    watch_silence(&watch, 1, 3 * NS_PER_S);
+    assert_non_null(strstr(watch.health, "worker 1 was stuck for 3.0"));
+    interval_free(total);
+}
+
+static void credentials_too_slow(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    pass(&watch, total, 100, 0);
+    total->count[COUNTER_MINT_WAIT] = 3000; /* of 20,000 ms */
+    watch_finish(&watch, total, 10 * NS_PER_S, false);
+    assert_string_equal(watch.health, "");
+    total->count[COUNTER_MINT_WAIT] = 5000;
+    watch_finish(&watch, total, 10 * NS_PER_S, false);
+    assert_non_null(strstr(watch.health, "waited 5,000 times"));
+    interval_free(total);
+}
+
+static void phases_in_words(void **state)
+{
+    (void)state;
+    uint8_t cells[] = {31, 0, 4};
+    struct schedule schedule = {
+        .warmup_ns = NS_PER_S, .dwell_ns = NS_PER_S, .n_dwells = 3, .cells = cells};
+    struct schedule none = {.n_dwells = 0};
+    struct plan load = {.run.duration_ns = 10 * NS_PER_S,
+                        .pace = {.mode = PACE_OPEN, .rate_per_s = 100},
+                        .judge.warmup = 0.2,
+                        .n_certs = 1,
+                        .n_jwts = 1};
+    char text[PHASE_TEXT];
+    assert_string_equal(phase_text(&load, &schedule, 0, false, false, text), "ramp");
+    assert_string_equal(phase_text(&load, &schedule, 0, true, false, text), "warm-up");
+    assert_string_equal(phase_text(&load, &schedule, NS_PER_S, true, false, text),
+                        "dwell 1 of 3: full rate, reconnecting, fresh certificates, fresh tokens");
+    assert_string_equal(phase_text(&load, &schedule, 2 * NS_PER_S, true, false, text),
+                        "dwell 2 of 3: low rate");
+    assert_string_equal(phase_text(&load, &schedule, 3 * NS_PER_S, true, false, text),
+                        "dwell 3 of 3: low rate, fresh certificates");
+    assert_string_equal(phase_text(&load, &schedule, 3 * NS_PER_S, true, true, text), "draining");
+    assert_string_equal(phase_text(&load, &none, NS_PER_S, true, false, text), "warm-up");
+    assert_string_equal(phase_text(&load, &none, 2 * NS_PER_S, true, false, text), "steady");
+    assert_true(phase_rate(&load, &schedule, 0) == 100);
+    assert_true(phase_rate(&load, &schedule, NS_PER_S) == 100);
+    assert_true(phase_rate(&load, &schedule, 2 * NS_PER_S) == 10);
+    load.pace.mode = PACE_CLOSED;
+    assert_true(phase_rate(&load, &schedule, 0) == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_good_run_is_valid),
+        cmocka_unit_test(a_bad_minute_is_enough),
+        cmocka_unit_test(half_a_bad_minute_is_not),
+        cmocka_unit_test(a_short_run_is_judged_whole),
+        cmocka_unit_test(a_target_that_went_away),
+        cmocka_unit_test(a_dead_target_ends_the_run),
+        cmocka_unit_test(what_we_stopped_is_no_failure),
+        cmocka_unit_test(interrupted_before_the_first_handshake),
+        cmocka_unit_test(a_restart_is_no_loss),
+        cmocka_unit_test(the_first_reason_stays),
+        cmocka_unit_test(lag_on_average),
+        cmocka_unit_test(a_stuck_worker),
+        cmocka_unit_test(credentials_too_slow),
+        cmocka_unit_test(phases_in_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
