@@ -1,0 +1,42 @@
+/* What to say to a request: who may come in, and the routes.  A wrong or missing API key is 403, a
+ * missing token 401, a wrong or expired one 403; the key is looked at first.  A server that can be
+ * poisoned says 500 to everything after its first 403. */
+#ifndef DEMO_ANSWER_H
+#define DEMO_ANSWER_H
+
+#include "demo/request.h"
+#include "demo/serve.h"
+#include "demo/tally.h"
+
+#define ANSWER_MAX 768
+
+struct gate;
+struct ssl_st;
+
+enum answer_kind {
+    ANSWER_TEXT,
+    ANSWER_NAME,  /* the client's common name */
+    ANSWER_EARLY, /* without looking at the body; then the connection closes */
+    ANSWER_NEVER  /* the client waits in vain */
+};
+
+struct answer {
+    enum answer_kind kind;
+    int status;
+    bool close;
+    const char *header; /* one more header line, or "" */
+};
+
+/* Reads the secrets.  Borrows the tally.  NULL with mistakes.  The caller frees it. */
+struct gate *gate_new(const struct serve_options *options, struct tally *tally, struct diag *diag)
+    __attribute__((warn_unused_result));
+void gate_free(struct gate *gate);
+/* Decides on a request whose head is complete, and books it. */
+struct answer gate_decide(struct gate *gate, const struct request *request);
+/* An answer outside any request: 400, 408, 431, 503; the connection closes. */
+struct answer answer_error(int status);
+/* Status line, head and body into `text` (ANSWER_MAX bytes); returns the length.  `head_only`: the
+ * method was HEAD. */
+size_t answer_write(const struct answer *answer, bool head_only, struct ssl_st *ssl, char *text);
+
+#endif
