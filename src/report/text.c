@@ -223,7 +223,7 @@ static void put_growth(struct sink *sink, const struct memory_finding *finding)
     char slope[UNIT_TEXT], low[UNIT_TEXT], high[UNIT_TEXT], grown[UNIT_TEXT], level[UNIT_TEXT],
         noise[UNIT_TEXT], length[UNIT_TEXT];
 
-    if (isfinite(finding->slope)) {
+    if (isfinite(finding->slope_low) && isfinite(finding->slope_high)) {
         text_row(sink, "growth", "%s/s (99 %% %s/s to %s/s)", unit_bytes(slope, finding->slope),
                  unit_bytes(low, finding->slope_low), unit_bytes(high, finding->slope_high));
     }
@@ -232,7 +232,7 @@ static void put_growth(struct sink *sink, const struct memory_finding *finding)
              unit_duration(length, finding->duration_s * (double)NS_PER_S),
              unit_bytes(noise, finding->noise_bytes));
     if (isfinite(finding->smallest_visible)) {
-        text_row(sink, "visible", "a leak from %s/s on would have shown",
+        text_row(sink, "visible", "the smallest leak that this run could have seen: %s/s",
                  unit_bytes(slope, finding->smallest_visible));
     }
 }
