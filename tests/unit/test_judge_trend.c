@@ -31,6 +31,35 @@ static void knows_order_statistics(void **state)
     assert_float_equal(numeric_median3(3, 1, 2), 2, 1e-12);
 }
 
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Against a full sort, with many ties, at every length around the switch of methods. */
+static void selects_as_a_sort_would(void **state)
+{
+    double v[300], sorted[300];
+    struct rng rng;
+    (void)state;
+    rng_init(&rng, 21, "select", 0);
+    for (size_t n = 1; n <= 300; n++) {
+        for (size_t i = 0; i < n; i++) {
+            v[i] = sorted[i] = (double)rng_below(&rng, n % 3 == 0 ? 4 : 1000);
+        }
+        qsort(sorted, n, sizeof *sorted, compare);
+        for (int q = 0; q <= 20; q++) {
+            double at = q / 20.0 * (double)(n - 1);
+            size_t i = (size_t)at;
+            double next = i + 1 < n ? sorted[i + 1] : sorted[i];
+            assert_float_equal(numeric_quantile(v, n, q / 20.0),
+                               sorted[i] + (at - (double)i) * (next - sorted[i]), 1e-9);
+        }
+    }
+}
+
 /* Values of the usual tables. */
 static void knows_students_t(void **state)
 {
@@ -155,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_order_statistics),
+        cmocka_unit_test(selects_as_a_sort_would),
         cmocka_unit_test(knows_students_t),
         cmocka_unit_test(median_slope_ignores_outliers),
         cmocka_unit_test(fits_the_slope_of_a_line),

@@ -1,0 +1,168 @@
+#include "judge/exposure.h"
+
+#include "base/str.h"
+#include "judge/growth.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A run must pass a bound by this much before the growth behind it can be judged. */
+#define BOUND_SHARE 0.6
+#define TTL_SHARE   0.5
+#define NS          1e-9
+/* Default budgets ask nothing of drivers with fewer events: 16 bytes each are nothing then. */
+#define MIN_BUDGET_EVENTS 1000
+/* The JDK's TLS session cache: javax.net.ssl.sessionCacheSize, 20,480 by default; so is OpenSSL's
+ * SSL_SESSION_CACHE_MAX_SIZE_DEFAULT, which is in play only where the server kept it. */
+#define SESSION_CACHE 20480
+
+static bool advances(const struct series *s, size_t row)
+{
+    for (int d = DRIVER_TIME + 1; d < DRIVER_COUNT; d++) {
+        if (s->has[d] && s->x[d][row] != s->x[d][row - 1]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Sums rises only: a counter may begin again with the server. */
+static void count_events(const struct series *s, struct stretch *stretch)
+{
+    for (int d = DRIVER_TIME + 1; d < DRIVER_COUNT; d++) {
+        for (size_t i = stretch->from + 1; s->has[d] && i < stretch->to; i++) {
+            stretch->events[d] += fmax(0, s->x[d][i] - s->x[d][i - 1]);
+        }
+        stretch->any_events |= stretch->events[d] > 0;
+    }
+    stretch->events[DRIVER_TIME] = stretch->seconds;
+}
+
+struct stretch exposure_stretch(const struct series *series)
+{
+    struct stretch s = {.to = series->n};
+    if (series->n == 0) {
+        return s;
+    }
+    size_t first = 1;
+    size_t last = series->n - 1;
+    while (first < series->n && !advances(series, first)) {
+        first++;
+    }
+    while (last > first && !advances(series, last)) {
+        last--;
+    }
+    if (first < series->n && last + 2 - first >= GROWTH_MIN_READINGS) {
+        s.from = first - 1;
+        s.to = last + 1;
+        s.idle_before = series->t[s.from] - series->t[0];
+        s.idle_after = series->t[series->n - 1] - series->t[last];
+    }
+    s.seconds = series->t[s.to - 1] - series->t[s.from];
+    count_events(series, &s);
+    return s;
+}
+
+static bool any_given(const struct stretch *s, const struct plan_judge *judge)
+{
+    for (int d = 0; d < DRIVER_COUNT; d++) {
+        if (judge->budget[d] >= 0 && s->events[d] > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+double exposure_budget(const struct stretch *stretch, const struct judge_options *options)
+{
+    double least = HUGE_VAL;
+    bool given = any_given(stretch, &options->judge);
+    if (stretch->seconds <= 0) {
+        return 0;
+    }
+    for (int d = 0; d < DRIVER_COUNT; d++) {
+        double per_s = stretch->events[d] / stretch->seconds;
+        if (given && options->judge.budget[d] >= 0 && stretch->events[d] > 0) {
+            least = fmin(least, options->judge.budget[d] * per_s);
+        }
+        if (!given && d != DRIVER_TIME && stretch->events[d] >= MIN_BUDGET_EVENTS) {
+            least = fmin(least, driver_info((enum driver)d)->floor_bytes * per_s);
+        }
+    }
+    return isfinite(least) ? least : driver_info(DRIVER_TIME)->floor_bytes;
+}
+
+double exposure_allowed(const struct stretch *stretch, const struct judge_options *options,
+                        enum driver driver)
+{
+    if (options->judge.budget[driver] >= 0) {
+        return options->judge.budget[driver];
+    }
+    double share = stretch->events[driver] > 0 ? exposure_budget(stretch, options) *
+                                                     stretch->seconds / stretch->events[driver]
+                                               : 0;
+    return fmax(driver_info(driver)->floor_bytes, share);
+}
+
+static void name_bound(struct memory_finding *f, const char *name, double size)
+{
+    if (f->known_bound[0] == '\0') {
+        (void)str_copy(f->known_bound, sizeof f->known_bound, name);
+        f->known_bound_size = size;
+    }
+}
+
+/* The bound on a driver's entries, declared or known; 0: none. */
+static double bound_of(const struct series *series, const struct judge_options *options,
+                       enum driver d, char *name, size_t size)
+{
+    double declared = options->judge.expect_bound[d];
+    if (declared > 0) {
+        snprintf(name, size, "expect_bound.%s", driver_info(d)->name);
+        return declared;
+    }
+    if (d == DRIVER_CONNECTION && str_equal(series->runtime, "jvm")) {
+        (void)str_copy(name, size, "TLS session cache of the JDK");
+        return SESSION_CACHE;
+    }
+    return 0;
+}
+
+struct unreached exposure_unreached(const struct series *series, const struct stretch *stretch,
+                                    const struct judge_options *options, const bool *blamed,
+                                    struct memory_finding *finding)
+{
+    struct unreached worst = {.driver = -1};
+    char name[64];
+    double ttl = (double)options->judge.expect_ttl_ns * NS;
+    for (int d = DRIVER_TIME + 1; d < DRIVER_COUNT; d++) {
+        double bound = bound_of(series, options, (enum driver)d, name, sizeof name);
+        if (bound <= 0 || stretch->events[d] <= 0) {
+            continue;
+        }
+        name_bound(finding, name, bound);
+        double needed = ceil(bound / BOUND_SHARE) - stretch->events[d];
+        if (needed > 0 && (blamed == NULL || blamed[d]) && !worst.is) {
+            worst = (struct unreached){.is = true, .driver = d, .events = needed};
+            worst.seconds = needed * stretch->seconds / stretch->events[d];
+        }
+    }
+    if (ttl > 0) {
+        name_bound(finding, "expect_ttl", ttl);
+        if (!worst.is && stretch->seconds < ttl / TTL_SHARE) {
+            worst.is = true;
+            worst.seconds = ttl / TTL_SHARE - stretch->seconds;
+        }
+    }
+    return worst;
+}
+
+/* Go is collected too, but each of its collections is a full one and under load they come many
+ * times a minute, so that its memory follows what is retained (at up to twice the size). */
+bool exposure_hidden_by_garbage(const struct series *series)
+{
+    bool floor =
+        strstr(series->metric, "floor") != NULL || strstr(series->metric, "after_full_gc") != NULL;
+    return series->collected && !floor && !str_equal(series->runtime, "go");
+}

@@ -1,0 +1,47 @@
+/* Exposure: what the server was exposed to, and whether that suffices for a verdict.  A store that
+ * is bounded at N entries looks exactly like a leak until N events have come, so a declared (or
+ * well-known) bound must be passed before anything is called a leak or a pass.  Budgets, which
+ * people give per event, become bytes a second here. */
+#ifndef JUDGE_EXPOSURE_H
+#define JUDGE_EXPOSURE_H
+
+#include "judge/verdict.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The rows [from, to) of a series that are judged. */
+struct stretch {
+    size_t from, to;
+    double seconds;
+    double idle_before, idle_after; /* seconds that were cut off */
+    double events[DRIVER_COUNT];    /* time: the seconds */
+    bool any_events;
+};
+
+/* A bound that the run did not reach. */
+struct unreached {
+    bool is;
+    int driver;             /* -1: a time to live */
+    double events, seconds; /* that are still needed */
+};
+
+/* From the first to the last event; the whole series where no events were counted, or too few
+ * readings would be left. */
+struct stretch exposure_stretch(const struct series *series);
+/* Bytes a second that a pass is measured against: the least of the given budgets, else of the
+ * default ones (driver_info floor_bytes). */
+double exposure_budget(const struct stretch *stretch, const struct judge_options *options);
+/* Bytes per event (time: per second) that are allowed to one driver. */
+double exposure_allowed(const struct stretch *stretch, const struct judge_options *options,
+                        enum driver driver);
+/* A declared or known bound that matters for a verdict on `blamed` (indexed by driver; NULL: on
+ * all) and was not passed by the run.  Fills the finding's known_bound with the first that there
+ * is, reached or not. */
+struct unreached exposure_unreached(const struct series *series, const struct stretch *stretch,
+                                    const struct judge_options *options, const bool *blamed,
+                                    struct memory_finding *finding);
+/* A runtime whose garbage hides what is retained, read without forcing collections. */
+bool exposure_hidden_by_garbage(const struct series *series);
+
+#endif

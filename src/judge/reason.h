@@ -1,0 +1,17 @@
+/* Reason: the sentence that a person reads under a finding, with its numbers and units. */
+#ifndef JUDGE_REASON_H
+#define JUDGE_REASON_H
+
+#include "judge/exposure.h"
+#include "judge/growth.h"
+
+/* Writes finding->reason and reason_code from the numbers that the finding holds already.
+ * `bounds` says which bound was not reached; `designed`: growth was judged along the blamed
+ * events. */
+void reason_write(const struct series *series, const struct stretch *stretch,
+                  enum growth_reason why, const struct unreached *bounds, bool designed,
+                  struct memory_finding *finding);
+/* "anonymous memory" for anon_bytes. */
+const char *reason_metric(const char *metric);
+
+#endif

@@ -1,0 +1,88 @@
+#include "judge/series.h"
+
+#include <math.h>
+#include <string.h>
+
+void series_init(struct series *series)
+{
+    memset(series, 0, sizeof *series);
+    series->width = 1;
+    series->has[DRIVER_TIME] = true;
+}
+
+static void copy_bucket(struct series *s, size_t to, size_t from)
+{
+    s->t[to] = s->t[from];
+    s->y[to] = s->y[from];
+    s->y_min[to] = s->y_min[from];
+    s->open[to] = s->open[from];
+    s->part[to] = s->part[from];
+    s->count[to] = s->count[from];
+    for (size_t d = 0; d < DRIVER_COUNT; d++) {
+        s->x[d][to] = s->x[d][from];
+    }
+}
+
+/* Bucket `later` into bucket `to`; what is cumulative is that of the later one. */
+static void absorb(struct series *s, size_t to, size_t later)
+{
+    unsigned count = s->count[to] + s->count[later];
+    double share = (double)s->count[later] / count;
+    double mean = s->y[to] + share * (s->y[later] - s->y[to]);
+    double open = s->open[to] + share * (s->open[later] - s->open[to]);
+    double lowest = fmin(s->y_min[to], s->y_min[later]);
+    copy_bucket(s, to, later);
+    s->y[to] = mean;
+    s->open[to] = open;
+    s->y_min[to] = lowest;
+    s->count[to] = count;
+}
+
+/* Joins neighbours of one incarnation.  A server that restarts all the time leaves none, and then
+ * incarnations are joined too: such a run is a restart whatever its memory does. */
+static void halve(struct series *s)
+{
+    bool across_parts = false;
+    s->width *= 2;
+    while (s->n == SERIES_BUCKETS) {
+        size_t to = 0;
+        for (size_t i = 0; i < s->n; to++) {
+            bool pair = i + 1 < s->n && (across_parts || s->part[i] == s->part[i + 1]);
+            copy_bucket(s, to, i);
+            if (pair) {
+                absorb(s, to, i + 1);
+            }
+            i += pair ? 2 : 1;
+        }
+        s->n = to;
+        across_parts = true;
+    }
+}
+
+void series_add(struct series *series, double t, double y, const double x[DRIVER_COUNT],
+                double open, int part)
+{
+    if (series->n == 0 || series->count[series->n - 1] >= series->width ||
+        series->part[series->n - 1] != part) {
+        if (series->n == SERIES_BUCKETS) {
+            halve(series);
+        }
+        series->count[series->n] = 0;
+        series->y_min[series->n] = y;
+        series->y[series->n] = 0;
+        series->open[series->n] = 0;
+        series->n++;
+    }
+    size_t last = series->n - 1;
+    unsigned count = ++series->count[last];
+    series->n_readings++;
+    series->y[last] += (y - series->y[last]) / count;
+    series->open[last] += (open - series->open[last]) / count;
+    series->y_min[last] = fmin(series->y_min[last], y);
+    series->t[last] = t;
+    series->part[last] = part;
+    for (size_t d = 0; d < DRIVER_COUNT; d++) {
+        series->x[d][last] = x[d];
+    }
+    series->x[DRIVER_TIME][last] = t;
+}

@@ -1,0 +1,48 @@
+/* A series: readings of one memory metric with the cumulative drivers at each, in bounded memory
+ * whatever the length: at most SERIES_BUCKETS buckets, whose resolution halves when they are
+ * full.  Made from a stored run's memory.csv or from any CSV of the published series format. */
+#ifndef JUDGE_SERIES_H
+#define JUDGE_SERIES_H
+
+#include "base/diag.h"
+#include "record/driver.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SERIES_BUCKETS 2048
+
+struct series {
+    char source[64];
+    char metric[64];
+    size_t n;                 /* buckets */
+    double width;             /* readings in a full bucket */
+    double t[SERIES_BUCKETS]; /* seconds, at the bucket's end */
+    double y[SERIES_BUCKETS]; /* bytes, mean of the bucket */
+    double y_min[SERIES_BUCKETS];
+    double x[DRIVER_COUNT][SERIES_BUCKETS]; /* cumulative events (DRIVER_TIME: seconds) */
+    double open[SERIES_BUCKETS];            /* open connections; 0 when unknown */
+    int part[SERIES_BUCKETS];               /* incarnation: 0, 1, ... */
+    unsigned count[SERIES_BUCKETS];         /* readings in the bucket */
+    bool has[DRIVER_COUNT];                 /* the column was there */
+    size_t n_readings;
+    size_t n_gaps;  /* failed or absurd readings left out */
+    bool collected; /* a runtime with a garbage collector was recognised */
+    char runtime[16];
+};
+
+/* Reads a series CSV (header time_s, memory columns ending in _bytes or _kb, cumulative
+ * counters; aliases of recorded traces; # comments).  Gives one series per memory column that
+ * can be judged: the best metric first (anonymous before private dirty before PSS before RSS).
+ * Returns how many (the caller frees with free()), 0 with mistakes (file:line).  Unknown columns
+ * are named through `note`, which may be NULL. */
+size_t series_load(const char *path, struct series **ret_series,
+                   void (*note)(const char *text, void *context), void *context, struct diag *diag)
+    __attribute__((warn_unused_result));
+void series_init(struct series *series);
+/* Adds one reading; x[DRIVER_TIME] is ignored (t is it). */
+void series_add(struct series *series, double t, double y, const double x[DRIVER_COUNT],
+                double open, int part);
+
+#endif

@@ -1,0 +1,89 @@
+/* The verdict: what the judge says of a run.  Pure arithmetic over series: no I/O, no clock, no
+ * threads.  The procedure, its evidence and its error rates are in tests/stats and bench; it
+ * errs on neither side by rule: a pass is a claim that growth is below the budget, a leak must
+ * pass every gate, and everything else is inconclusive with what is still needed. */
+#ifndef JUDGE_VERDICT_H
+#define JUDGE_VERDICT_H
+
+#include "judge/series.h"
+#include "profile/plan.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum memory_class { MEMORY_INCONCLUSIVE, MEMORY_STABLE, MEMORY_BOUNDED, MEMORY_LEAK };
+
+enum verdict_kind {
+    VERDICT_PASS,
+    VERDICT_FAIL,
+    VERDICT_INCONCLUSIVE,
+    VERDICT_INVALID,
+    VERDICT_REFUSED,
+    VERDICT_INTERRUPTED
+};
+
+/* Bytes per event of one driver. */
+struct driver_finding {
+    enum driver driver;
+    bool blamed;
+    bool separable;                    /* its counter moved apart from the others' */
+    bool bounded;                      /* grew with it at first, and no longer */
+    double bytes_per_event, low, high; /* 95 % interval for people; NAN when not separable */
+    double events;
+    char confounded_with[64]; /* not separable: the driver it moved with */
+};
+
+struct memory_finding {
+    char source[64];
+    char metric[64];
+    enum memory_class class;
+    char reason[512];      /* one plain sentence with the numbers */
+    char reason_code[24];  /* "trend", "staircase", "within_budget", "noisy", "too_short", ... */
+    double needed_seconds; /* 0: nothing needed */
+    int needed_driver;     /* -1: none */
+    double needed_events;
+    char known_bound[64]; /* "" : none */
+    double known_bound_size;
+    double slope, slope_low, slope_high; /* bytes a second */
+    double smallest_visible;             /* bytes a second */
+    double budget;                       /* bytes a second that the pass was measured against */
+    double seconds_to_limit_low, seconds_to_limit_high; /* NAN: no limit or no growth */
+    double growth_bytes, level_bytes, noise_bytes, duration_s;
+    size_t n_readings, n_gaps, n_restarts;
+    struct driver_finding drivers[DRIVER_COUNT];
+    size_t n_drivers; /* only drivers with events (and time) */
+};
+
+/* What the judge is told beside the series. */
+struct judge_options {
+    struct plan_judge judge;
+    double limit_bytes; /* 0: none */
+    bool designed;      /* the load followed an attribution design */
+    double warmup_s;    /* start of the design */
+};
+
+#define VERDICT_FINDINGS 16
+
+struct verdict {
+    enum verdict_kind kind;
+    int exit_code;
+    char reason[640];
+    struct memory_finding memory[VERDICT_FINDINGS];
+    size_t n_memory;
+    /* the generator and the load, filled from the stored run */
+    bool generator_healthy;
+    char generator_reason[256];
+};
+
+/* Judges one series. */
+void judge_series(const struct series *series, const struct judge_options *options,
+                  struct memory_finding *ret_finding);
+const char *memory_class_name(enum memory_class class);
+const char *verdict_kind_name(enum verdict_kind kind);
+/* Folds findings and what befell the run into kind, exit code and one sentence: the one place
+ * that decides the code.  `invalid` is NULL or why the run's measurements can't be used;
+ * `wanted_memory`: a memory limit was asked for although there is no source. */
+void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupted,
+                    bool wanted_memory);
+
+#endif
