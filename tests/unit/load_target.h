@@ -1,5 +1,5 @@
-/* A small mutual-TLS server in threads of the test, blocking and simple, that counts what it has seen, so that
- * both ends of a load can be compared exactly.  It misbehaves as it is told. */
+/* A small mutual-TLS server in threads of the test, blocking and simple, that counts what it has
+ * seen, so that both ends of a load can be compared exactly.  It misbehaves as it is told. */
 #ifndef TESTS_LOAD_TARGET_H
 #define TESTS_LOAD_TARGET_H
 

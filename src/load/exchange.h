@@ -1,0 +1,49 @@
+/* An exchange: one request and its response, from the moment it is begun on a ready connection
+ * until it is completed or failed.  It keeps what must outlive its connection: when it was due,
+ * its credentials and the bytes of its head, so that an exchange whose idle connection the
+ * server closed under it can be sent again on another.  Ended exchanges return to a free list;
+ * there are never more than were in flight at once. */
+#ifndef LOAD_EXCHANGE_H
+#define LOAD_EXCHANGE_H
+
+#include "ident/pool.h"
+#include "record/outcome.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct conn;
+struct request;
+struct worker;
+
+struct exchange {
+    struct exchange *next; /* in the free list or the retry queue */
+    const struct request *request;
+    uint64_t due_ns;                           /* monotonic; 0 in the closed loop */
+    unsigned n_sent;                           /* times that it was sent */
+    struct credential *held[CREDENTIAL_KINDS]; /* taken for this exchange alone */
+    bool first[CREDENTIAL_KINDS];              /* a first use that is not yet counted */
+    char *head;                                /* owns */
+    size_t head_size;
+};
+
+struct exchange_queue {
+    struct exchange *first, *last;
+};
+
+/* Begins what can be begun now: what must be sent again first, then what is due (open loop) or
+ * every idle connection (closed loop).  Safe to call from any handler. */
+void exchange_pump(struct worker *worker);
+/* conn_handler's exchanged(). */
+void exchange_ended(struct conn *conn, enum outcome outcome);
+/* Did the server close a kept connection at the moment we used it again?  That is no fault of
+ * anybody's, and a client with keep-alive sends an idempotent request once more (RFC 9110,
+ * section 9.2.2). */
+bool exchange_outlives(const struct conn *conn, enum outcome outcome);
+/* Ends with `outcome` what waits to be sent again. */
+void exchange_give_up(struct worker *worker, enum outcome outcome);
+/* Frees the free list and what waits. */
+void exchange_clear(struct worker *worker);
+
+#endif

@@ -1,0 +1,54 @@
+/* The fleet carries out the plan: starts the workers and the probe, merges their intervals each
+ * tick, writes the run, shows it, and ends it after its time or when asked to.  What it learnt
+ * that the run directory does not say is in fleet_result. */
+#ifndef LOAD_FLEET_H
+#define LOAD_FLEET_H
+
+#include "base/diag.h"
+#include "ident/mint.h"
+#include "net/addr.h"
+#include "probe/sampler.h"
+#include "profile/plan.h"
+#include "record/run.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What is shown once a second; the same facts as the live view's. */
+struct fleet_second {
+    double elapsed_s, planned_s;
+    const char *phase;
+    double rate_asked;
+    const struct interval *second;
+    const struct interval *total;
+    const struct reading *memory;
+};
+
+struct fleet_job {
+    const struct plan *plan;
+    const struct addr *addrs;
+    size_t n_addrs;
+    struct mint *mint;        /* borrows; its thread is started and ended here */
+    struct sampler *sampler;  /* borrows, and starts it; NULL: no memory source */
+    struct run *run;          /* borrows */
+    uint64_t start_ns;        /* monotonic zero, the same as run_meta's */
+    const volatile int *stop; /* 1: drain and end; 2: end at once */
+    void (*second)(const struct fleet_second *second, void *context);
+    void *context;
+};
+
+struct fleet_result {
+    bool interrupted;
+    char invalid[256];      /* not empty: the run's measurements can't be used, and why */
+    bool healthy;           /* the generator kept up */
+    char health[256];       /* why not */
+    struct interval *total; /* cumulative; the caller frees it */
+};
+
+/* Returns when the run is over and every thread has ended.  False with mistakes when it could
+ * not begin. */
+bool fleet_perform(const struct fleet_job *job, struct fleet_result *ret_result, struct diag *diag)
+    __attribute__((warn_unused_result));
+
+#endif

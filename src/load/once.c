@@ -1,0 +1,172 @@
+#include "load/once.h"
+
+#include "base/mem.h"
+#include "base/mono.h"
+#include "base/unit.h"
+#include "load/request.h"
+#include "net/conn.h"
+
+#include <ev.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct once {
+    const struct plan *plan;
+    struct mint *mint;
+    struct sink *seen; /* as the connection tells it, with credentials */
+    struct conn_env env;
+    struct conn conn;
+    struct request_set requests;
+    struct credential *held[CREDENTIAL_KINDS];
+    char *head; /* owns */
+    enum outcome outcome;
+    bool answered;
+    uint64_t end_ns;
+};
+
+static bool take_identity(struct once *once, struct diag *diag)
+{
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+        struct pool *pool = mint_pool(once->mint, 0, kind);
+        bool first;
+        if (pool == NULL) {
+            continue;
+        }
+        once->held[kind] = pool_take(pool, mono_now_ns(), (int64_t)mono_wall_s(), &first);
+        if (once->held[kind] == NULL) {
+            diag_add(diag, plan_origin(once->plan, &once->plan->target.url),
+                     "no credential was ready, or all have expired");
+            return false;
+        }
+    }
+    return true;
+}
+
+static void once_ready(struct conn *conn)
+{
+    struct once *once = conn->owner;
+    const struct request *request = once->requests.requests;
+    once->head = xmalloc(request_size(&once->requests, request, once->held));
+    size_t len = request_write(&once->requests, request, once->held, once->head);
+    conn->close_after = true;
+    conn_send(conn, once->head, len, request->body, request->body_len, request->head_request);
+}
+
+static void once_exchanged(struct conn *conn, enum outcome outcome)
+{
+    struct once *once = conn->owner;
+    bool expected = request_expects(once->requests.requests, conn->h1.status);
+    once->outcome = outcome == OUTCOME_OK && !expected ? OUTCOME_STATUS : outcome;
+    once->answered = true;
+    once->end_ns = mono_now_ns();
+}
+
+static void once_closed(struct conn *conn, enum outcome outcome)
+{
+    struct once *once = conn->owner;
+    if (!once->answered) {
+        once->outcome = outcome;
+        once->end_ns = mono_now_ns();
+    }
+    ev_break(conn->env->loop, EVBREAK_ALL);
+}
+
+/* Is this line of the request a header that carries a credential?  Gives the length to keep. */
+static bool is_secret(const struct once *once, const char *line, size_t *ret_keep)
+{
+    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_KINDS; kind++) {
+        const struct request_prefix *prefix = &once->requests.prefix[kind];
+        if (prefix->text != NULL && strncmp(line, "> ", 2) == 0 &&
+            strncasecmp(line + 2, prefix->text, prefix->len) == 0) {
+            *ret_keep = prefix->len + 2;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is shown gets pasted into bug reports and chats: without credentials. */
+static void copy_without_secrets(const struct once *once, struct sink *show)
+{
+    const char *line = sink_text(once->seen, NULL);
+    while (*line != '\0') {
+        size_t len = strcspn(line, "\n"), keep;
+        if (is_secret(once, line, &keep)) {
+            sink_write(show, line, keep);
+            sink_printf(show, "(not shown)\n");
+        } else {
+            sink_write(show, line, len);
+            sink_printf(show, "\n");
+        }
+        line += len + (line[len] == '\n');
+    }
+}
+
+static void show_span(struct sink *show, const char *name, uint64_t from_ns, uint64_t to_ns)
+{
+    char text[UNIT_TEXT];
+    if (from_ns != 0 && to_ns >= from_ns) {
+        sink_printf(show, "  %-14s %s\n", name, unit_duration(text, (double)(to_ns - from_ns)));
+    }
+}
+
+static void show_times(const struct once *once, struct sink *show)
+{
+    const struct conn *conn = &once->conn;
+    sink_printf(show, "times\n");
+    show_span(show, "tcp connect", conn->dial_ns, conn->connected_ns);
+    show_span(show, "tls handshake", conn->connected_ns, conn->ready_ns);
+    show_span(show, "first byte", conn->sent_ns, conn->first_byte_ns);
+    show_span(show, "total", conn->dial_ns, once->end_ns);
+}
+
+static void exchange_once(struct once *once, struct ev_loop *loop, struct tls_client *tls,
+                          const struct addr *addrs, size_t n_addrs)
+{
+    const struct credential *cert = once->held[CREDENTIAL_CERT];
+    conn_env_init(&once->env, loop, tls, &once->plan->target, addrs, n_addrs);
+    once->env.handler = (struct conn_handler){once_ready, once_exchanged, once_closed};
+    once->env.show = once->seen;
+    once->conn.owner = once;
+    conn_dial(&once->conn, &once->env, cert != NULL ? cert->cert : NULL, NULL);
+    if (once->end_ns == 0) { /* a dial may fail at once */
+        ev_run(loop, 0);
+    }
+    conn_reap(&once->env);
+    conn_env_stop(&once->env);
+}
+
+bool once_perform(const struct plan *plan, const struct addr *addrs, size_t n_addrs,
+                  struct mint *mint, struct sink *show, enum outcome *ret_outcome,
+                  struct diag *diag)
+{
+    struct once once = {.plan = plan, .mint = mint, .seen = sink_new()};
+    struct tls_client *tls = tls_client_new(plan, diag);
+    request_set_init(&once.requests, plan);
+    struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    bool ok = tls != NULL && take_identity(&once, diag);
+    if (ok && loop == NULL) {
+        diag_add(diag, plan_origin(plan, &plan->target.url), "no descriptors (ulimit -n)");
+        ok = false;
+    }
+    if (ok) {
+        exchange_once(&once, loop, tls, addrs, n_addrs);
+        copy_without_secrets(&once, show);
+        show_times(&once, show);
+        *ret_outcome = once.outcome;
+    }
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+        if (once.held[kind] != NULL) {
+            pool_drop(mint_pool(mint, 0, kind), once.held[kind]);
+        }
+    }
+    free(once.head);
+    request_set_clear(&once.requests);
+    sink_free(once.seen);
+    if (loop != NULL) {
+        ev_loop_destroy(loop);
+    }
+    tls_client_free(tls);
+    return ok;
+}

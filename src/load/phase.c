@@ -1,0 +1,57 @@
+#include "load/phase.h"
+
+#include "base/str.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *dwell_text(const struct plan *plan, struct switches on, size_t dwell,
+                              size_t n_dwells, char text[PHASE_TEXT])
+{
+    const struct {
+        bool on;
+        const char *name;
+    } parts[] = {
+        {on.reconnect, "reconnecting"},
+        {on.fresh_cert && plan->n_certs > 0, "fresh certificates"},
+        {on.fresh_key && plan->n_apikeys > 0, "fresh keys"},
+        {on.fresh_jwt && plan->n_jwts > 0, "fresh tokens"},
+    };
+    int len = snprintf(text, PHASE_TEXT, "dwell %zu of %zu: %s rate", dwell, n_dwells,
+                       on.high_rate ? "full" : "low");
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && len < PHASE_TEXT; i++) {
+        if (parts[i].on) {
+            len += snprintf(text + len, PHASE_TEXT - (size_t)len, ", %s", parts[i].name);
+        }
+    }
+    return text;
+}
+
+const char *phase_text(const struct plan *plan, const struct schedule *schedule, uint64_t t_ns,
+                       bool ramped, bool draining, char text[PHASE_TEXT])
+{
+    size_t dwell;
+    struct switches on = schedule_at(schedule, t_ns, &dwell);
+    double warmup_ns = schedule->n_dwells > 0 ? (double)schedule->warmup_ns
+                                              : plan->judge.warmup * (double)plan->run.duration_ns;
+    const char *phase = "steady";
+    if (draining) {
+        phase = "draining";
+    } else if (on.designed) {
+        return dwell_text(plan, on, dwell, schedule->n_dwells, text);
+    } else if (!ramped) {
+        phase = "ramp";
+    } else if ((double)t_ns < warmup_ns) {
+        phase = "warm-up";
+    }
+    (void)str_copy(text, PHASE_TEXT, phase);
+    return text;
+}
+
+double phase_rate(const struct plan *plan, const struct schedule *schedule, uint64_t t_ns)
+{
+    size_t dwell;
+    struct switches on = schedule_at(schedule, t_ns, &dwell);
+    double rate = plan->pace.mode == PACE_OPEN ? plan->pace.rate_per_s : 0;
+    return on.designed && !on.high_rate ? rate / SCHEDULE_LOW_RATE : rate;
+}

@@ -1,0 +1,162 @@
+#include "load/request.h"
+
+#include "base/mem.h"
+#include "base/sink.h"
+#include "base/str.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool has_header(const struct plan_request *request, const char *name)
+{
+    for (size_t i = 0; i < request->n_headers; i++) {
+        if (strcasecmp(request->headers[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_one_of(const char *method, const char *const *names)
+{
+    for (; *names != NULL; names++) {
+        if (str_equal(method, *names)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A method that says something of a body announces its length even when that is 0 (RFC 9110,
+ * 8.6). */
+static void write_length(const struct plan_request *from, struct sink *head)
+{
+    static const char *const with_content[] = {"POST", "PUT", "PATCH", NULL};
+    bool announces = from->body != NULL || is_one_of(from->method, with_content);
+    if (announces && !has_header(from, "Content-Length")) {
+        sink_printf(head, "Content-Length: %zu\r\n", from->body != NULL ? from->body_len : 0);
+    }
+}
+
+static void write_head(const struct plan_target *target, const struct plan_request *from,
+                       struct sink *head)
+{
+    sink_printf(head, "%s %s HTTP/1.1\r\n", from->method,
+                from->path != NULL ? from->path : target->url_path);
+    if (!has_header(from, "Host")) {
+        sink_printf(head, "Host: %s\r\n", target->host_header);
+    }
+    if (!has_header(from, "User-Agent")) {
+        sink_printf(head, "User-Agent: tlsoak/%s\r\n", TLSOAK_VERSION);
+    }
+    for (size_t i = 0; i < from->n_headers; i++) {
+        sink_printf(head, "%s: %s\r\n", from->headers[i].name, from->headers[i].value);
+    }
+    write_length(from, head);
+}
+
+static void request_init(struct request *request, const struct plan_target *target,
+                         const struct plan_request *from)
+{
+    static const char *const idempotent[] = {"GET",     "HEAD",  "PUT", "DELETE",
+                                             "OPTIONS", "TRACE", NULL};
+    struct sink *head = sink_new();
+    write_head(target, from, head);
+    const char *text = sink_text(head, &request->head_len);
+    request->head = xstrndup(text, request->head_len);
+    sink_free(head);
+    request->body = from->body;
+    request->body_len = from->body != NULL ? from->body_len : 0;
+    request->expect_status = from->expect_status;
+    request->head_request = str_equal(from->method, "HEAD");
+    request->idempotent = is_one_of(from->method, idempotent);
+}
+
+static struct request_prefix prefix_of(const char *header, const char *scheme)
+{
+    bool plain = scheme == NULL || *scheme == '\0';
+    char *text = xasprintf("%s: %s%s", header, plain ? "" : scheme, plain ? "" : " ");
+    return (struct request_prefix){.text = text, .len = strlen(text)};
+}
+
+void request_set_init(struct request_set *set, const struct plan *plan)
+{
+    *set = (struct request_set){.n_requests = plan->n_requests};
+    set->requests = xcalloc(plan->n_requests, sizeof *set->requests);
+    for (size_t i = 0; i < plan->n_requests; i++) {
+        request_init(&set->requests[i], &plan->target, &plan->requests[i]);
+        set->weight += plan->requests[i].weight;
+        set->requests[i].upto = set->weight;
+    }
+    if (plan->n_apikeys > 0) {
+        set->prefix[CREDENTIAL_APIKEY] = prefix_of(plan->apikeys[0].header, NULL);
+    }
+    if (plan->n_jwts > 0) {
+        set->prefix[CREDENTIAL_JWT] = prefix_of(plan->jwts[0].header, plan->jwts[0].scheme);
+    }
+}
+
+void request_set_clear(struct request_set *set)
+{
+    for (size_t i = 0; i < set->n_requests; i++) {
+        free(set->requests[i].head);
+    }
+    free(set->requests);
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+        free(set->prefix[kind].text);
+    }
+    *set = (struct request_set){.n_requests = 0};
+}
+
+const struct request *request_pick(const struct request_set *set, struct rng *rng)
+{
+    if (set->n_requests == 1) {
+        return set->requests;
+    }
+    double at = rng_double(rng) * set->weight;
+    size_t i = 0;
+    while (i + 1 < set->n_requests && at >= set->requests[i].upto) {
+        i++;
+    }
+    return &set->requests[i];
+}
+
+size_t request_size(const struct request_set *set, const struct request *request,
+                    struct credential *const credentials[CREDENTIAL_KINDS])
+{
+    size_t size = request->head_len + 2;
+    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_KINDS; kind++) {
+        if (credentials[kind] != NULL) {
+            size += set->prefix[kind].len + credentials[kind]->text_len + 2;
+        }
+    }
+    return size;
+}
+
+static char *put(char *to, const char *from, size_t len)
+{
+    memcpy(to, from, len);
+    return to + len;
+}
+
+size_t request_write(const struct request_set *set, const struct request *request,
+                     struct credential *const credentials[CREDENTIAL_KINDS], char *to)
+{
+    char *at = put(to, request->head, request->head_len);
+    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_KINDS; kind++) {
+        const struct credential *credential = credentials[kind];
+        if (credential != NULL) {
+            at = put(at, set->prefix[kind].text, set->prefix[kind].len);
+            at = put(at, credential->text, credential->text_len);
+            at = put(at, "\r\n", 2);
+        }
+    }
+    return (size_t)(put(at, "\r\n", 2) - to);
+}
+
+bool request_expects(const struct request *request, int status)
+{
+    return request->expect_status == 0 ? status >= 200 && status <= 299
+                                       : (uint64_t)status == request->expect_status;
+}

@@ -1,0 +1,52 @@
+/* What is sent: each [request NAME] of the plan made into bytes once, before the start.  An
+ * exchange then only copies the prepared head and the credentials of the moment into a buffer
+ * that is already large enough; nothing is formatted and nothing allocated on the request path. */
+#ifndef LOAD_REQUEST_H
+#define LOAD_REQUEST_H
+
+#include "base/rng.h"
+#include "ident/pool.h"
+#include "profile/plan.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct request {
+    char *head; /* request line and headers without credentials and without the empty line */
+    size_t head_len;
+    const char *body; /* borrows the plan's; NULL: none */
+    size_t body_len;
+    double upto; /* sum of the weights up to this one */
+    uint64_t expect_status;
+    bool head_request; /* HEAD: the response has no body */
+    bool idempotent;   /* may be sent again on its own accord (RFC 9110, section 9.2.2) */
+};
+
+/* A request's header line that carries a credential: "Authorization: Bearer ". */
+struct request_prefix {
+    char *text; /* NULL: the plan has no such credential */
+    size_t len;
+};
+
+struct request_set {
+    struct request *requests;
+    size_t n_requests;
+    double weight;
+    struct request_prefix prefix[CREDENTIAL_KINDS];
+};
+
+void request_set_init(struct request_set *set, const struct plan *plan);
+void request_set_clear(struct request_set *set);
+/* Draws by weight; no random number is used when there is only one. */
+const struct request *request_pick(const struct request_set *set, struct rng *rng);
+/* Bytes that request_write needs.  credentials[kind] may be NULL. */
+size_t request_size(const struct request_set *set, const struct request *request,
+                    struct credential *const credentials[CREDENTIAL_KINDS]);
+/* The whole head into `to`; returns its length. */
+size_t request_write(const struct request_set *set, const struct request *request,
+                     struct credential *const credentials[CREDENTIAL_KINDS], char *to);
+/* Was this status what the profile asked for? */
+bool request_expects(const struct request *request, int status);
+
+#endif

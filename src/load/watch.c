@@ -1,0 +1,180 @@
+#include "load/watch.h"
+
+#include "base/mono.h"
+#include "base/unit.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ANSWER_WITHIN_NS (10 * NS_PER_S)
+#define LOST_AFTER_NS    (3 * NS_PER_S)
+#define LAG_MAX_NS       (100 * NS_PER_MS)
+#define SILENCE_MAX_NS   NS_PER_S
+#define MINT_WAIT_NS     NS_PER_MS /* what a worker rests for when a credential is not there */
+#define MINT_WAIT_SHARE  0.2       /* of the workers' time */
+
+void watch_init(struct watch *watch, const struct plan *plan, unsigned n_workers, uint64_t tick_ns)
+{
+    *watch = (struct watch){.plan = plan, .n_workers = n_workers, .tick_ns = tick_ns};
+}
+
+/* The first reason stays: what follows is mostly its consequence. */
+__attribute__((format(printf, 2, 3))) static void say(char text[WATCH_TEXT], const char *format,
+                                                      ...)
+{
+    va_list args;
+    if (text[0] != '\0') {
+        return;
+    }
+    va_start(args, format);
+    (void)vsnprintf(text, WATCH_TEXT, format, args);
+    va_end(args);
+}
+
+static bool is_ours(enum outcome outcome)
+{
+    return outcome == OUTCOME_OK || outcome == OUTCOME_STOPPED;
+}
+
+/* The most frequent way in which things went wrong; OUTCOME_OK when nothing did. */
+static enum outcome dominant(const struct interval *total)
+{
+    enum outcome worst = OUTCOME_OK;
+    for (enum outcome outcome = OUTCOME_OK; outcome < OUTCOME_COUNT; outcome++) {
+        bool more = worst == OUTCOME_OK || total->outcome[outcome] > total->outcome[worst];
+        if (!is_ours(outcome) && total->outcome[outcome] > 0 && more) {
+            worst = outcome;
+        }
+    }
+    return worst;
+}
+
+/* The same for a sentence that needs a reason: without any other, we ended it. */
+static const char *failure_text(const struct interval *total)
+{
+    enum outcome outcome = dominant(total);
+    return outcome_info(outcome != OUTCOME_OK ? outcome : OUTCOME_STOPPED)->text;
+}
+
+static struct watch_mark mark_of(const struct interval *total)
+{
+    const uint64_t *n = total->count;
+    /* What we stopped ourselves at the end is nobody's failure. */
+    uint64_t stopped = total->outcome[OUTCOME_STOPPED];
+    uint64_t failed =
+        n[COUNTER_FAILED] - (stopped < n[COUNTER_FAILED] ? stopped : n[COUNTER_FAILED]);
+    return (struct watch_mark){
+        .n_completed = n[COUNTER_COMPLETED],
+        .n_failing = failed + n[COUNTER_UNEXPECTED],
+        .n_ended = n[COUNTER_COMPLETED] + failed,
+        .n_dial_failed = n[COUNTER_DIAL_FAILED],
+        .n_ready = n[COUNTER_HANDSHAKE_FULL] + n[COUNTER_HANDSHAKE_RESUMED],
+    };
+}
+
+static void never_answered(struct watch *watch, const struct interval *total)
+{
+    enum outcome outcome = dominant(total);
+    uint64_t n_failed = total->count[COUNTER_DIAL_FAILED];
+    if (outcome == OUTCOME_OK) {
+        say(watch->invalid, "the target never answered: no handshake was completed");
+    } else {
+        say(watch->invalid, "the target never answered: %s (%llu of %llu dials failed)",
+            outcome_info(outcome)->text, (unsigned long long)n_failed,
+            (unsigned long long)total->count[COUNTER_DIALED]);
+    }
+}
+
+static void judge_span(struct watch *watch, const struct interval *total,
+                       const struct watch_mark *from, const struct watch_mark *to, const char *span)
+{
+    uint64_t n_failing = to->n_failing - from->n_failing;
+    uint64_t n_ended = to->n_ended - from->n_ended;
+    if (2 * n_failing > n_ended) {
+        say(watch->invalid, "more than half of the exchanges of %s failed (%llu of %llu): %s", span,
+            (unsigned long long)n_failing, (unsigned long long)n_ended, failure_text(total));
+    } else if (to->n_completed == from->n_completed && to->n_ready == from->n_ready &&
+               to->n_dial_failed > from->n_dial_failed) {
+        say(watch->invalid, "the target did not answer for %s: %s", span, failure_text(total));
+    }
+}
+
+void watch_second(struct watch *watch, const struct interval *total, uint64_t elapsed_ns)
+{
+    struct watch_mark now = mark_of(total);
+    struct watch_mark *slot = &watch->ring[watch->n_seconds % WATCH_MINUTE];
+    if (now.n_ready == 0 && total->count[COUNTER_DIALED] > 0 && elapsed_ns >= ANSWER_WITHIN_NS) {
+        never_answered(watch, total);
+        watch->over = true;
+    } else if (watch->n_seconds >= WATCH_MINUTE) {
+        judge_span(watch, total, slot, &now, "a minute");
+    }
+    *slot = now;
+    watch->n_seconds++;
+}
+
+void watch_reading(struct watch *watch, const struct reading *reading)
+{
+    uint64_t *since_ns = &watch->lost_since_ns[reading->source];
+    if (!reading->lost) {
+        *since_ns = 0;
+    } else if (*since_ns == 0) {
+        *since_ns = reading->t_ns;
+    } else if (reading->t_ns - *since_ns > LOST_AFTER_NS) {
+        say(watch->invalid, "the server's process is gone: memory source %s is lost",
+            watch->plan->memories[reading->source].name);
+        watch->over = true;
+    }
+}
+
+void watch_silence(struct watch *watch, unsigned worker, uint64_t silent_ns)
+{
+    char text[UNIT_TEXT];
+    if (silent_ns > watch->tick_ns + SILENCE_MAX_NS) {
+        say(watch->health, "the load generator could not keep up: worker %u was stuck for %s",
+            worker, unit_duration(text, (double)silent_ns));
+    }
+}
+
+void watch_disk(struct watch *watch, int error)
+{
+    say(watch->invalid, "the run directory could not be written: %s",
+        error != 0 ? strerror(error) : "the disk refused");
+}
+
+static void judge_generator(struct watch *watch, const struct interval *total, uint64_t elapsed_ns)
+{
+    char text[UNIT_TEXT];
+    double worker_ns = (double)elapsed_ns * watch->n_workers;
+    double n_ticks = worker_ns / (double)watch->tick_ns;
+    double lag_ns = n_ticks >= 1 ? (double)total->count[COUNTER_LAG_NS] / n_ticks : 0;
+    uint64_t n_waits = total->count[COUNTER_MINT_WAIT];
+    if (lag_ns > LAG_MAX_NS) {
+        say(watch->health, "the load generator could not keep up: its loops ran %s late on average",
+            unit_duration(text, lag_ns));
+    }
+    if ((double)n_waits * MINT_WAIT_NS > MINT_WAIT_SHARE * worker_ns) {
+        say(watch->health,
+            "credentials could not be made fast enough: the workers waited %s times for one",
+            unit_grouped(text, n_waits));
+    }
+}
+
+void watch_finish(struct watch *watch, const struct interval *total, uint64_t elapsed_ns,
+                  bool interrupted)
+{
+    struct watch_mark begin = {0}, now = mark_of(total);
+    if (now.n_ready == 0 &&
+        !(interrupted && total->outcome[OUTCOME_STOPPED] == now.n_dial_failed)) {
+        never_answered(watch, total);
+    } else if (!interrupted && total->count[COUNTER_STARTED] > 0 && now.n_completed == 0) {
+        say(watch->invalid, "the target answered none of %llu requests: %s",
+            (unsigned long long)total->count[COUNTER_STARTED], failure_text(total));
+    }
+    if (now.n_ready > 0 && watch->n_seconds <= WATCH_MINUTE) {
+        judge_span(watch, total, &begin, &now, "the run");
+    }
+    judge_generator(watch, total, elapsed_ns);
+}

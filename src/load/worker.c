@@ -1,0 +1,373 @@
+#include "load/worker.h"
+
+#include "base/bug.h"
+#include "base/mem.h"
+#include "base/mono.h"
+#include "ident/mint.h"
+#include "load/slot.h"
+#include "load/worker_inside.h"
+
+#include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#define AGAIN_S     1e-3     /* until a credential that was not there is asked for again */
+#define BACKLOG_MAX 1000000u /* of all workers */
+
+/* This worker's part of a total, so that the parts add up to it. */
+static uint64_t share_of(const struct worker_job *job, uint64_t total)
+{
+    return total / job->n_workers + (job->index < total % job->n_workers);
+}
+
+bool worker_take_credential(struct worker *worker, enum credential_kind kind,
+                            struct credential **held, bool *first)
+{
+    uint64_t now_ns = mono_now_ns();
+    *held = pool_take(worker->pool[kind], now_ns, worker_epoch_s(worker, now_ns), first);
+    if (*held != NULL) {
+        return true;
+    }
+    worker_count(worker, COUNTER_MINT_WAIT);
+    if (!ev_is_active(&worker->again)) {
+        ev_timer_set(&worker->again, AGAIN_S, 0.);
+        ev_timer_start(worker->loop, &worker->again);
+    }
+    return false;
+}
+
+void worker_drop_credential(struct worker *worker, enum credential_kind kind,
+                            struct credential **held)
+{
+    if (*held != NULL) {
+        pool_drop(worker->pool[kind], *held);
+        *held = NULL;
+    }
+}
+
+void worker_expose(struct worker *worker, enum credential_kind kind, bool *first)
+{
+    static const struct {
+        enum counter used, new;
+    } counter[CREDENTIAL_KINDS] = {
+        [CREDENTIAL_CERT] = {COUNTER_CERT_USED, COUNTER_CERT_NEW},
+        [CREDENTIAL_APIKEY] = {COUNTER_KEY_USED, COUNTER_KEY_NEW},
+        [CREDENTIAL_JWT] = {COUNTER_JWT_USED, COUNTER_JWT_NEW},
+    };
+    worker_count(worker, counter[kind].used);
+    if (*first) {
+        worker_count(worker, counter[kind].new);
+        *first = false;
+    }
+}
+
+/* Slot i of this worker is dial number index + i * n_workers of the ramp. */
+static uint64_t ramp_ns(const struct worker *worker, size_t slot)
+{
+    double per_s = worker->job.plan->pace.connect_rate_per_s;
+    double number = (double)worker->job.index + (double)slot * worker->job.n_workers;
+    return per_s > 0 ? (uint64_t)(number / per_s * 1e9) : 0;
+}
+
+static void on_ramp(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *worker = timer->data;
+    uint64_t t_ns = worker_since_zero_ns(worker, mono_now_ns());
+    while (worker->n_ramped < worker->n_slots && ramp_ns(worker, worker->n_ramped) <= t_ns) {
+        slot_put(&worker->slots[worker->n_ramped], SLOT_TO_DIAL);
+        worker->n_ramped++;
+    }
+    if (worker->n_ramped < worker->n_slots) {
+        worker_timer_at(worker, timer, worker->zero_ns + ramp_ns(worker, worker->n_ramped));
+    }
+}
+
+static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *worker = timer->data;
+    worker->dial_blocked = false;
+    worker->send_blocked = false;
+    exchange_pump(worker);
+}
+
+/* Only wakes the loop: its next turn dials. */
+static void on_more(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)timer;
+    (void)events;
+}
+
+static void close_interval(struct worker *worker, uint64_t now_ns)
+{
+    struct interval *interval = worker->interval;
+    uint64_t cpu_ns = mono_thread_cpu_ns();
+    interval->end_ns = now_ns;
+    interval->count[COUNTER_CPU_NS] += cpu_ns - worker->cpu_ns;
+    worker->cpu_ns = cpu_ns;
+    interval->count[COUNTER_BYTES_SENT] += worker->env.bytes_sent;
+    interval->count[COUNTER_BYTES_RECEIVED] += worker->env.bytes_received;
+    worker->env.bytes_sent = 0;
+    worker->env.bytes_received = 0;
+    interval->gauge[GAUGE_OPEN] = worker->n_open;
+    interval->gauge[GAUGE_HANDSHAKING] = worker->n_handshaking;
+    interval->gauge[GAUGE_IN_FLIGHT] = worker->n_in_flight;
+    interval->gauge[GAUGE_BACKLOG] = worker->backlog.n;
+}
+
+static void hand_over(struct worker *worker, uint64_t now_ns)
+{
+    struct interval *empty = atomic_exchange(&worker->empty, NULL);
+    close_interval(worker, now_ns);
+    if (empty == NULL) {
+        return;
+    }
+    struct interval *left = atomic_exchange(&worker->full, worker->interval);
+    BUG_ON(left != NULL);
+    worker->interval = empty;
+    empty->start_ns = now_ns;
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *worker = timer->data;
+    uint64_t now_ns = mono_now_ns();
+    if (now_ns > worker->tick_ns) {
+        worker->interval->count[COUNTER_LAG_NS] += now_ns - worker->tick_ns;
+    }
+    worker->wall_s = mono_wall_s();
+    worker->wall_at_ns = now_ns;
+    hand_over(worker, now_ns);
+    while (worker->tick_ns <= now_ns) {
+        worker->tick_ns += worker->job.tick_ns;
+    }
+    worker_timer_at(worker, timer, worker->tick_ns);
+}
+
+/* Closing is polite but does not wait: close_notify and FIN go out, and every connection has
+ * been told about when conn_reap returns. */
+static void begin_closing(struct worker *worker)
+{
+    worker->state = WORKER_CLOSING;
+    exchange_give_up(worker, OUTCOME_STOPPED);
+    for (size_t i = 0; i < worker->n_slots; i++) {
+        struct slot *slot = &worker->slots[i];
+        bool idle = slot->conn.state == CONN_READY && slot->exchange == NULL;
+        ev_timer_stop(worker->loop, &slot->wait);
+        conn_close(&slot->conn, idle ? OUTCOME_OK : OUTCOME_STOPPED);
+    }
+    conn_reap(&worker->env);
+    BUG_ON(worker->n_open + worker->n_handshaking + worker->n_in_flight != 0);
+    ev_break(worker->loop, EVBREAK_ALL);
+}
+
+static void begin_draining(struct worker *worker)
+{
+    worker_clock_stop(worker);
+    worker->state = WORKER_DRAINING;
+    worker->interval->count[COUNTER_SKIPPED] += worker->backlog.n;
+    backlog_clear(&worker->backlog);
+    ev_timer_stop(worker->loop, &worker->ramp);
+    worker_timer_at(worker, &worker->ending, mono_now_ns() + worker->job.plan->run.drain_ns);
+}
+
+static void on_ending(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *worker = timer->data;
+    if (worker->state == WORKER_RUNNING) {
+        begin_draining(worker);
+    } else if (worker->state == WORKER_DRAINING) {
+        begin_closing(worker);
+    }
+}
+
+static void on_wake(struct ev_loop *loop, ev_async *async, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *worker = async->data;
+    int stop = atomic_load(&worker->stop);
+    if (stop != WORKER_GO_ON && worker->state == WORKER_RUNNING) {
+        begin_draining(worker);
+    }
+    if (stop == WORKER_END_NOW && worker->state == WORKER_DRAINING) {
+        begin_closing(worker);
+    }
+}
+
+static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *worker = prepare->data;
+    conn_reap(&worker->env);
+    if (worker->state == WORKER_RUNNING) {
+        slot_dial_waiting(worker);
+    } else if (worker->state == WORKER_DRAINING) {
+        if (worker->n_open + worker->n_handshaking == 0) {
+            exchange_give_up(worker, OUTCOME_STOPPED);
+        }
+        if (worker->n_in_flight == 0 && worker->n_handshaking == 0) {
+            begin_closing(worker);
+        }
+    }
+}
+
+static void watch(struct worker *worker)
+{
+    ev_prepare_init(&worker->turn, on_turn);
+    ev_init(&worker->ramp, on_ramp);
+    ev_init(&worker->tick, on_tick);
+    ev_init(&worker->again, on_again);
+    ev_init(&worker->more, on_more);
+    ev_init(&worker->ending, on_ending);
+    ev_async_init(&worker->wake, on_wake);
+    worker->turn.data = worker;
+    worker->ramp.data = worker;
+    worker->tick.data = worker;
+    worker->again.data = worker;
+    worker->more.data = worker;
+    worker->ending.data = worker;
+    worker->wake.data = worker;
+    ev_prepare_start(worker->loop, &worker->turn);
+    ev_async_start(worker->loop, &worker->wake);
+}
+
+static void prepare_load(struct worker *worker)
+{
+    const struct worker_job *job = &worker->job;
+    const struct plan *plan = job->plan;
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+        worker->pool[kind] = mint_pool(job->mint, job->index, kind);
+    }
+    request_set_init(&worker->requests, plan);
+    rng_init(&worker->request_rng, plan->run.seed, "request", job->index);
+    rng_init(&worker->dial_rng, plan->run.seed, "dial", job->index);
+    uint64_t max_handshaking = share_of(job, plan->run.max_in_flight_handshakes);
+    worker->max_handshaking = max_handshaking > 0 ? max_handshaking : 1;
+    backlog_init(&worker->backlog, BACKLOG_MAX / job->n_workers + 1);
+    worker->n_slots = share_of(job, plan->pace.connections);
+    worker->slots = xcalloc(worker->n_slots, sizeof *worker->slots);
+    for (size_t i = 0; i < worker->n_slots; i++) {
+        slot_init(&worker->slots[i], worker);
+    }
+    worker->interval = interval_new();
+    atomic_init(&worker->empty, interval_new());
+    worker_clock_init(worker);
+}
+
+struct worker *worker_new(const struct worker_job *job, struct diag *diag)
+{
+    struct tls_client *tls = tls_client_new(job->plan, diag);
+    if (tls == NULL) {
+        return NULL;
+    }
+    struct worker *worker = xcalloc(1, sizeof *worker);
+    worker->job = *job;
+    worker->tls = tls;
+    worker->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    worker->pace.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (worker->loop == NULL || worker->pace.fd < 0) {
+        diag_add(diag, plan_origin(job->plan, &job->plan->run.threads),
+                 "run.threads: no descriptors for the event loop of worker %u (ulimit -n)",
+                 job->index);
+        worker_free(worker);
+        return NULL;
+    }
+    conn_env_init(&worker->env, worker->loop, tls, &job->plan->target, job->addrs, job->n_addrs);
+    worker->env.handler = (struct conn_handler){slot_ready, exchange_ended, slot_closed};
+    watch(worker);
+    prepare_load(worker);
+    return worker;
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    uint64_t now_ns = mono_now_ns();
+    worker->interval->start_ns = worker->zero_ns;
+    worker->cpu_ns = mono_thread_cpu_ns();
+    worker->wall_s = mono_wall_s();
+    worker->wall_at_ns = now_ns;
+    worker->tick_ns = worker->zero_ns + worker->job.tick_ns;
+    worker_timer_at(worker, &worker->tick, worker->tick_ns);
+    worker_timer_at(worker, &worker->ramp, worker->zero_ns);
+    worker_timer_at(worker, &worker->ending, worker->zero_ns + worker->job.plan->run.duration_ns);
+    worker_clock_start(worker);
+    ev_run(worker->loop, 0);
+    conn_env_stop(&worker->env);
+    close_interval(worker, mono_now_ns());
+    atomic_store(&worker->done, true);
+    return NULL;
+}
+
+bool worker_start(struct worker *worker, uint64_t zero_ns)
+{
+    worker->zero_ns = zero_ns;
+    worker->started = pthread_create(&worker->thread, NULL, work, worker) == 0;
+    return worker->started;
+}
+
+void worker_stop(struct worker *worker, enum worker_stop stop)
+{
+    atomic_store(&worker->stop, (int)stop);
+    ev_async_send(worker->loop, &worker->wake);
+}
+
+struct interval *worker_take(struct worker *worker)
+{
+    return atomic_exchange(&worker->full, NULL);
+}
+
+void worker_give(struct worker *worker, struct interval *interval)
+{
+    struct interval *left = atomic_exchange(&worker->empty, interval);
+    BUG_ON(left != NULL);
+}
+
+bool worker_done(const struct worker *worker)
+{
+    return atomic_load(&worker->done);
+}
+
+const struct interval *worker_join(struct worker *worker)
+{
+    if (worker->started) {
+        BUG_ON(pthread_join(worker->thread, NULL) != 0);
+        worker->started = false;
+    }
+    return worker->interval;
+}
+
+void worker_free(struct worker *worker)
+{
+    if (worker == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < worker->n_slots; i++) {
+        slot_clear(&worker->slots[i]);
+    }
+    exchange_clear(worker);
+    if (worker->loop != NULL) {
+        ev_loop_destroy(worker->loop);
+    }
+    if (worker->pace.fd >= 0) {
+        (void)close(worker->pace.fd);
+    }
+    free(worker->slots);
+    backlog_clear(&worker->backlog);
+    request_set_clear(&worker->requests);
+    interval_free(worker->interval);
+    interval_free(worker->full);
+    interval_free(worker->empty);
+    tls_client_free(worker->tls);
+    free(worker);
+}

@@ -1,0 +1,177 @@
+#include "load/slot.h"
+#include "load/worker_inside.h"
+
+#include "base/bug.h"
+#include "base/mono.h"
+
+#include <sys/timerfd.h>
+
+/* Requests a connection in a reconnecting dwell, when the profile has no limit of its own. */
+#define RECONNECT_AFTER 4u
+
+uint64_t worker_since_zero_ns(const struct worker *worker, uint64_t now_ns)
+{
+    return now_ns > worker->zero_ns ? now_ns - worker->zero_ns : 0;
+}
+
+void worker_timer_at(struct worker *worker, ev_timer *timer, uint64_t at_ns)
+{
+    uint64_t now_ns = mono_now_ns();
+    ev_timer_stop(worker->loop, timer);
+    ev_now_update(worker->loop);
+    ev_timer_set(timer, at_ns > now_ns ? (double)(at_ns - now_ns) * 1e-9 : 0., 0.);
+    ev_timer_start(worker->loop, timer);
+}
+
+/* Without stretching the rests under way, the think times of a dwell of low rate would reach far
+ * into the next. */
+static void set_slow(struct worker *worker, bool slow)
+{
+    double factor = slow ? SCHEDULE_LOW_RATE : 1.0 / SCHEDULE_LOW_RATE;
+    for (size_t i = 0; i < worker->n_slots && slow != worker->slow; i++) {
+        slot_stretch_rest(&worker->slots[i], factor);
+    }
+    worker->slow = slow;
+}
+
+/* The experiment's switches, or the profile's own load. */
+static void set_switches(struct worker *worker, uint64_t t_ns)
+{
+    const struct plan_pace *pace = &worker->job.plan->pace;
+    size_t dwell;
+    struct switches on = schedule_at(worker->job.schedule, t_ns, &dwell);
+    bool low = on.designed && !on.high_rate;
+    bool held[CREDENTIAL_KINDS] = {
+        [CREDENTIAL_CERT] = on.designed && !on.fresh_cert,
+        [CREDENTIAL_APIKEY] = on.designed && !on.fresh_key,
+        [CREDENTIAL_JWT] = on.designed && !on.fresh_jwt,
+    };
+    set_slow(worker, low);
+    worker->requests_per_connection = pace->requests_per_connection;
+    if (on.designed && !on.reconnect) {
+        worker->requests_per_connection = 0;
+    } else if (on.designed && pace->requests_per_connection == 0) {
+        worker->requests_per_connection = RECONNECT_AFTER;
+    }
+    if (pace->mode == PACE_OPEN && on.designed) {
+        pacer_set_rate(&worker->pacer,
+                       low ? pace->rate_per_s / SCHEDULE_LOW_RATE : pace->rate_per_s,
+                       worker->job.n_workers, t_ns);
+    }
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+        if (worker->pool[kind] != NULL) {
+            pool_hold(worker->pool[kind], held[kind]);
+        }
+    }
+}
+
+/* The start of the dwell after dwell number `n` (0: the warm-up). */
+static uint64_t dwell_start_ns(const struct schedule *schedule, size_t n)
+{
+    return n < schedule->n_dwells ? schedule->warmup_ns + n * schedule->dwell_ns : UINT64_MAX;
+}
+
+static void start_dwell(struct worker *worker)
+{
+    size_t dwell;
+    uint64_t t_ns = worker->change_ns;
+    set_switches(worker, t_ns);
+    (void)schedule_at(worker->job.schedule, t_ns, &dwell);
+    worker->change_ns = dwell_start_ns(worker->job.schedule, dwell);
+}
+
+/* Does what the clock says up to now, in the order of the times at which it was due: dwells
+ * change at their nominal time however late we are, so the load is the same function of plan and
+ * seed on every machine. */
+static void follow_clock(struct worker *worker, uint64_t now_ns)
+{
+    uint64_t t_ns = worker_since_zero_ns(worker, now_ns);
+    uint64_t end_ns = worker->job.plan->run.duration_ns;
+    bool open = worker->job.plan->pace.mode == PACE_OPEN;
+    while (worker->state == WORKER_RUNNING) {
+        uint64_t due_ns = open ? pacer_due(&worker->pacer) : UINT64_MAX;
+        uint64_t next_ns = due_ns < worker->change_ns ? due_ns : worker->change_ns;
+        if (next_ns > t_ns || next_ns >= end_ns) {
+            break;
+        }
+        if (worker->change_ns <= due_ns) {
+            start_dwell(worker);
+            continue;
+        }
+        worker_count(worker, COUNTER_DUE);
+        if (!backlog_push(&worker->backlog, due_ns)) {
+            worker_count(worker, COUNTER_SKIPPED);
+        }
+        pacer_next(&worker->pacer);
+    }
+}
+
+/* A timerfd, since epoll's own timeouts are whole milliseconds, and half a millisecond of
+ * lateness on average would be in every response time.  Setting it again also clears its
+ * readiness: no read. */
+static void set_pace(struct worker *worker)
+{
+    struct itimerspec at = {{0, 0}, {0, 0}};
+    uint64_t due_ns = pacer_due(&worker->pacer);
+    if (worker->state == WORKER_RUNNING && due_ns < worker->job.plan->run.duration_ns) {
+        uint64_t at_ns = worker->zero_ns + due_ns;
+        at.it_value = (struct timespec){.tv_sec = (time_t)(at_ns / NS_PER_S),
+                                        .tv_nsec = (long)(at_ns % NS_PER_S)};
+    }
+    BUG_ON(timerfd_settime(worker->pace.fd, TFD_TIMER_ABSTIME, &at, NULL) != 0);
+}
+
+static void set_change(struct worker *worker)
+{
+    if (worker->change_ns < worker->job.plan->run.duration_ns) {
+        worker_timer_at(worker, &worker->change, worker->zero_ns + worker->change_ns);
+    }
+}
+
+static void on_pace(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *worker = io->data;
+    follow_clock(worker, mono_now_ns());
+    set_pace(worker);
+    exchange_pump(worker);
+}
+
+static void on_change(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)loop;
+    (void)events;
+    struct worker *worker = timer->data;
+    follow_clock(worker, mono_now_ns());
+    set_change(worker);
+    set_pace(worker);
+    exchange_pump(worker);
+}
+
+void worker_clock_init(struct worker *worker)
+{
+    ev_io_init(&worker->pace, on_pace, worker->pace.fd, EV_READ);
+    ev_init(&worker->change, on_change);
+    worker->pace.data = worker;
+    worker->change.data = worker;
+    pacer_init(&worker->pacer, worker->job.plan, worker->job.index, worker->job.n_workers);
+    set_switches(worker, 0);
+    worker->change_ns = dwell_start_ns(worker->job.schedule, 0);
+}
+
+void worker_clock_start(struct worker *worker)
+{
+    set_change(worker);
+    if (worker->job.plan->pace.mode == PACE_OPEN) {
+        ev_io_start(worker->loop, &worker->pace);
+        set_pace(worker);
+    }
+}
+
+void worker_clock_stop(struct worker *worker)
+{
+    follow_clock(worker, mono_now_ns());
+    ev_timer_stop(worker->loop, &worker->change);
+    ev_io_stop(worker->loop, &worker->pace);
+}

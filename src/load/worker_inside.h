@@ -1,0 +1,117 @@
+/* The inside of a worker, shared by worker.c (thread, ticks, end), worker_clock.c (when), slot.c
+ * (connections) and exchange.c (requests), and by nobody else.  All of it belongs to the
+ * worker's thread, but for the mailbox. */
+#ifndef LOAD_WORKER_INSIDE_H
+#define LOAD_WORKER_INSIDE_H
+
+#include "base/rng.h"
+#include "load/backlog.h"
+#include "load/exchange.h"
+#include "load/pacer.h"
+#include "load/request.h"
+#include "load/schedule.h"
+#include "load/slot_queue.h"
+#include "load/worker.h"
+#include "net/conn.h"
+#include "record/interval.h"
+
+#include <ev.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum worker_state {
+    WORKER_RUNNING,
+    WORKER_DRAINING, /* nothing new begins; what is in flight may end */
+    WORKER_CLOSING,  /* every connection is closed; the loop ends */
+};
+
+struct worker {
+    struct worker_job job;
+    uint64_t zero_ns; /* the load starts, monotonic */
+    enum worker_state state;
+    pthread_t thread;
+    bool started;
+
+    /* What may be used by main while the thread runs. */
+    _Atomic(struct interval *) full;  /* worker to main */
+    _Atomic(struct interval *) empty; /* main to worker */
+    atomic_int stop;
+    atomic_bool done;
+    ev_async wake;
+
+    struct ev_loop *loop;
+    ev_prepare turn; /* once a loop turn */
+    ev_io pace;      /* timerfd: the next due time */
+    ev_timer change; /* the next dwell */
+    ev_timer ramp;   /* the next slots to dial for the first time */
+    ev_timer tick;   /* the interval ends */
+    ev_timer again;  /* a credential was not there yet */
+    ev_timer more;   /* slots are left to dial in the next turn */
+    ev_timer ending; /* of the duration, then of the drain */
+    struct tls_client *tls;
+    struct conn_env env;
+    struct pool *pool[CREDENTIAL_KINDS]; /* borrows; NULL: the plan has none */
+    struct request_set requests;
+    struct rng request_rng, dial_rng;
+
+    struct pacer pacer;
+    struct backlog backlog;
+    uint64_t change_ns; /* next dwell, since the start of the load; UINT64_MAX: none */
+    bool slow;          /* closed loop in a dwell of low rate */
+    uint64_t requests_per_connection; /* 0: no limit */
+
+    struct slot *slots; /* owns */
+    size_t n_slots, n_ramped;
+    struct slot_queue queue[SLOT_PLACES]; /* by place */
+    uint64_t max_handshaking;
+    uint64_t n_open, n_handshaking, n_in_flight;
+    bool dial_blocked, send_blocked; /* until `again` */
+
+    struct exchange *free_exchanges;
+    struct exchange *next_exchange; /* being equipped: waits for a credential */
+    struct exchange_queue retry;
+    bool pumping;
+
+    struct interval *interval; /* being filled */
+    uint64_t tick_ns;          /* when the tick is nominally due, monotonic */
+    uint64_t cpu_ns;           /* of the thread, at the last tick */
+    double wall_s;             /* at wall_at_ns */
+    uint64_t wall_at_ns;
+};
+
+static inline void worker_count(struct worker *worker, enum counter counter)
+{
+    worker->interval->count[counter]++;
+}
+
+/* Seconds since the epoch, for expiries. */
+static inline int64_t worker_epoch_s(const struct worker *worker, uint64_t now_ns)
+{
+    return (int64_t)(worker->wall_s + (double)(now_ns - worker->wall_at_ns) * 1e-9);
+}
+
+/* Takes a credential of that kind into *held with its flag; false: wait (counted, `again` is
+ * set). */
+bool worker_take_credential(struct worker *worker, enum credential_kind kind,
+                            struct credential **held, bool *first)
+    __attribute__((warn_unused_result));
+void worker_drop_credential(struct worker *worker, enum credential_kind kind,
+                            struct credential **held);
+/* Counts an exposure: the server has seen this credential. */
+void worker_expose(struct worker *worker, enum credential_kind kind, bool *first);
+
+/* Time since the load's start, 0 before it. */
+uint64_t worker_since_zero_ns(const struct worker *worker, uint64_t now_ns);
+/* Starts `timer` so that it fires at `at_ns` (monotonic). */
+void worker_timer_at(struct worker *worker, ev_timer *timer, uint64_t at_ns);
+
+/* What the clock asks for (worker_clock.c): due times and dwells.  Stopping first does all that
+ * is due. */
+void worker_clock_init(struct worker *worker);
+void worker_clock_start(struct worker *worker);
+void worker_clock_stop(struct worker *worker);
+
+#endif
