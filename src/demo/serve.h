@@ -1,5 +1,6 @@
-/* The embedded server: mutual TLS over HTTP/1.1 in a process of its own (never a thread), which verifies
- * certificate, API key and JWT for real and leaks, or only looks as if it did, exactly as it is told. */
+/* The embedded server: mutual TLS over HTTP/1.1 in a process of its own (never a thread), which
+ * verifies certificate, API key and JWT for real and leaks, or only looks as if it did, exactly
+ * as it is told. */
 #ifndef DEMO_SERVE_H
 #define DEMO_SERVE_H
 
@@ -41,8 +42,8 @@ struct serve_options {
 const char *innocent_name(enum innocent innocent);
 bool innocent_from_name(const char *name, enum innocent *ret_innocent)
     __attribute__((warn_unused_result));
-/* Serves until SIGTERM, SIGINT or the end of stdin; returns the exit code.  Prints the READY line on stdout
- * when it accepts. */
+/* Serves until SIGTERM, SIGINT or the end of stdin; returns the exit code.  Prints the READY
+ * line on stdout when it accepts. */
 int serve_run(const struct serve_options *options, struct diag *diag);
 
 #endif

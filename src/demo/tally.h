@@ -1,7 +1,7 @@
 /* What truly happened, counted where it happens: each event of a driver is booked here once, and
- * from here feeds the leaks and the look-alikes.  Once a second the account goes to the truth file
- * as a line of JSON.  The meaning of the counters:
- *   requests      heads read in full, whatever became of them; `clean` says how many of them retained
+ * from here feeds the leaks and the look-alikes.  Once a second the account goes to the truth
+ * file as a line of JSON.  The meaning of the counters:
+ *   requests      heads read in full, whatever became of them; `clean`: those that retained
  *                 nothing (/clean, and all that a poisoned server answers)
  *   connections   full handshakes; resumptions the others; client_certificates, api_keys, jwts
  *                 distinct valid ones (not counted any more when `credentials_full`)

@@ -261,11 +261,11 @@ struct mint *mint_new(const struct plan *plan, unsigned n_workers, const char *r
     mint->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (mint->wake_fd < 0) {
         diag_add(diag, (struct origin){"eventfd", 0}, "cannot be opened: %s", strerror(errno));
-        mint_free(mint, NULL);
+        mint_free(mint);
         return NULL;
     }
     if (!open_sources(mint, plan, run_id, diag)) {
-        mint_free(mint, NULL);
+        mint_free(mint);
         return NULL;
     }
     fill_pools(mint, progress);
@@ -296,14 +296,14 @@ void mint_stop(struct mint *mint)
     }
 }
 
-void mint_free(struct mint *mint, void (*free_session)(void *session))
+void mint_free(struct mint *mint)
 {
     if (mint == NULL) {
         return;
     }
     mint_stop(mint);
     for (size_t i = 0; i < (size_t)mint->n_workers * CREDENTIAL_KINDS; i++) {
-        pool_free(mint->outlets[i].pool, free_session);
+        pool_free(mint->outlets[i].pool);
     }
     for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
         source_free(mint->sources[kind]);

@@ -23,9 +23,8 @@ struct pool *mint_pool(struct mint *mint, unsigned worker, enum credential_kind 
 /* Starts and ends the helper thread.  mint_new has already left a first batch in every mailbox. */
 void mint_start(struct mint *mint);
 void mint_stop(struct mint *mint);
-/* Frees pools and credentials, all of which must have been dropped; `free_session` is called for
- * each session that net left in one. */
-void mint_free(struct mint *mint, void (*free_session)(void *session));
+/* Frees pools and credentials, all of which must have been dropped. */
+void mint_free(struct mint *mint);
 /* CPU time that the helper thread has used, ns. */
 uint64_t mint_cpu_ns(const struct mint *mint);
 

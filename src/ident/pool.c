@@ -24,7 +24,6 @@ struct holder {
 struct pool {
     struct pool_rule rule;
     struct rng rng;
-    void (*free_session)(void *session);
     struct credential **items; /* the worker's share of a finite set */
     size_t n_items;
     size_t index;               /* of the current one */
@@ -73,14 +72,10 @@ struct credential *credential_share(struct credential *credential, atomic_bool *
     return copy;
 }
 
-void credential_free(struct credential *credential, void (*free_session)(void *session))
+void credential_free(struct credential *credential)
 {
     if (credential == NULL) {
         return;
-    }
-    if (credential->session != NULL) {
-        BUG_ON(free_session == NULL); /* pool_on_session_free was never called */
-        free_session(credential->session);
     }
     cert_free(credential->cert);
     crypt_wipe(credential->text, credential->text_len);
@@ -107,40 +102,40 @@ struct supply *pool_supply(struct pool *pool)
     return &pool->supply;
 }
 
-static void batch_free(struct batch *batch, void (*free_session)(void *session))
+static void batch_free(struct batch *batch)
 {
     for (size_t i = batch != NULL ? batch->next : 0; batch != NULL && i < batch->n; i++) {
-        credential_free(batch->items[i], free_session);
+        credential_free(batch->items[i]);
     }
     free(batch);
 }
 
-void pool_free(struct pool *pool, void (*free_session)(void *session))
+void pool_free(struct pool *pool)
 {
     if (pool == NULL) {
         return;
     }
     BUG_ON(pool->n_taken != 0);
     for (size_t i = 0; i < pool->n_items; i++) {
-        credential_free(pool->items[i], free_session);
+        credential_free(pool->items[i]);
     }
     free(pool->items);
-    credential_free(pool->current, free_session);
-    batch_free(pool->batch, free_session);
-    batch_free(atomic_load(&pool->supply.mailbox), free_session);
+    credential_free(pool->current);
+    batch_free(pool->batch);
+    batch_free(atomic_load(&pool->supply.mailbox));
     struct renewal *renewal = &pool->supply.renewal;
     for (size_t i = 0; i < renewal->n && atomic_load(&renewal->state) == RENEWAL_MADE; i++) {
-        credential_free(renewal->made[i], free_session);
+        credential_free(renewal->made[i]);
     }
     free(pool);
 }
 
 /* Gives one reference back; the last one frees. */
-static void release(struct pool *pool, struct credential *credential)
+static void release(struct credential *credential)
 {
     BUG_ON(credential->refs == 0);
     if (--credential->refs == 0) {
-        credential_free(credential, pool->free_session);
+        credential_free(credential);
     }
 }
 
@@ -193,7 +188,7 @@ static void place_renewed(struct pool *pool)
     struct renewal *renewal = &pool->supply.renewal;
     for (size_t i = 0; i < renewal->n; i++) {
         struct credential **place = &pool->items[renewal->index[i]];
-        release(pool, *place);
+        release(*place);
         *place = renewal->made[i];
     }
     renewal->n = 0;
@@ -266,7 +261,7 @@ static struct credential *next_fresh(struct pool *pool, int64_t now_s)
         if (!is_stale(credential, now_s)) {
             return credential;
         }
-        credential_free(credential, pool->free_session);
+        credential_free(credential);
     }
 }
 
@@ -278,7 +273,7 @@ static struct credential *take_fresh(struct pool *pool, bool due, int64_t now_s)
     struct credential *next = next_fresh(pool, now_s);
     if (next != NULL) {
         if (pool->current != NULL) {
-            release(pool, pool->current);
+            release(pool->current);
         }
         pool->current = next;
         return next;
@@ -320,7 +315,7 @@ void pool_drop(struct pool *pool, struct credential *credential)
 {
     BUG_ON(pool->n_taken == 0);
     pool->n_taken--;
-    release(pool, credential);
+    release(credential);
 }
 
 void pool_hold(struct pool *pool, bool held)
@@ -336,9 +331,4 @@ bool pool_per_connection(const struct pool *pool)
 enum credential_kind pool_kind(const struct pool *pool)
 {
     return pool->rule.kind;
-}
-
-void pool_on_session_free(struct pool *pool, void (*free_session)(void *session))
-{
-    pool->free_session = free_session;
 }

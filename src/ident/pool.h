@@ -24,8 +24,7 @@ struct credential {
     uint64_t n;
     int64_t not_after_s; /* 0: does not expire */
     uint32_t refs;
-    bool used;     /* was taken at least once */
-    void *session; /* net's: the last TLS session of this identity; freed through pool's hook */
+    bool used; /* was taken at least once */
 };
 
 struct pool;
@@ -39,9 +38,6 @@ struct pool;
 struct credential *pool_take(struct pool *pool, uint64_t now_ns, int64_t now_s, bool *ret_first_use)
     __attribute__((warn_unused_result));
 void pool_drop(struct pool *pool, struct credential *credential);
-/* Who frees the sessions of credentials that the pool frees during the run (fresh and renewed
- * ones). Set it before net leaves a session in one. */
-void pool_on_session_free(struct pool *pool, void (*free_session)(void *session));
 /* While held, the rule rests: takes give the current credential again (the "reused" dwells). */
 void pool_hold(struct pool *pool, bool held);
 /* True when the rule is rotate = connection: the taker keeps it for the life of the connection. */

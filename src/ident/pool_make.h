@@ -32,12 +32,12 @@ void credential_set_life(struct credential *credential, int64_t not_after_s, int
  * together they are new once.  The flag is owned by the caller and outlives both. */
 struct credential *credential_share(struct credential *credential, atomic_bool *used)
     __attribute__((warn_unused_result));
-void credential_free(struct credential *credential, void (*free_session)(void *session));
+void credential_free(struct credential *credential);
 
 /* A pool over `n_items` credentials, which it takes over with the array (none for pick = fresh). */
 struct pool *pool_new(const struct pool_rule *rule, struct credential **items, size_t n_items,
                       int wake_fd) __attribute__((warn_unused_result));
 struct supply *pool_supply(struct pool *pool);
-void pool_free(struct pool *pool, void (*free_session)(void *session));
+void pool_free(struct pool *pool);
 
 #endif

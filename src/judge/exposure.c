@@ -11,8 +11,6 @@
 #define BOUND_SHARE 0.6
 #define TTL_SHARE   0.5
 #define NS          1e-9
-/* Default budgets ask nothing of drivers with fewer events: 16 bytes each are nothing then. */
-#define MIN_BUDGET_EVENTS 1000
 /* The JDK's TLS session cache: javax.net.ssl.sessionCacheSize, 20,480 by default; so is OpenSSL's
  * SSL_SESSION_CACHE_MAX_SIZE_DEFAULT, which is in play only where the server kept it. */
 #define SESSION_CACHE 20480
@@ -86,7 +84,7 @@ double exposure_budget(const struct stretch *stretch, const struct judge_options
         if (given && options->judge.budget[d] >= 0 && stretch->events[d] > 0) {
             least = fmin(least, options->judge.budget[d] * per_s);
         }
-        if (!given && d != DRIVER_TIME && stretch->events[d] >= MIN_BUDGET_EVENTS) {
+        if (!given && d != DRIVER_TIME && stretch->events[d] >= EXPOSURE_MIN_EVENTS) {
             least = fmin(least, driver_info((enum driver)d)->floor_bytes * per_s);
         }
     }

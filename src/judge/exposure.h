@@ -10,6 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Fewer events than this of a driver can't show: default budgets ask nothing of it, and a pass
+ * says that it doesn't speak of it. */
+#define EXPOSURE_MIN_EVENTS 100
+
 /* The rows [from, to) of a series that are judged. */
 struct stretch {
     size_t from, to;

@@ -115,6 +115,19 @@ static void say_pass(struct sink *s, const struct memory_finding *f)
     }
 }
 
+/* A pass speaks only of what happened often enough to show. */
+static void say_unexposed(struct sink *s, const struct memory_finding *f)
+{
+    const char *before = "; too few to speak of: ";
+    for (size_t i = 0; i < f->n_drivers; i++) {
+        const struct driver_finding *d = &f->drivers[i];
+        if (d->driver != DRIVER_TIME && d->events > 0 && d->events < EXPOSURE_MIN_EVENTS) {
+            sink_printf(s, "%s%.0f of %s", before, d->events, driver_info(d->driver)->event);
+            before = ", ";
+        }
+    }
+}
+
 static const char *why_undecided(enum growth_reason why)
 {
     static const char *const texts[GROWTH_REASON_COUNT] = {
@@ -251,6 +264,7 @@ void reason_write(const struct series *series, const struct stretch *stretch,
         say_no_bound(s, stretch, finding);
     } else if (finding->class != MEMORY_INCONCLUSIVE) {
         say_pass(s, finding);
+        say_unexposed(s, finding);
     } else if (exposure_hidden_by_garbage(series)) {
         say_garbage(s, series, finding);
     } else if (bounds->is) {

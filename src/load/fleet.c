@@ -154,9 +154,11 @@ static void take_readings(struct fleet *fleet, bool all)
 
 static void show_second(struct fleet *fleet)
 {
-    uint64_t t_ns = elapsed_ns(fleet);
+    uint64_t now_ns = elapsed_ns(fleet);
+    /* The figures are the last second's, so say what was asked for in its middle. */
+    uint64_t t_ns = now_ns - (now_ns < NS_PER_S ? now_ns : NS_PER_S) / 2;
     struct fleet_second second = {
-        .elapsed_s = (double)t_ns * 1e-9,
+        .elapsed_s = (double)now_ns * 1e-9,
         .planned_s = (double)fleet->plan->run.duration_ns * 1e-9,
         .phase = phase_text(fleet->plan, &fleet->schedule, t_ns, fleet->ramped, fleet->draining,
                             fleet->phase),

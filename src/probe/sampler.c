@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
+#include "probe/procfs.h"
 #include "probe/watch.h"
 #include "probe/spawn.h"
 
@@ -282,6 +283,11 @@ size_t sampler_take(struct sampler *sampler, struct reading *ret_readings, size_
 const char *sampler_describe(const struct sampler *sampler, size_t i)
 {
     return i < sampler->n_watches ? sampler->watches[i].text : "?";
+}
+
+const char *sampler_runtime(const struct sampler *sampler, size_t i)
+{
+    return procfs_runtime(sampler->watches[i].place->root, sampler->watches[i].pid);
 }
 
 void sampler_free(struct sampler *sampler)

@@ -27,6 +27,8 @@ void sampler_start(struct sampler *sampler);
 size_t sampler_take(struct sampler *sampler, struct reading *ret_readings, size_t max);
 /* "nginx (pid 4711 and 2 children)" for source i. */
 const char *sampler_describe(const struct sampler *sampler, size_t i);
+/* What source i runs on, as procfs_runtime has it: "jvm", "go", "native", ... */
+const char *sampler_runtime(const struct sampler *sampler, size_t i);
 /* Ends the thread and what `exec` started (SIGTERM, then SIGKILL after 2 s). */
 void sampler_free(struct sampler *sampler);
 

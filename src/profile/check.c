@@ -50,10 +50,26 @@ static void check_run(const struct checker *c)
         diag_add(c->diag, check_section(c, SECTION_TARGET),
                  "target.url is missing (write url = https://HOST:PORT/ in [target])");
     }
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A worker without a connection would do nothing, and its share of the identities lie idle. */
+static void check_threads(const struct checker *c)
+{
+    struct plan_run *run = &c->plan->run;
+    uint64_t connections = c->plan->pace.connections;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
     if (run->threads == 0) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        run->threads = cores < 1 ? 1 : (uint64_t)cores;
-        run->threads = run->threads > THREADS_MAX_AUTO ? THREADS_MAX_AUTO : run->threads;
+        run->threads = least(least(cores < 1 ? 1 : (uint64_t)cores, THREADS_MAX_AUTO), connections);
+    } else if (run->threads > connections) {
+        diag_add(c->diag, plan_origin(c->plan, &run->threads),
+                 "run.threads: %llu threads for %llu connections; each needs one at least",
+                 (unsigned long long)run->threads, (unsigned long long)connections);
     }
 }
 
@@ -126,6 +142,7 @@ void check_values(struct plan *plan, struct diag *diag)
 
     check_run(&c);
     check_target(&c);
+    check_threads(&c);
     check_pace(&c);
     check_identities(&c);
     check_requests(&c);

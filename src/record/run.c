@@ -104,6 +104,9 @@ static void memory_header(struct sink *sink, const struct run_meta *meta, int so
     sink_plain(sink, meta->source[source]);
     sink_printf(sink, "\n# server ");
     sink_plain(sink, meta->server);
+    if (meta->runtime[source][0] != '\0') {
+        sink_printf(sink, "\n# runtime %s", meta->runtime[source]);
+    }
     sink_printf(sink, "\ntime_s");
     for (size_t i = 0; i < N_MEMORY_COLUMNS; i++) {
         sink_printf(sink, ",%s", metric_memory(memory_columns[i])->name);

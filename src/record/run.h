@@ -35,8 +35,9 @@ struct run_meta {
     char verify[16];  /* server verification: "always", "cached", "no" */
     char server[128]; /* what the sampled process is: "nginx (pid 4711 and 2 children)" */
     int n_sources;
-    char source[RUN_SOURCES][64]; /* names of the memory sources */
-    bool finished;                /* read back: false when the run was killed */
+    char source[RUN_SOURCES][64];  /* names of the memory sources */
+    char runtime[RUN_SOURCES][16]; /* what each runs on, "jvm" or "native"; "": unknown */
+    bool finished;                 /* read back: false when the run was killed */
     bool interrupted;
     bool healthy;      /* the generator kept up with its plan */
     char health[256];  /* why it did not */

@@ -457,7 +457,7 @@ static void pools_hold_certificates(void **state)
         for (size_t i = 0; i < 50; i++) {
             pool_drop(pool, taken[i]);
         }
-        mint_free(mint, NULL);
+        mint_free(mint);
         plan_free(plan);
     }
     cert_issuer_free(issuer);

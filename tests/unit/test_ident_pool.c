@@ -79,7 +79,7 @@ static void check_counts(const struct expectation *expectation)
         }
     }
     assert_int_equal(n_first, expectation->n_first);
-    mint_free(mint, NULL);
+    mint_free(mint);
 }
 
 static void counts_are_exact(void **state)
@@ -113,7 +113,7 @@ static void random_is_the_seeds(void **state)
             picked[round][i] = key->n;
             pool_drop(pool, key);
         }
-        mint_free(mint, NULL);
+        mint_free(mint);
     }
     assert_memory_equal(picked[0], picked[1], sizeof picked[0]);
     assert_memory_not_equal(picked[0], picked[2], sizeof picked[0]);
@@ -145,7 +145,7 @@ static void hold_rests_the_rule(void **state)
     pool_hold(pool, false);
     assert_int_equal(take_n(pool, 0), 1);
     assert_int_equal(take_n(pool, 0), 2);
-    mint_free(mint, NULL);
+    mint_free(mint);
 }
 
 /* A late take must not move the switches that follow. */
@@ -164,7 +164,7 @@ static void every_keeps_its_phase(void **state)
     assert_int_equal(take_n(pool, 1200), 3);
     assert_int_equal(take_n(pool, 1555), 4);
     assert_int_equal(take_n(pool, 1600), 5);
-    mint_free(mint, NULL);
+    mint_free(mint);
 }
 
 /* One certificate for three workers is one distinct certificate, whoever comes first. */
@@ -187,7 +187,7 @@ static void shared_by_workers_is_new_once(void **state)
         }
     }
     assert_int_equal(n_first, 2);
-    mint_free(mint, NULL);
+    mint_free(mint);
 }
 
 /* At three quarters of its life a token is replaced under the same number; who holds it keeps it. */
@@ -221,7 +221,7 @@ static void stale_tokens_are_renewed(void **state)
     assert_string_equal(kept->text, kept_text);
     assert_true(kept->not_after_s <= start_s + 401);
     pool_drop(pool, kept);
-    mint_free(mint, NULL);
+    mint_free(mint);
 }
 
 /* A tenth of two seconds is still a whole second: nobody sends a token in its last one. */
@@ -242,7 +242,7 @@ static void short_lives_end_early(void **state)
         token = take_soon(pool, 0, end_s - 1, &first);
         pool_drop(pool, token);
     } while (!first);
-    mint_free(mint, NULL);
+    mint_free(mint);
 }
 
 /* Without the mint thread an old token serves while it is valid, and nothing serves after it. */
@@ -265,7 +265,7 @@ static void expired_tokens_are_not_given(void **state)
     assert_int_equal(token->n, 2);
     assert_true(first);
     pool_drop(pool, token);
-    mint_free(mint, NULL);
+    mint_free(mint);
 }
 
 static void fresh_is_renewed_before_its_end(void **state)
@@ -289,7 +289,7 @@ static void fresh_is_renewed_before_its_end(void **state)
     assert_int_equal(token->n, 1);
     pool_drop(pool, token);
     assert_null(pool_take(pool, 0, start_s + 401, &first));
-    mint_free(mint, NULL);
+    mint_free(mint);
 }
 
 struct worker {
@@ -357,7 +357,7 @@ static void fresh_never_repeats(void **state)
         assert_true(numbers[i] > numbers[i - 1]);
     }
     free(numbers);
-    mint_free(mint, NULL);
+    mint_free(mint);
 }
 
 /* Bytes that are allocated now; one arena, since mallinfo2 sees the main one only. */
@@ -396,38 +396,7 @@ static void memory_is_flat(void **state)
     take_many(pool, 40000);
     size_t after = allocated_bytes();
     assert_true(after < before + 2 * 1024 * 512);
-    mint_free(mint, NULL);
-}
-
-static size_t n_freed;
-
-static void count_freed(void *session)
-{
-    n_freed++;
-    free(session);
-}
-
-/* A consumed credential takes its TLS session with it, during the run and at its end. */
-static void sessions_are_freed(void **state)
-{
-    (void)state;
-    struct plan_apikey section =
-        kit_apikey(0, PICK_FRESH, (struct rotate){.kind = ROTATE_CONNECTION});
-    struct plan plan = {.apikeys = &section, .n_apikeys = 1};
-    struct mint *mint = mint_of(&plan, 1);
-    struct pool *pool = mint_pool(mint, 0, CREDENTIAL_APIKEY);
-    pool_on_session_free(pool, count_freed);
-    n_freed = 0;
-    for (size_t i = 0; i < 10; i++) {
-        bool first;
-        struct credential *key = pool_take(pool, 0, 1, &first);
-        assert_non_null(key);
-        key->session = xmalloc(1);
-        pool_drop(pool, key);
-    }
-    assert_int_equal(n_freed, 9);
-    mint_free(mint, count_freed);
-    assert_int_equal(n_freed, 10);
+    mint_free(mint);
 }
 
 static size_t told_done, told_total;
@@ -454,7 +423,7 @@ static void progress_reaches_its_end(void **state)
     assert_true(pool_per_connection(mint_pool(mint, 1, CREDENTIAL_JWT)));
     assert_false(pool_per_connection(mint_pool(mint, 1, CREDENTIAL_APIKEY)));
     assert_int_equal(pool_kind(mint_pool(mint, 1, CREDENTIAL_JWT)), CREDENTIAL_JWT);
-    mint_free(mint, NULL);
+    mint_free(mint);
     diag_free(diag);
 }
 
@@ -473,7 +442,6 @@ int main(void)
         cmocka_unit_test(fresh_is_renewed_before_its_end),
         cmocka_unit_test(fresh_never_repeats),
         cmocka_unit_test(memory_is_flat),
-        cmocka_unit_test(sessions_are_freed),
         cmocka_unit_test(progress_reaches_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

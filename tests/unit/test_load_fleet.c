@@ -114,7 +114,7 @@ static void perform(struct bench *bench, const char *const *sets)
     assert_true(fleet_perform(&job, &bench->result, bench->diag));
     assert_true(run_finish(run, &meta, bench->result.total));
     run_free(run);
-    mint_free(mint, tls_session_free);
+    mint_free(mint);
     target_stop(&bench->target);
 }
 
@@ -585,7 +585,7 @@ static void once(struct bench *bench, struct sink *show, enum outcome *ret_outco
     load_plan(bench, (const char *const[]){NULL});
     struct mint *mint = mint_new(bench->plan, 2, "test", NULL, bench->diag);
     assert_true(once_perform(bench->plan, &bench->addr, 1, mint, show, ret_outcome, bench->diag));
-    mint_free(mint, tls_session_free);
+    mint_free(mint);
     target_stop(&bench->target);
 }
 

@@ -1,0 +1,9 @@
+#include "cmd/commands.h"
+
+#include <stddef.h>
+
+const struct command *const commands[] = {
+    &command_demo,    &command_run,    &command_check,
+    &command_analyse, &command_report, &command_pki,
+    &command_serve,   &command_doctor, NULL,
+};

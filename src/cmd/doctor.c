@@ -1,0 +1,305 @@
+#include "cmd/commands.h"
+
+#include "base/diag.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/mono.h"
+#include "base/str.h"
+#include "base/unit.h"
+#include "net/addr.h"
+#include "net/tls.h"
+#include "probe/sampler.h"
+#include "profile/profile.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+static const struct cli_option options[] = {
+    {"set", 's', "SECTION.KEY=VALUE", "overrides one value of the profile (may be repeated)"},
+    {NULL, 0, NULL, NULL},
+};
+
+enum health { HEALTH_OK, HEALTH_WARN, HEALTH_FAIL };
+
+struct finding {
+    enum health health;
+    char measured[160];
+    char remedy[240]; /* empty when all is well */
+};
+
+#define SAY(field, ...) ((void)snprintf((field), sizeof(field), __VA_ARGS__))
+
+/* A check looks at the machine, with the plan in hand when a profile was given (else NULL). */
+struct check {
+    const char *name;
+    void (*look)(const struct plan *plan, struct finding *finding);
+};
+
+static uint64_t read_number(const char *path, uint64_t fallback)
+{
+    CLEANUP_FREE char *text = file_read(path, 4096, NULL);
+    uint64_t value = fallback;
+
+    return text != NULL && str_to_u64(str_trim(text), &value) ? value : fallback;
+}
+
+static uint64_t connections_of(const struct plan *plan)
+{
+    return plan != NULL ? plan->pace.connections : 1000;
+}
+
+static void look_descriptors(const struct plan *plan, struct finding *finding)
+{
+    struct rlimit limit = {0, 0};
+    uint64_t needed = connections_of(plan) + 64;
+
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    SAY(finding->measured, "%llu at most, %llu needed for %llu connections",
+        (unsigned long long)limit.rlim_max, (unsigned long long)needed,
+        (unsigned long long)connections_of(plan));
+    if (limit.rlim_max < needed) {
+        finding->health = HEALTH_FAIL;
+        SAY(finding->remedy,
+            "raise the hard limit (ulimit -Hn, limits.conf, LimitNOFILE=) or lower "
+            "pace.connections");
+    }
+}
+
+/* Connections a second that the plan opens, so far as its text tells. */
+static double churn_per_s(const struct plan *plan)
+{
+    if (plan == NULL || plan->pace.requests_per_connection == 0 || plan->pace.rate_per_s <= 0) {
+        return 0;
+    }
+    return plan->pace.rate_per_s / (double)plan->pace.requests_per_connection;
+}
+
+static void look_ports(const struct plan *plan, struct finding *finding)
+{
+    CLEANUP_FREE char *text = file_read("/proc/sys/net/ipv4/ip_local_port_range", 256, NULL);
+    unsigned long low = 32768, high = 60999;
+    char *end;
+
+    if (text != NULL) {
+        low = strtoul(text, &end, 10);
+        high = strtoul(end, NULL, 10);
+    }
+    double ports = (double)(high - low + 1);
+    double needed = (double)connections_of(plan) + churn_per_s(plan) * 60;
+    SAY(finding->measured,
+        "%.0f ports per address pair, %.0f needed (%.0f held + %.0f/s x 60 s of "
+        "TIME_WAIT)",
+        ports, needed, (double)connections_of(plan), churn_per_s(plan));
+    if (needed > ports) {
+        finding->health = HEALTH_FAIL;
+        SAY(finding->remedy,
+            "widen net.ipv4.ip_local_port_range, raise pace.requests_per_connection, or "
+            "lower the rate");
+    } else if (needed > ports / 2) {
+        finding->health = HEALTH_WARN;
+        SAY(finding->remedy, "beyond half of the ports connect() becomes slow; see "
+                             "net.ipv4.ip_local_port_range");
+    }
+}
+
+static void look_cores(const struct plan *plan, struct finding *finding)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    double load[3] = {0, 0, 0};
+    unsigned long threads = plan != NULL ? (unsigned long)plan->run.threads : (unsigned long)cores;
+
+    (void)getloadavg(load, 3);
+    SAY(finding->measured, "%ld cores, load %.2f, %lu worker threads", cores, load[0], threads);
+    if (threads > (unsigned long)cores) {
+        finding->health = HEALTH_WARN;
+        SAY(finding->remedy, "more workers than cores wait for each other: set run.threads = %ld",
+            cores);
+    } else if (load[0] > 0.7 * (double)cores) {
+        finding->health = HEALTH_WARN;
+        SAY(finding->remedy, "the machine is busy already: latencies will show it");
+    }
+}
+
+static void look_clock(const struct plan *plan, struct finding *finding)
+{
+    CLEANUP_FREE char *source =
+        file_read("/sys/devices/system/clocksource/clocksource0/current_clocksource", 64, NULL);
+    const char *name = source != NULL ? str_trim(source) : "unknown";
+    uint64_t start_ns = mono_now_ns();
+
+    (void)plan;
+    for (int i = 0; i < 1000; i++) {
+        (void)mono_now_ns();
+    }
+    double cost_ns = (double)(mono_now_ns() - start_ns) / 1000;
+    SAY(finding->measured, "%s, %.0f ns a reading", name, cost_ns);
+    if (cost_ns > 500) {
+        finding->health = HEALTH_WARN;
+        SAY(finding->remedy,
+            "a slow clock costs the generator CPU: prefer the tsc or kvm-clock source");
+    }
+}
+
+static void look_memory(const struct plan *plan, struct finding *finding)
+{
+    double available = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    double needed = (double)connections_of(plan) * 6 * 1024 + 64e6;
+    char have[UNIT_TEXT], want[UNIT_TEXT];
+
+    SAY(finding->measured, "%s free, about %s needed by the client", unit_bytes(have, available),
+        unit_bytes(want, needed));
+    if (needed > available) {
+        finding->health = HEALTH_FAIL;
+        SAY(finding->remedy, "lower pace.connections or free memory");
+    }
+}
+
+static void look_listen_queue(const struct plan *plan, struct finding *finding)
+{
+    uint64_t somaxconn = read_number("/proc/sys/net/core/somaxconn", 4096);
+    uint64_t burst = plan != NULL ? plan->run.max_in_flight_handshakes : 256;
+
+    SAY(finding->measured, "net.core.somaxconn %llu, %llu handshakes in flight at most",
+        (unsigned long long)somaxconn, (unsigned long long)burst);
+    if (burst > somaxconn) {
+        finding->health = HEALTH_WARN;
+        SAY(finding->remedy, "a local server's listen queue may overflow: raise somaxconn or lower "
+                             "run.max_in_flight_handshakes");
+    }
+}
+
+static void look_library(const struct plan *plan, struct finding *finding)
+{
+    CLEANUP_FREE char *maps = file_read("/proc/self/maps", 4 << 20, NULL);
+
+    (void)plan;
+    SAY(finding->measured, "%s", tls_library());
+    if (maps != NULL &&
+        (strstr(maps, "libssl.so.3") != NULL || strstr(maps, "libgnutls") != NULL)) {
+        finding->health = HEALTH_FAIL;
+        SAY(finding->remedy,
+            "another TLS library is loaded into this process; find what preloads it");
+    }
+}
+
+static void look_disk(const struct plan *plan, struct finding *finding)
+{
+    struct statvfs fs;
+    char have[UNIT_TEXT];
+
+    (void)plan;
+    if (statvfs(".", &fs) != 0 || access(".", W_OK) != 0) {
+        finding->health = HEALTH_FAIL;
+        SAY(finding->measured, "the current directory is not writable");
+        SAY(finding->remedy, "name a writable run directory with -o DIR");
+        return;
+    }
+    double free_bytes = (double)fs.f_bavail * (double)fs.f_frsize;
+    SAY(finding->measured, "%s free for the run directory", unit_bytes(have, free_bytes));
+    if (free_bytes < 200e6) {
+        finding->health = HEALTH_WARN;
+        SAY(finding->remedy, "a day of soaking writes up to 100 MB a latency series");
+    }
+}
+
+/* The first mistake of `diag` as a finding. */
+static void fail_with(struct finding *finding, struct diag *diag)
+{
+    finding->health = HEALTH_FAIL;
+    SAY(finding->measured, "%s", diag_count(diag) > 0 ? diag_text(diag, 0) : "failed");
+}
+
+static void look_target(const struct plan *plan, struct finding *finding)
+{
+    struct addr addrs[8];
+    char text[ADDR_TEXT];
+    bool refused = false;
+
+    if (plan == NULL) {
+        SAY(finding->measured, "no profile was given");
+        return;
+    }
+    struct diag *diag = diag_new();
+    size_t n = addr_resolve(plan->target.dial_host, plan->target.dial_port, 5 * NS_PER_S,
+                            plan_origin(plan, &plan->target.url), addrs, 8, diag);
+    struct sampler *sampler =
+        n > 0 && plan->n_memories > 0 ? sampler_new(plan, addrs, n, &refused, diag) : NULL;
+    if (diag_count(diag) > 0) {
+        fail_with(finding, diag);
+        SAY(finding->remedy, refused ? "run tlsoak as the server's user or as root"
+                                     : "mend the profile or start the server");
+    } else {
+        SAY(finding->measured, "%s; memory of %s can be read", addr_text(&addrs[0], text),
+            sampler != NULL ? sampler_describe(sampler, 0) : "nothing");
+        if (sampler == NULL) {
+            finding->health = HEALTH_WARN;
+            SAY(finding->remedy, "without a [memory] section no leak is judged");
+        }
+    }
+    sampler_free(sampler);
+    diag_free(diag);
+}
+
+static const struct check checks[] = {
+    {"descriptors", look_descriptors},
+    {"ports", look_ports},
+    {"cores", look_cores},
+    {"clock", look_clock},
+    {"memory", look_memory},
+    {"listen queue", look_listen_queue},
+    {"TLS library", look_library},
+    {"disk", look_disk},
+    {"target", look_target},
+};
+
+static enum health examine(const struct plan *plan)
+{
+    static const char *const words[] = {"ok", "warn", "FAIL"};
+    enum health worst = HEALTH_OK;
+
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+        struct finding finding = {HEALTH_OK, "", ""};
+        checks[i].look(plan, &finding);
+        (void)printf("%-5s %-13s %s\n", words[finding.health], checks[i].name, finding.measured);
+        if (finding.remedy[0] != '\0') {
+            (void)printf("      %-13s -> %s\n", "", finding.remedy);
+        }
+        worst = finding.health > worst ? finding.health : worst;
+    }
+    return worst;
+}
+
+static int run(const struct cli *cli)
+{
+    const char *sets[CLI_VALUES];
+    size_t n_sets = cli_values(cli, "set", sets, CLI_VALUES);
+    struct diag *diag = diag_new();
+    struct plan *plan = NULL;
+    int code = 2;
+
+    if (cli->n_rest > 0) {
+        plan = profile_load(cli->rest[0], sets, n_sets, diag);
+    }
+    diag_print(diag, stderr);
+    if (diag_count(diag) == 0) {
+        code = examine(plan) == HEALTH_FAIL ? 5 : 0;
+    }
+    plan_free(plan);
+    diag_free(diag);
+    return code;
+}
+
+const struct command command_doctor = {
+    .name = "doctor",
+    .arguments = "[PROFILE.ini]",
+    .summary = "what on this machine would spoil the run",
+    .details = "Prints each check with what was measured, what is needed, and the remedy. Exit "
+               "code 5 when a "
+               "check\nfails.",
+    .options = options,
+    .max_rest = 1,
+    .run = run,
+};

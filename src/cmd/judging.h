@@ -1,0 +1,23 @@
+/* From a stored run or a series file to a verdict: what run, analyse and report share. */
+#ifndef CMD_JUDGING_H
+#define CMD_JUDGING_H
+
+#include "base/diag.h"
+#include "judge/verdict.h"
+#include "profile/plan.h"
+#include "record/run.h"
+
+#include <stdbool.h>
+
+/* Judges every memory source of a stored run by the [judge] and [attribution] sections of
+ * `plan`.  The caller frees the verdict.  NULL with mistakes when a series cannot be read. */
+struct verdict *judging_run(const struct stored_run *stored, const struct plan *plan,
+                            struct diag *diag) __attribute__((warn_unused_result));
+/* Judges the series of one CSV file. */
+struct verdict *judging_series(const char *path, const struct judge_options *options,
+                               struct diag *diag) __attribute__((warn_unused_result));
+/* A stored run with the plan that it was made with; NULL with mistakes. */
+struct stored_run *judging_load(const char *dir, struct plan **ret_plan, struct diag *diag)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,86 @@
+#include "cmd/commands.h"
+
+#include "base/diag.h"
+#include "base/mono.h"
+#include "base/str.h"
+#include "base/unit.h"
+#include "ident/pki.h"
+
+#include <stdio.h>
+
+static const struct cli_option options[] = {
+    {"clients", 'n', "N", "client identities to write (default: 1)"},
+    {"names", 0, "LIST", "names and addresses of the server (default: localhost, 127.0.0.1, ::1)"},
+    {"key-type", 0, "TYPE", "ecdsa-p256, rsa-2048 or ed25519 (default: ecdsa-p256)"},
+    {"days", 0, "N", "lifetime of the certificates (default: 30; the CA: ten years)"},
+    {"bad", 0, NULL, "also identities that a server must refuse, in DIR/bad"},
+    {NULL, 0, NULL, NULL},
+};
+
+static void read_number(const struct cli *cli, const char *name, uint64_t *ret, struct diag *diag)
+{
+    const char *text = cli_value(cli, name, NULL);
+
+    if (text != NULL && (!str_to_u64(text, ret) || *ret > 1000000)) {
+        diag_add(diag, (struct origin){name, 0}, "\"%s\" is not a number up to 1,000,000", text);
+    }
+}
+
+static bool read_request(const struct cli *cli, struct pki_request *ret, struct diag *diag)
+{
+    static const char *const types[] = {"ecdsa-p256", "rsa-2048", "ed25519"};
+    const char *type = cli_value(cli, "key-type", "ecdsa-p256");
+    int index = str_index(type, types, 3);
+    uint64_t clients = 1, days = 30;
+
+    if (index < 0) {
+        diag_add(diag, (struct origin){"--key-type", 0}, "unknown key type %s", type);
+    }
+    read_number(cli, "clients", &clients, diag);
+    read_number(cli, "days", &days, diag);
+    *ret = (struct pki_request){
+        .dir = cli->rest[0],
+        .server_names = cli_value(cli, "names", "localhost, 127.0.0.1, ::1"),
+        .key_type = index < 0 ? KEY_ECDSA_P256 : (enum key_type)index,
+        .days = days,
+        .n_clients = clients,
+        .bad = cli_flag(cli, "bad"),
+    };
+    return diag_count(diag) == 0;
+}
+
+static int run(const struct cli *cli)
+{
+    struct pki_request request;
+    struct diag *diag = diag_new();
+    int code = 2;
+
+    if (read_request(cli, &request, diag) && pki_make(&request, diag)) {
+        (void)printf("%s: CA (ca.pem), server certificate (server.pem, server.key), %zu client "
+                     "identities (clients/),\nsecrets for API keys and tokens (apikey.secret, "
+                     "jwt.secret)%s\n",
+                     request.dir, request.n_clients, request.bad ? ", bad identities (bad/)" : "");
+        code = 0;
+    }
+    diag_print(diag, stderr);
+    diag_free(diag);
+    return code;
+}
+
+const struct command command_pki = {
+    .name = "pki",
+    .arguments = "DIR [--clients N] [--names LIST] [--bad]",
+    .summary = "makes a test CA, a server certificate and client identities",
+    .details =
+        "Point a server at them:\n"
+        "  nginx    ssl_certificate DIR/server.pem; ssl_certificate_key DIR/server.key;\n"
+        "           ssl_client_certificate DIR/ca.pem; ssl_verify_client on;\n"
+        "  haproxy  bind :8443 ssl crt DIR/server-all.pem ca-file DIR/ca.pem verify required\n"
+        "  Go       tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool of "
+        "ca.pem}\n"
+        "  rustls   WebPkiClientVerifier::builder(roots of ca.pem)",
+    .options = options,
+    .min_rest = 1,
+    .max_rest = 1,
+    .run = run,
+};

@@ -1,0 +1,62 @@
+#include "cmd/commands.h"
+
+#include "base/diag.h"
+#include "cmd/soak.h"
+#include "profile/profile.h"
+
+#include <stdio.h>
+
+static const struct cli_option options[] = {
+    {"set", 's', "SECTION.KEY=VALUE", "overrides one value of the profile (may be repeated)"},
+    {"output", 'o', "DIR", "the run directory (default: tlsoak-run-DATE-ID)"},
+    {"quiet", 'q', NULL, "no live view and no report, only the verdict's sentence"},
+    {"inconclusive-ok", 0, NULL, "exit 0 instead of 3 when the data can't tell"},
+    {"once", 0, NULL, "make one exchange, say how it ended, and stop"},
+    {"verbose", 'v', NULL, "with --once: show names, handshake, chain, request, reply, timings"},
+    {NULL, 0, NULL, NULL},
+};
+
+static void vocabulary(FILE *to)
+{
+    struct sink *sink = sink_new();
+
+    profile_print_help(sink);
+    (void)fputs("\nthe profile (INI):\n", to);
+    sink_print(sink, to);
+    sink_free(sink);
+}
+
+static int run(const struct cli *cli)
+{
+    const char *sets[CLI_VALUES];
+    size_t n_sets = cli_values(cli, "set", sets, CLI_VALUES);
+    struct soak_options soak = {
+        .dir = cli_value(cli, "output", NULL),
+        .quiet = cli_flag(cli, "quiet"),
+        .inconclusive_ok = cli_flag(cli, "inconclusive-ok"),
+    };
+    struct diag *diag = diag_new();
+    struct plan *plan = profile_load(cli->rest[0], sets, n_sets, diag);
+    int code = 2;
+
+    diag_print(diag, stderr);
+    if (plan != NULL) {
+        code = cli_flag(cli, "once") ? soak_once(plan, cli_flag(cli, "verbose"))
+                                     : soak_perform(plan, &soak);
+        plan_free(plan);
+    }
+    diag_free(diag);
+    return code;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .arguments = "PROFILE.ini [--set SECTION.KEY=VALUE]... [-o DIR] [--quiet]",
+    .summary = "soaks the target of a profile and judges its memory",
+    .details = "Ctrl-C once drains, judges and reports; twice stops at once.",
+    .options = options,
+    .min_rest = 1,
+    .max_rest = 1,
+    .run = run,
+    .more_help = vocabulary,
+};

@@ -1,0 +1,332 @@
+#include "cmd/soak.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/mono.h"
+#include "base/rng.h"
+#include "base/str.h"
+#include "cmd/judging.h"
+#include "ident/mint.h"
+#include "load/fleet.h"
+#include "load/once.h"
+#include "net/addr.h"
+#include "net/tls.h"
+#include "probe/sampler.h"
+#include "profile/profile.h"
+#include "record/run.h"
+#include "report/live.h"
+#include "report/renderer.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_ADDRS = 8 };
+
+/* All that a soak holds between its steps. */
+struct soak {
+    const struct plan *plan;
+    const struct soak_options *options;
+    struct diag *diag;
+    struct addr addrs[MAX_ADDRS];
+    size_t n_addrs;
+    struct mint *mint;
+    struct sampler *sampler;
+    struct run *run;
+    struct run_meta meta;
+    struct live *live;
+    char *dir;
+    bool refused;
+};
+
+static volatile int stop_requested;
+
+static void on_signal(int number)
+{
+    if (stop_requested >= 1) {
+        /* The second signal ends at once; every record is on disk already. */
+        _exit(128 + number);
+    }
+    stop_requested = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+
+    stop_requested = 0;
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
+/* As many descriptors as the system lets us have: the default of 1024 is a desktop's. */
+static void raise_descriptor_limit(const struct plan *plan, struct diag *diag)
+{
+    struct rlimit limit;
+    rlim_t needed = plan->pace.connections + 64;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_max < needed) {
+        diag_add(diag, plan_origin(plan, &plan->pace.connections),
+                 "pace.connections: %llu connections need %llu descriptors, and the limit is %llu "
+                 "(ulimit -Hn)",
+                 (unsigned long long)plan->pace.connections, (unsigned long long)needed,
+                 (unsigned long long)limit.rlim_max);
+    }
+}
+
+static bool resolve(struct soak *soak)
+{
+    const struct plan_target *target = &soak->plan->target;
+
+    soak->n_addrs =
+        addr_resolve(target->dial_host, target->dial_port, 5 * NS_PER_S,
+                     plan_origin(soak->plan, &target->url), soak->addrs, MAX_ADDRS, soak->diag);
+    return soak->n_addrs > 0;
+}
+
+static void name_run(struct run_meta *meta, uint64_t seed)
+{
+    struct rng rng;
+    time_t now;
+    struct tm tm;
+    char stamp[24];
+
+    meta->start_wall_s = mono_wall_s();
+    now = (time_t)meta->start_wall_s;
+    (void)gmtime_r(&now, &tm);
+    (void)strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &tm);
+    rng_init(&rng, seed ^ (uint64_t)getpid() ^ mono_now_ns(), "run id", 0);
+    (void)snprintf(meta->id, sizeof meta->id, "%s-%04x", stamp, (unsigned)rng_below(&rng, 65536));
+}
+
+static void describe(struct soak *soak)
+{
+    const struct plan *plan = soak->plan;
+    struct run_meta *meta = &soak->meta;
+    static const char *const verify[] = {"always", "cached", "no"};
+
+    name_run(meta, plan->run.seed);
+    meta->duration_ns = plan->run.duration_ns;
+    meta->tick_ns = NS_PER_S;
+    meta->seed = plan->run.seed;
+    meta->threads = (unsigned)plan->run.threads;
+    (void)str_copy(meta->version, sizeof meta->version, TLSOAK_VERSION);
+    (void)str_copy(meta->tls_library, sizeof meta->tls_library, tls_library());
+    (void)str_copy(meta->target, sizeof meta->target, plan->target.url);
+    (void)str_copy(meta->verify, sizeof meta->verify, verify[plan->target.verify]);
+    meta->n_sources = (int)plan->n_memories;
+    for (size_t i = 0; i < plan->n_memories; i++) {
+        (void)str_copy(meta->source[i], sizeof meta->source[i], plan->memories[i].name);
+    }
+}
+
+static void show_minting(size_t done, size_t total)
+{
+    static uint64_t last_ns;
+    uint64_t now_ns = mono_now_ns();
+
+    if (now_ns - last_ns > 2 * NS_PER_S && done < total) {
+        if (last_ns != 0) {
+            log_note("making credentials: %zu of %zu", done, total);
+        }
+        last_ns = now_ns;
+    }
+}
+
+static bool make_identities(struct soak *soak)
+{
+    soak->mint = mint_new(soak->plan, (unsigned)soak->plan->run.threads, soak->meta.id,
+                          show_minting, soak->diag);
+    return soak->mint != NULL;
+}
+
+static bool find_server(struct soak *soak)
+{
+    if (soak->plan->n_memories == 0) {
+        log_warn("no [memory] section: load is driven and measured, but no leak is judged");
+        return true;
+    }
+    soak->sampler = sampler_new(soak->plan, soak->addrs, soak->n_addrs, &soak->refused, soak->diag);
+    if (soak->sampler == NULL) {
+        return false;
+    }
+    (void)str_copy(soak->meta.server, sizeof soak->meta.server, sampler_describe(soak->sampler, 0));
+    for (size_t i = 0; i < soak->plan->n_memories; i++) {
+        (void)str_copy(soak->meta.runtime[i], sizeof soak->meta.runtime[i],
+                       sampler_runtime(soak->sampler, i));
+    }
+    return true;
+}
+
+static bool make_run_directory(struct soak *soak)
+{
+    struct sink *profile = sink_new();
+
+    if (soak->options->dir != NULL || soak->plan->run.dir != NULL) {
+        soak->dir = xstrdup(soak->options->dir != NULL ? soak->options->dir : soak->plan->run.dir);
+    } else {
+        soak->dir = xasprintf("tlsoak-run-%s", soak->meta.id);
+    }
+    profile_print(soak->plan, true, profile);
+    soak->meta.start_ns = mono_now_ns();
+    soak->run = run_create(soak->dir, &soak->meta, sink_text(profile, NULL), soak->diag);
+    sink_free(profile);
+    return soak->run != NULL;
+}
+
+static void show_second(const struct fleet_second *second, void *context)
+{
+    struct soak *soak = context;
+    struct live_frame frame = {
+        .elapsed_s = second->elapsed_s,
+        .planned_s = second->planned_s,
+        .phase = second->phase,
+        .rate_asked = second->rate_asked,
+        .second = second->second,
+        .total = second->total,
+        .memory = second->memory,
+    };
+
+    live_show(soak->live, &frame);
+}
+
+static bool perform(struct soak *soak)
+{
+    struct fleet_result result = {.total = NULL};
+    struct fleet_job job = {
+        .plan = soak->plan,
+        .addrs = soak->addrs,
+        .n_addrs = soak->n_addrs,
+        .mint = soak->mint,
+        .sampler = soak->sampler,
+        .run = soak->run,
+        .start_ns = soak->meta.start_ns,
+        .stop = &stop_requested,
+        .second = show_second,
+        .context = soak,
+    };
+
+    catch_signals();
+    soak->live = live_new(soak->options->quiet, soak->plan->target.url);
+    bool ok = fleet_perform(&job, &result, soak->diag);
+    live_free(soak->live);
+    if (!ok) {
+        return false;
+    }
+    soak->meta.finished = true;
+    soak->meta.interrupted = result.interrupted;
+    soak->meta.healthy = result.healthy;
+    (void)str_copy(soak->meta.health, sizeof soak->meta.health, result.health);
+    (void)str_copy(soak->meta.invalid, sizeof soak->meta.invalid, result.invalid);
+    if (!run_finish(soak->run, &soak->meta, result.total)) {
+        log_warn("the run directory %s could not be completed: is the disk full?", soak->dir);
+    }
+    interval_free(result.total);
+    return true;
+}
+
+static void write_report(const struct soak *soak, const struct stored_run *stored,
+                         const struct verdict *verdict, const char *format, const char *file)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%s", soak->dir, file);
+    struct sink *sink = sink_new();
+
+    renderer_find(format)->write(sink, stored, verdict);
+    if (!sink_replace_file(sink, path)) {
+        log_warn("cannot write %s", path);
+    }
+    sink_free(sink);
+}
+
+static int judge_and_report(struct soak *soak)
+{
+    struct stored_run *stored = run_load(soak->dir, soak->diag);
+    struct verdict *verdict = stored != NULL ? judging_run(stored, soak->plan, soak->diag) : NULL;
+
+    if (verdict == NULL) {
+        run_unload(stored);
+        return 4;
+    }
+    write_report(soak, stored, verdict, "json", "verdict.json");
+    write_report(soak, stored, verdict, "text", "report.txt");
+    write_report(soak, stored, verdict, "csv", "findings.csv");
+    if (soak->options->quiet) {
+        (void)printf("%s: %s\n", verdict_kind_name(verdict->kind), verdict->reason);
+    } else {
+        struct sink *sink = sink_new();
+        renderer_find("text")->write(sink, stored, verdict);
+        sink_print(sink, stdout);
+        sink_free(sink);
+    }
+    int code = verdict->exit_code;
+    free(verdict);
+    run_unload(stored);
+    return code == 3 && soak->options->inconclusive_ok ? 0 : code;
+}
+
+static void finish(struct soak *soak)
+{
+    sampler_free(soak->sampler);
+    run_free(soak->run);
+    if (soak->mint != NULL) {
+        mint_free(soak->mint);
+    }
+    diag_free(soak->diag);
+    free(soak->dir);
+}
+
+int soak_perform(const struct plan *plan, const struct soak_options *options)
+{
+    struct soak soak = {.plan = plan, .options = options, .diag = diag_new()};
+    int code;
+
+    log_quiet(options->quiet);
+    raise_descriptor_limit(plan, soak.diag);
+    soak.refused = diag_count(soak.diag) > 0;
+    describe(&soak);
+    if (!soak.refused && resolve(&soak) && make_identities(&soak) && find_server(&soak) &&
+        make_run_directory(&soak)) {
+        code = perform(&soak) ? judge_and_report(&soak) : 2;
+    } else {
+        code = soak.refused ? 5 : 2;
+    }
+    diag_print(soak.diag, stderr);
+    finish(&soak);
+    return code;
+}
+
+int soak_once(const struct plan *plan, bool verbose)
+{
+    struct soak_options options = {.quiet = false};
+    struct soak soak = {.plan = plan, .options = &options, .diag = diag_new()};
+    struct sink *show = sink_new();
+    enum outcome outcome = OUTCOME_OK;
+    int code = 2;
+
+    describe(&soak);
+    if (resolve(&soak) && make_identities(&soak)) {
+        bool ok =
+            once_perform(plan, soak.addrs, soak.n_addrs, soak.mint, show, &outcome, soak.diag);
+        code = ok && outcome == OUTCOME_OK ? 0 : ok ? 1 : 2;
+        if (verbose) {
+            sink_print(show, stdout);
+        }
+        if (ok) {
+            (void)printf("%s: %s\n", outcome_info(outcome)->name, outcome_info(outcome)->text);
+        }
+    }
+    diag_print(soak.diag, stderr);
+    sink_free(show);
+    finish(&soak);
+    return code;
+}

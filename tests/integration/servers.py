@@ -1,0 +1,199 @@
+"""Real servers on loopback for the integration tests: nginx, haproxy and tlsoak's own.
+
+Each is a context manager with .port and .pid; its files live in a folder of the test's own."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+TLSOAK = os.environ.get("TLSOAK", "build/release/tlsoak")
+RELEASE = os.environ.get("TLSOAK_RELEASE", TLSOAK)
+
+
+def tlsoak(*args, binary=None, timeout=300, env=None, cwd=None, stdin=subprocess.DEVNULL):
+    """Runs tlsoak to its end; returns the finished process with text output."""
+    return subprocess.run([binary or TLSOAK, *map(str, args)], capture_output=True, text=True,
+                          timeout=timeout, env={**os.environ, **(env or {})}, cwd=cwd, stdin=stdin)
+
+
+def make_pki(folder, clients=1, *options):
+    done = tlsoak("pki", folder, "--clients", clients, *options)
+    assert done.returncode == 0, done.stderr
+    folder = pathlib.Path(folder)
+    (folder / "server-all.pem").write_text((folder / "server.pem").read_text() +
+                                           (folder / "server.key").read_text())
+    return folder
+
+
+def need(program):
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
+    if path is None:
+        pytest.skip(f"{program} is not installed")
+    return path
+
+
+def free_port():
+    """A port below the ephemeral range, where no outgoing connection can take it first."""
+    low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    start = low - 10000 + os.getpid() % 5000
+    for port in range(start, low):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise RuntimeError("no free port below the ephemeral range")
+
+
+def wait_for_port(port, process, log, seconds=15):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise RuntimeError(f"the server did not listen on {port}: {pathlib.Path(log).read_text()}")
+
+
+class Server:
+    def __init__(self, process, port, log):
+        self.process, self.port, self.log = process, port, pathlib.Path(log)
+        self.pid = process.pid
+        self.url = f"https://127.0.0.1:{port}/"
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+@contextlib.contextmanager
+def running(command, port, folder):
+    log = pathlib.Path(folder) / "server.log"
+    with open(log, "wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+    server = Server(process, port, log)
+    try:
+        wait_for_port(port, process, log)
+        yield server
+    finally:
+        server.stop()
+
+
+NGINX = """
+daemon off; worker_processes {workers}; pid {folder}/nginx.pid; error_log {folder}/error.log;
+worker_rlimit_nofile 16384;
+events {{ worker_connections 8192; }}
+http {{
+  log_format serials '$ssl_client_serial $status $connection';
+  access_log {folder}/access.log serials;
+  keepalive_requests 1000000; keepalive_timeout 600s;
+  client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  ssl_certificate {pki}/server.pem; ssl_certificate_key {pki}/server.key;
+  ssl_client_certificate {pki}/ca.pem; ssl_verify_client on; ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_buffer_size 4k; ssl_session_tickets {tickets}; ssl_session_cache off;
+  server {{ listen 127.0.0.1:{port} ssl backlog=4096; {extra}
+            location / {{ return 200 "ok, this is a small body of sixty-four bytes, as performance needs\\n"; }} }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def nginx(folder, pki, workers=1, tickets="on", extra=""):
+    program = need("nginx")
+    folder = pathlib.Path(folder)
+    port = free_port()
+    config = folder / "nginx.conf"
+    config.write_text(NGINX.format(folder=folder, pki=pki, port=port, workers=workers, tickets=tickets,
+                                   extra=extra))
+    with running([program, "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")],
+                 port, folder) as server:
+        server.access_log = folder / "access.log"
+        yield server
+
+
+HAPROXY = """
+global
+  maxconn 8192
+  nbthread 1
+defaults
+  mode http
+  timeout client 600s
+  timeout connect 5s
+  timeout server 60s
+  timeout http-keep-alive 600s
+frontend f
+  bind 127.0.0.1:{port} ssl crt {pki}/server-all.pem ca-file {pki}/ca.pem verify required
+  http-request return status 200 content-type text/plain string ok
+"""
+
+
+@contextlib.contextmanager
+def haproxy(folder, pki):
+    program = need("haproxy")
+    folder = pathlib.Path(folder)
+    port = free_port()
+    config = folder / "haproxy.cfg"
+    config.write_text(HAPROXY.format(port=port, pki=pki))
+    with running([program, "-f", str(config), "-db"], port, folder) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def embedded(folder, pki, *options, binary=None, credentials=True):
+    """tlsoak serve, with API keys and tokens asked for unless `credentials` is false."""
+    folder = pathlib.Path(folder)
+    secrets = ["--apikey-secret", f"{pki}/apikey.secret", "--jwt-secret", f"{pki}/jwt.secret"]
+    command = [binary or RELEASE, "serve", "--watch-stdin", "--ca", f"{pki}/ca.pem", "--cert",
+               f"{pki}/server.pem", "--key", f"{pki}/server.key", "--truth", str(folder / "truth.jsonl"),
+               *(secrets if credentials else []), *map(str, options)]
+    log = folder / "embedded.log"
+    with open(log, "wb") as err:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err)
+    line = process.stdout.readline().decode()
+    assert line.startswith("READY "), log.read_text()
+    ready = json.loads(line[6:])
+    server = Server(process, int(ready["addr"].rsplit(":", 1)[1]), log)
+    server.truth = folder / "truth.jsonl"
+    server.ready = ready
+    try:
+        yield server
+    finally:
+        server.stop()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def last_truth(server):
+    """What the embedded server says at its end."""
+    server.stop()
+    return json.loads(server.truth.read_text().splitlines()[-1])
+
+
+def profile(folder, text, name="profile.ini"):
+    path = pathlib.Path(folder) / name
+    path.write_text(text)
+    return path
+
+
+def verdict(run_dir):
+    return json.loads((pathlib.Path(run_dir) / "verdict.json").read_text())
+
+
+def totals(run_dir):
+    return json.loads((pathlib.Path(run_dir) / "run.json").read_text())

@@ -1,0 +1,189 @@
+"""Commands and their contracts: help, check, pki, analyse, report, doctor, one exchange, mistakes."""
+import csv
+import io
+import json
+import subprocess
+
+import pytest
+
+from servers import TLSOAK, embedded, make_pki, profile, tlsoak
+
+COMMANDS = ["demo", "run", "check", "analyse", "report", "pki", "serve", "doctor"]
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    return make_pki(tmp_path_factory.mktemp("pki"), 3, "--bad")
+
+
+def small(pki, server, extra="", duration="3s"):
+    return f"""
+[run]
+duration = {duration}
+threads = 2
+[target]
+url = {server.url}
+server_ca = {pki}/ca.pem
+[pace]
+connections = 4
+think_time = 5ms
+[cert]
+ca = {pki}/ca.pem
+ca_key = {pki}/ca.key
+count = 8
+[memory server]
+pid = {server.pid}
+{extra}
+"""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_comes_from_the_tables(command):
+    done = tlsoak(command, "--help")
+    assert done.returncode == 0 and done.stdout.startswith(f"usage: tlsoak {command}")
+    if command == "run":
+        for key in ("duration", "requests_per_connection", "rotate", "server_ca", "budget"):
+            assert key in done.stdout
+
+
+def test_unknown_words_are_told(tmp_path):
+    assert tlsoak("rum").returncode == 2 and "did you mean run" in tlsoak("rum").stderr
+    done = tlsoak("run", tmp_path / "none.ini")
+    assert done.returncode == 2 and "none.ini" in done.stderr
+    assert "did you mean --quiet" in tlsoak("run", "x.ini", "--qiet").stderr
+    assert tlsoak("demo", "--leak", "client_certificat=1KiB").returncode == 2
+
+
+def test_all_mistakes_of_a_profile_come_at_once(tmp_path, pki):
+    path = profile(tmp_path, f"""[run]
+duration = 30s
+[target]
+url = https://127.0.0.1:1/
+[pace]
+mode = open
+rate = 10x
+ratee = 5/s
+[cert]
+ca = {tmp_path}/missing.pem
+ca_key = {pki}/ca.key
+[memory]
+pid = 1
+""")
+    done = tlsoak("run", path)
+    assert done.returncode == 2 and done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert any(line.startswith(f"{path}:7: ") and "10x" in line for line in lines), lines
+    assert any(line.startswith(f"{path}:8: ") and "did you mean" in line for line in lines), lines
+    assert any(line.startswith(f"{path}:10: ") and "missing.pem" in line for line in lines), lines
+
+
+def test_a_key_that_does_not_match_is_a_mistake(tmp_path, pki):
+    other = make_pki(tmp_path / "other")
+    path = profile(tmp_path, f"""[run]
+duration = 3s
+[target]
+url = https://127.0.0.1:1/
+server_ca = {pki}/ca.pem
+[cert]
+ca = {pki}/ca.pem
+ca_key = {other}/ca.key
+""")
+    done = tlsoak("run", path)
+    assert done.returncode == 2
+    assert f"{path}:8:" in done.stderr and "match" in done.stderr
+
+
+def test_check_prints_origins_and_loads_again(tmp_path, pki):
+    with embedded(tmp_path, pki, credentials=False) as server:
+        path = profile(tmp_path, small(pki, server))
+        done = tlsoak("check", path, "--set", "run.seed=99")
+    assert done.returncode == 0, done.stderr
+    assert "--set" in done.stdout and f"{path.name}:" in done.stdout and "default" in done.stdout
+    again = profile(tmp_path, done.stdout, "again.ini")
+    assert tlsoak("check", again).returncode == 0
+
+
+def test_run_report_and_formats(tmp_path, pki):
+    with embedded(tmp_path, pki, credentials=False) as server:
+        run_dir = tmp_path / "run"
+        done = tlsoak("run", profile(tmp_path, small(pki, server)), "-o", run_dir)
+        again = tlsoak("run", tmp_path / "profile.ini", "-o", run_dir)
+    assert done.returncode == 3, done.stdout + done.stderr  # three seconds can't tell
+    text = tlsoak("report", run_dir).stdout
+    assert text == done.stdout or text in done.stdout
+    parsed = json.loads(tlsoak("report", run_dir, "--format", "json").stdout)
+    assert parsed["schema"] == "tlsoak.verdict/1" and parsed["exit_code"] == 3
+    assert parsed["memory"][0]["needed"]["seconds"] > 0
+    rows = list(csv.DictReader(io.StringIO(tlsoak("report", run_dir, "--format", "csv").stdout)))
+    assert rows and "driver" in rows[0]
+    assert tlsoak("report", run_dir, "--format", "yaml").returncode == 2
+    assert again.returncode == 2 and "already holds a run" in again.stderr
+
+
+def test_inconclusive_ok(tmp_path, pki):
+    with embedded(tmp_path, pki, credentials=False) as server:
+        done = tlsoak("run", profile(tmp_path, small(pki, server)), "-o", tmp_path / "run",
+                      "--inconclusive-ok", "--quiet")
+    assert done.returncode == 0 and done.stdout.count("\n") == 1, done.stdout
+
+
+def test_once_shows_the_exchange(tmp_path, pki):
+    with embedded(tmp_path, pki, credentials=False) as server:
+        done = tlsoak("run", profile(tmp_path, small(pki, server)), "--once", "-v")
+        assert done.returncode == 0, done.stdout + done.stderr
+        for part in ("127.0.0.1", "TLSv1.3", "CN=", "> GET / HTTP/1.1", "< HTTP/1.1 200"):
+            assert part in done.stdout, done.stdout
+        foreign = small(pki, server).replace("[cert]", "[cert]\nsource = files").replace(
+            f"ca = {pki}/ca.pem\nca_key = {pki}/ca.key\ncount = 8", f"path = {pki}/bad/unknown-ca.pem")
+        refused = tlsoak("run", profile(tmp_path, foreign), "--once", "-v")
+        assert refused.returncode == 1 and "unknown_ca" in refused.stdout, refused.stdout
+
+
+def test_doctor(tmp_path, pki):
+    done = tlsoak("doctor")
+    assert done.returncode in (0, 5)
+    for check in ("descriptors", "ports", "cores", "TLS library"):
+        assert check in done.stdout
+    with embedded(tmp_path, pki, credentials=False) as server:
+        path = profile(tmp_path, small(pki, server))
+        assert "can be read" in tlsoak("doctor", path).stdout
+        many = tlsoak("doctor", path, "--set", "pace.connections=1000000")
+        assert many.returncode == 5 and "FAIL  descriptors" in many.stdout
+
+
+def test_pki_is_good_for_openssl(tmp_path):
+    folder = make_pki(tmp_path / "p", 2, "--bad")
+    for name in ("clients/client-1.pem", "clients/client-2.pem"):
+        done = subprocess.run(["openssl", "verify", "-x509_strict", "-purpose", "sslclient", "-CAfile",
+                               folder / "ca.pem", folder / name], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    for bad in ("expired", "not-yet-valid", "unknown-ca", "self-signed", "wrong-usage"):
+        done = subprocess.run(["openssl", "verify", "-purpose", "sslclient", "-CAfile",
+                               folder / "ca.pem", folder / f"bad/{bad}.pem"], capture_output=True)
+        assert done.returncode != 0, bad
+    assert (folder / "ca.key").stat().st_mode & 0o077 == 0
+
+
+def test_analyse_reads_any_series(tmp_path):
+    leak = "time_s,anon_bytes,requests\n" + "".join(
+        f"{t},{50_000_000 + 20_000 * t + 4096 * (t * 7 % 5)},{1000 * t}\n" for t in range(300))
+    flat = "time_s,anon_bytes,requests\n" + "".join(
+        f"{t},{50_000_000 + 4096 * (t * 7 % 5)},{1000 * t}\n" for t in range(300))
+    (tmp_path / "leak.csv").write_text(leak)
+    (tmp_path / "flat.csv").write_text(flat)
+    done = tlsoak("analyse", tmp_path / "leak.csv", "--format", "json")
+    parsed = json.loads(done.stdout)
+    assert done.returncode == parsed["exit_code"] == 1
+    assert 18_000 < parsed["memory"][0]["slope_bytes_per_second"]["value"] < 22_000
+    assert tlsoak("analyse", tmp_path / "flat.csv").returncode == 0
+    both = tlsoak("analyse", tmp_path / "flat.csv", tmp_path / "leak.csv", "--format", "json")
+    assert both.returncode == 1
+    assert [json.loads(line)["exit_code"] for line in both.stdout.splitlines()] == [0, 1]
+    (tmp_path / "bad.csv").write_text("time_s,anon_bytes\n0,1000\n1,nan\n")
+    bad = tlsoak("analyse", tmp_path / "bad.csv")
+    assert bad.returncode == 2 and "bad.csv:3" in bad.stderr
+
+
+def test_version():
+    assert tlsoak("--version").stdout.startswith("tlsoak ")
+    assert subprocess.run([TLSOAK], capture_output=True).returncode == 2
