@@ -7,20 +7,28 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Below the allocator's limit for mappings of their own, whose sizes are whole pages. */
-#define CHUNK_MAX        (16u << 20)
+#define SEGMENT_BYTES    (4u << 20)
 #define SPARE_FDS        256
 #define THREAD_STACK_MIN (64u << 10)
+
+/* A mapping of its own, filled from its start. */
+struct segment {
+    struct segment *next;
+    size_t used;
+    char *bytes;
+};
 
 struct leak {
     const struct serve_options *options;
     struct ledger ledger;
     double credit_bytes[DRIVER_COUNT];
     double elapsed_s;
-    void *blocks; /* each begins with the pointer to the next */
+    struct segment *segments; /* the newest first */
     int *fds;
     size_t n_fds, cap_fds;
     bool fds_ended, threads_ended;
@@ -43,16 +51,52 @@ void leak_free(struct leak *leak)
     if (leak == NULL) {
         return;
     }
-    while (leak->blocks != NULL) {
-        void *block = leak->blocks;
-        leak->blocks = *(void **)block;
-        ledger_drop(&leak->ledger, block);
+    while (leak->segments != NULL) {
+        struct segment *segment = leak->segments;
+        leak->segments = segment->next;
+        (void)munmap(segment->bytes, SEGMENT_BYTES);
+        free(segment);
     }
     for (size_t i = 0; i < leak->n_fds; i++) {
         close(leak->fds[i]);
     }
     free(leak->fds);
     free(leak);
+}
+
+static struct segment *segment_new(struct segment *next)
+{
+    char *bytes =
+        mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (bytes == MAP_FAILED) {
+        return NULL;
+    }
+    /* Huge pages would let memory grow in steps of 2 MiB. */
+    (void)madvise(bytes, SEGMENT_BYTES, MADV_NOHUGEPAGE);
+    struct segment *segment = xcalloc(1, sizeof *segment);
+    *segment = (struct segment){.next = next, .bytes = bytes};
+    return segment;
+}
+
+/* Holds at most `bytes` more, in memory that is written to: untouched pages would be promised and
+ * not grown.  Returns how many; 0 when the system gives no more. */
+static size_t hold(struct leak *leak, size_t bytes)
+{
+    struct segment *segment = leak->segments;
+
+    if (segment == NULL || segment->used == SEGMENT_BYTES) {
+        segment = segment_new(leak->segments);
+        if (segment == NULL) {
+            return 0;
+        }
+        leak->segments = segment;
+    }
+    size_t left = SEGMENT_BYTES - segment->used;
+    size_t n = bytes < left ? bytes : left;
+    memset(segment->bytes + segment->used, 0xa5, n);
+    segment->used += n;
+    return n;
 }
 
 static void leak_spend(struct leak *leak, enum driver driver, double events)
@@ -62,13 +106,14 @@ static void leak_spend(struct leak *leak, enum driver driver, double events)
         return;
     }
     *credit += leak->options->leak[driver] * events;
-    while (*credit >= LEDGER_CHUNK_MIN) {
-        size_t chunk = *credit < CHUNK_MAX ? (size_t)*credit : CHUNK_MAX;
-        chunk -= chunk % LEDGER_CHUNK_ALIGN;
-        void **block = ledger_hold(&leak->ledger, chunk);
-        *credit -= (double)ledger_cost(block);
-        *block = leak->blocks;
-        leak->blocks = block;
+    leak->ledger.entries += *credit >= 1;
+    while (*credit >= 1) {
+        size_t held = hold(leak, *credit < SEGMENT_BYTES ? (size_t)*credit : SEGMENT_BYTES);
+        if (held == 0) {
+            return;
+        }
+        *credit -= (double)held;
+        leak->ledger.bytes += held;
     }
 }
 

@@ -7,13 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LEDGER_CHUNK_MIN   32u /* the smallest piece of glibc's heap */
-#define LEDGER_CHUNK_ALIGN 16u
-#define LEDGER_HEADER      8u /* what glibc keeps in front of each block */
+#define LEDGER_CHUNK_MIN 32u /* the smallest piece of glibc's heap */
+#define LEDGER_HEADER    8u  /* what glibc keeps in front of each block */
 
 struct ledger {
     uint64_t entries;
-    uint64_t bytes; /* sum of malloc_usable_size + LEDGER_HEADER */
+    uint64_t bytes; /* blocks: malloc_usable_size + LEDGER_HEADER each */
 };
 
 /* A touched block of a chunk of `chunk_bytes` (rounded up to the allocator's sizes); the payload
