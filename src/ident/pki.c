@@ -91,21 +91,28 @@ static CRYPTO_BUFFER *sign(const struct paper *paper, EVP_PKEY *key)
     });
 }
 
-/* Certificate and key in one file, as clients and bad identities are kept. */
-static bool write_identity(const struct making *making, const struct paper *paper)
+/* Certificate and key in one file, as clients, bad identities and haproxy take them. */
+static bool write_both(const struct making *making, const char *file,
+                       const CRYPTO_BUFFER *certificate, EVP_PKEY *key)
 {
-    EVP_PKEY *key = cert_key_new(paper->key_type);
-    CRYPTO_BUFFER *certificate = sign(paper, key);
     struct sink *sink = sink_new();
     size_t key_len, len;
     char *key_text = pem_from_key(key, &key_len);
     pem_write_cert(sink, certificate);
     sink_write(sink, key_text, key_len);
     const char *text = sink_text(sink, &len);
-    bool good = write_file(making, paper->file, text, len, 0600);
+    bool good = write_file(making, file, text, len, 0600);
     crypt_wipe(key_text, key_len);
     free(key_text);
     sink_free(sink);
+    return good;
+}
+
+static bool write_identity(const struct making *making, const struct paper *paper)
+{
+    EVP_PKEY *key = cert_key_new(paper->key_type);
+    CRYPTO_BUFFER *certificate = sign(paper, key);
+    bool good = write_both(making, paper->file, certificate, key);
     CRYPTO_BUFFER_free(certificate);
     cert_key_free(key);
     return good;
@@ -233,7 +240,8 @@ static bool make_server(const struct making *making)
                                     .not_after_s =
                                         making->now_s + (int64_t)making->request->days * DAY_S};
         CRYPTO_BUFFER *certificate = sign(&paper, key);
-        good = write_pair(making, "server.pem", "server.key", certificate, key);
+        good = write_pair(making, "server.pem", "server.key", certificate, key) &&
+               write_both(making, "server-all.pem", certificate, key);
         CRYPTO_BUFFER_free(certificate);
         cert_key_free(key);
     }

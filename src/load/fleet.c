@@ -132,24 +132,34 @@ static void note_reading(struct fleet *fleet, const struct reading *reading)
     }
 }
 
-/* Records the readings that the merged counts reach up to; the others wait for the next merge. */
-static void take_readings(struct fleet *fleet, bool all)
+/* Records the waiting readings up to `until_ns`; the others go on waiting. */
+static void note_until(struct fleet *fleet, uint64_t until_ns)
 {
     size_t n_kept = 0;
-    if (fleet->job->sampler == NULL) {
-        return;
-    }
-    fleet->n_waiting += sampler_take(fleet->job->sampler, fleet->waiting + fleet->n_waiting,
-                                     MAX_READINGS - fleet->n_waiting);
-    bool full = fleet->n_waiting == MAX_READINGS;
     for (size_t i = 0; i < fleet->n_waiting; i++) {
-        if (all || full || fleet->waiting[i].t_ns <= fleet->total->end_ns) {
+        if (fleet->waiting[i].t_ns <= until_ns) {
             note_reading(fleet, &fleet->waiting[i]);
         } else {
             fleet->waiting[n_kept++] = fleet->waiting[i];
         }
     }
     fleet->n_waiting = n_kept;
+}
+
+/* Records the readings that the merged counts reach up to; the others wait for the next merge.  A
+ * source that is read every millisecond has many more than there is room for at one time. */
+static void take_readings(struct fleet *fleet, bool all)
+{
+    bool full = fleet->job->sampler != NULL;
+    while (full) {
+        fleet->n_waiting += sampler_take(fleet->job->sampler, fleet->waiting + fleet->n_waiting,
+                                         MAX_READINGS - fleet->n_waiting);
+        full = fleet->n_waiting == MAX_READINGS;
+        note_until(fleet, all ? UINT64_MAX : fleet->total->end_ns);
+        if (fleet->n_waiting == MAX_READINGS) {
+            note_until(fleet, UINT64_MAX);
+        }
+    }
 }
 
 static void show_second(struct fleet *fleet)

@@ -72,6 +72,23 @@ static void once_closed(struct conn *conn, enum outcome outcome)
     ev_break(conn->env->loop, EVBREAK_ALL);
 }
 
+/* A header that the profile writes itself, such as Cookie. */
+static bool is_secret_header(const struct once *once, const char *line, size_t *ret_keep)
+{
+    const struct plan_request *request = once->plan->requests;
+    for (size_t i = 0; i < request->n_headers; i++) {
+        const struct plan_header *header = &request->headers[i];
+        size_t len = strlen(header->name);
+        if (header->secret && strncmp(line, "> ", 2) == 0 &&
+            strncasecmp(line + 2, header->name, len) == 0 &&
+            strncmp(line + 2 + len, ": ", 2) == 0) {
+            *ret_keep = len + 4;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Is this line of the request a header that carries a credential?  Gives the length to keep. */
 static bool is_secret(const struct once *once, const char *line, size_t *ret_keep)
 {
@@ -83,7 +100,7 @@ static bool is_secret(const struct once *once, const char *line, size_t *ret_kee
             return true;
         }
     }
-    return false;
+    return is_secret_header(once, line, ret_keep);
 }
 
 /* What is shown gets pasted into bug reports and chats: without credentials. */

@@ -14,8 +14,9 @@
 #include <stddef.h>
 
 /* Sends the plan's first request with the first identity and writes what happened to `show` (the
- * values of key and token headers are left out).  *ret_outcome is OUTCOME_STATUS for an
- * unexpected status.  False with mistakes when nothing could be tried. */
+ * values of key and token headers, and of headers whose names say secret, are left out).
+ * *ret_outcome is OUTCOME_STATUS for an unexpected status.  False with mistakes when nothing could
+ * be tried. */
 bool once_perform(const struct plan *plan, const struct addr *addrs, size_t n_addrs,
                   struct mint *mint, struct sink *show, enum outcome *ret_outcome,
                   struct diag *diag) __attribute__((warn_unused_result));

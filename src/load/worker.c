@@ -175,6 +175,7 @@ static void begin_draining(struct worker *worker)
     backlog_clear(&worker->backlog);
     ev_timer_stop(worker->loop, &worker->ramp);
     worker_timer_at(worker, &worker->ending, mono_now_ns() + worker->job.plan->run.drain_ns);
+    exchange_pump(worker); /* what waits for a new connection gets none now: any will do */
 }
 
 static void on_ending(struct ev_loop *loop, ev_timer *timer, int events)

@@ -167,7 +167,7 @@ void conn_close(struct conn *conn, enum outcome outcome)
     conn_shut(conn);
 }
 
-static void conn_free(struct conn *conn)
+static void let_go(struct conn *conn)
 {
     tls_close(conn->tls);
     conn->tls = NULL;
@@ -175,6 +175,11 @@ static void conn_free(struct conn *conn)
         (void)close(conn->fd);
         conn->fd = -1;
     }
+}
+
+static void conn_free(struct conn *conn)
+{
+    let_go(conn);
     if (conn->state == CONN_DRAINING) {
         conn_enter(conn, CONN_CLOSED, 0);
     }
@@ -225,6 +230,7 @@ static int start_connecting(struct conn *conn)
     const struct addr *addr = &env->addrs[env->next_addr % env->n_addrs];
 
     env->next_addr = (env->next_addr + 1) % env->n_addrs;
+    conn->n_tried++;
     conn->fd = socket(addr->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (conn->fd < 0) {
         return errno;
@@ -236,22 +242,53 @@ static int start_connecting(struct conn *conn)
     return 0;
 }
 
+/* A server often listens at one of several addresses only: "localhost" is ::1 and 127.0.0.1. */
+static bool may_try_next(const struct conn *conn, enum outcome outcome)
+{
+    return (outcome == OUTCOME_REFUSED || outcome == OUTCOME_UNREACHABLE) &&
+           conn->n_tried < conn->env->n_addrs;
+}
+
+/* OUTCOME_OK: under way. */
+static enum outcome try_addresses(struct conn *conn)
+{
+    enum outcome outcome;
+
+    do {
+        ev_io_stop(conn->env->loop, &conn->io);
+        let_go(conn);
+        outcome = outcome_from_errno(start_connecting(conn), true);
+    } while (may_try_next(conn, outcome));
+    return outcome;
+}
+
 void conn_dial(struct conn *conn, struct conn_env *env, const struct cert *cert,
                struct tls_session *session)
 {
-    int error;
+    enum outcome outcome;
 
     conn_clear(conn, env);
     conn->cert = cert;
     conn->session = session != NULL ? tls_session_hold(session) : NULL;
     conn->dial_ns = mono_now_ns();
     conn_enter(conn, CONN_DIALING, conn->dial_ns);
-    error = start_connecting(conn);
-    if (error != 0) {
-        conn_fail(conn, outcome_from_errno(error, true));
+    outcome = try_addresses(conn);
+    if (outcome != OUTCOME_OK) {
+        conn_fail(conn, outcome);
         return;
     }
     conn_drive(conn, 0);
+}
+
+static void dial_failed(struct conn *conn, enum outcome outcome)
+{
+    conn->connected_ns = 0;
+    if (may_try_next(conn, outcome)) {
+        outcome = try_addresses(conn);
+    }
+    if (outcome != OUTCOME_OK) {
+        conn_fail(conn, outcome);
+    }
 }
 
 /* The hello goes out at once; if the connection failed, sending it says why, so nobody has to ask
@@ -262,7 +299,6 @@ static void step_dialing(struct conn *conn, int revents)
 
     (void)revents;
     conn->tls = tls_open(conn->env->tls, conn->fd, conn->cert, conn->session);
-    forget_session(conn);
     if (conn->tls == NULL) {
         conn_fail(conn, OUTCOME_CLIENT_ERROR);
         return;
@@ -270,10 +306,10 @@ static void step_dialing(struct conn *conn, int revents)
     conn->connected_ns = mono_now_ns();
     status = tls_handshake(conn->tls);
     if (status == TLS_FAILED) {
-        conn->connected_ns = 0;
-        conn_fail(conn, tls_outcome(conn->tls));
+        dial_failed(conn, tls_outcome(conn->tls));
         return;
     }
+    forget_session(conn);
     conn_enter(conn, CONN_HANDSHAKING, conn->connected_ns);
     conn_show_connected(conn);
 }

@@ -74,7 +74,7 @@ struct conn_env {
     struct ev_loop *loop;
     struct tls_client *tls;
     const struct plan_target *target;
-    const struct addr *addrs; /* tried in turn, one a dial */
+    const struct addr *addrs; /* in turn; a dial goes on to the next where one refuses */
     size_t n_addrs;
     size_t next_addr;
     struct conn_handler handler;
@@ -106,6 +106,7 @@ struct conn {
     bool in_flight;
     bool close_after;       /* the worker wants it closed when the exchange in flight has ended */
     uint32_t n_exchanges;   /* completed on this connection */
+    uint32_t n_tried;       /* addresses, in this dial */
     uint64_t dial_ns;       /* conn_dial was called */
     uint64_t connected_ns;  /* TCP stands; 0 before */
     uint64_t ready_ns;      /* handshake done; 0 before */

@@ -63,6 +63,7 @@ static void print_bio(struct sink *sink, BIO *bio)
     char text[1024];
     int n = BIO_read(bio, text, sizeof text - 1);
 
+    n -= n > 0 && text[n - 1] == '\n'; /* the library ends an IPv6 address with one */
     text[n > 0 ? n : 0] = '\0';
     sink_plain(sink, text);
     (void)BIO_reset(bio);

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define VERDICT_LIFETIME_NS (60 * NS_PER_S)
-#define N_VERDICTS          16
+#define VERDICT_LIFETIME_S 60
+#define N_VERDICTS         16
 
 struct verdict {
     unsigned char key[SHA256_DIGEST_LENGTH];
@@ -162,7 +162,27 @@ static bool prepare(const struct trust *trust, X509_STORE_CTX *check)
     return X509_VERIFY_PARAM_set1_host(param, trust->name, strlen(trust->name)) == 1;
 }
 
-static enum outcome verify_parsed(struct trust *trust, X509 *leaf, STACK_OF(X509) * rest)
+/* A verdict must not outlive what it was given for: seconds until the first certificate of the
+ * chain that was built expires, a verdict's lifetime at most. */
+static uint64_t seconds_good(X509_STORE_CTX *check)
+{
+    const STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(check);
+    int64_t least = VERDICT_LIFETIME_S;
+
+    for (size_t i = 0; i < sk_X509_num(chain); i++) {
+        const ASN1_TIME *end = X509_get0_notAfter(sk_X509_value(chain, i));
+        int days = 0, seconds = 0;
+        if (ASN1_TIME_diff(&days, &seconds, NULL, end) != 1) {
+            return 0;
+        }
+        int64_t left = (int64_t)days * 86400 + seconds;
+        least = left < least ? left : least;
+    }
+    return least > 0 ? (uint64_t)least : 0;
+}
+
+static enum outcome verify_parsed(struct trust *trust, X509 *leaf, STACK_OF(X509) * rest,
+                                  uint64_t *ret_good_s)
 {
     X509_STORE_CTX *check = X509_STORE_CTX_new();
     enum outcome outcome = OUTCOME_SERVER_CERT_INVALID;
@@ -171,6 +191,7 @@ static enum outcome verify_parsed(struct trust *trust, X509 *leaf, STACK_OF(X509
         prepare(trust, check)) {
         if (X509_verify_cert(check) == 1) {
             outcome = OUTCOME_OK;
+            *ret_good_s = seconds_good(check);
         } else {
             outcome = outcome_of_verdict(X509_STORE_CTX_get_error(check));
             if (outcome == OUTCOME_OK) {
@@ -182,12 +203,15 @@ static enum outcome verify_parsed(struct trust *trust, X509 *leaf, STACK_OF(X509
     return outcome;
 }
 
-static enum outcome verify_in_full(struct trust *trust, const STACK_OF(CRYPTO_BUFFER) * chain)
+/* *ret_good_s: how long the verdict may be used again. */
+static enum outcome verify_in_full(struct trust *trust, const STACK_OF(CRYPTO_BUFFER) * chain,
+                                   uint64_t *ret_good_s)
 {
     STACK_OF(X509) *rest = sk_X509_new_null();
     X509 *leaf = NULL;
     enum outcome outcome = OUTCOME_OK;
 
+    *ret_good_s = VERDICT_LIFETIME_S;
     trust->full_checks++;
     for (size_t i = 0; i < sk_CRYPTO_BUFFER_num(chain) && outcome == OUTCOME_OK; i++) {
         X509 *cert = X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(chain, i));
@@ -202,7 +226,8 @@ static enum outcome verify_in_full(struct trust *trust, const STACK_OF(CRYPTO_BU
         }
     }
     if (outcome == OUTCOME_OK) {
-        outcome = leaf == NULL ? OUTCOME_SERVER_CERT_INVALID : verify_parsed(trust, leaf, rest);
+        outcome = leaf == NULL ? OUTCOME_SERVER_CERT_INVALID
+                               : verify_parsed(trust, leaf, rest, ret_good_s);
     }
     X509_free(leaf);
     sk_X509_pop_free(rest, X509_free);
@@ -215,6 +240,7 @@ enum outcome trust_verify(struct trust *trust, const struct stack_st_CRYPTO_BUFF
 {
     unsigned char key[SHA256_DIGEST_LENGTH];
     struct verdict *verdict;
+    uint64_t good_s;
 
     if (trust->mode == VERIFY_NO) {
         return OUTCOME_OK;
@@ -223,13 +249,13 @@ enum outcome trust_verify(struct trust *trust, const struct stack_st_CRYPTO_BUFF
         return OUTCOME_SERVER_CERT_INVALID;
     }
     if (trust->mode == VERIFY_ALWAYS) {
-        return verify_in_full(trust, chain);
+        return verify_in_full(trust, chain, &good_s);
     }
     hash_chain(trust, chain, key);
     verdict = &trust->verdicts[key[0] % N_VERDICTS];
     if (now_ns >= verdict->expires_ns || memcmp(verdict->key, key, sizeof key) != 0) {
-        verdict->outcome = verify_in_full(trust, chain);
-        verdict->expires_ns = now_ns + VERDICT_LIFETIME_NS;
+        verdict->outcome = verify_in_full(trust, chain, &good_s);
+        verdict->expires_ns = now_ns + good_s * NS_PER_S;
         memcpy(verdict->key, key, sizeof key);
     }
     return verdict->outcome;

@@ -1,6 +1,7 @@
 /* Is the server's chain good?  One trust store a worker and a small cache of verdicts: the key is
- * the hash of the whole chain and the name that it must carry, a verdict lives for a minute, and
- * the first check of a chain is always the full one.  Private to the TLS files of net. */
+ * the hash of the whole chain and the name that it must carry, a verdict lives for a minute but
+ * never longer than the certificates, and the first check of a chain is always the full one.
+ * Private to the TLS files of net. */
 #ifndef NET_TRUST_H
 #define NET_TRUST_H
 

@@ -72,6 +72,8 @@ static void everything_is_there(void **state)
         assert_int_equal(verify(kit, "sslserver", "-verify_ip ::1 server.pem"), 0);
         assert_int_equal(verify(kit, "sslserver", "-verify_hostname localhost server.pem"), 0);
         assert_int_not_equal(verify(kit, "sslclient", "server.pem"), 0);
+        assert_int_equal(
+            kit_shell("cd %s && cat server.pem server.key | cmp - server-all.pem", dir), 0);
         assert_int_equal(verify(kit, "sslclient", "clients/client-1.pem clients/client-2.pem"), 0);
         expect_bad(kit, "bad/expired.pem", "certificate has expired");
         expect_bad(kit, "bad/not-yet-valid.pem", "certificate is not yet valid");
@@ -81,6 +83,7 @@ static void everything_is_there(void **state)
     }
     assert_int_equal(mode_of(kit, "pki/ca.key"), 0600);
     assert_int_equal(mode_of(kit, "pki/server.key"), 0600);
+    assert_int_equal(mode_of(kit, "pki/server-all.pem"), 0600);
     assert_int_equal(mode_of(kit, "pki/clients/client-1.pem"), 0600);
     assert_int_equal(mode_of(kit, "pki/bad/expired.pem"), 0600);
     assert_int_equal(mode_of(kit, "pki/jwt.secret"), 0600);

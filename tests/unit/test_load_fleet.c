@@ -23,6 +23,7 @@ struct bench {
     struct plan *plan;
     struct addr addr;
     struct fleet_result result;
+    struct sampler *sampler; /* NULL: no memory source */
     volatile int stop;
     int stop_at_second; /* 0: never */
     int stop_level;
@@ -96,7 +97,8 @@ static void perform(struct bench *bench, const char *const *sets)
                             .start_ns = mono_now_ns(),
                             .duration_ns = bench->plan->run.duration_ns,
                             .tick_ns = NS_PER_S,
-                            .threads = (unsigned)bench->plan->run.threads};
+                            .threads = (unsigned)bench->plan->run.threads,
+                            .n_sources = bench->sampler != NULL ? 1 : 0};
     struct run *run = run_create(dir, &meta, "", bench->diag);
     struct mint *mint =
         mint_new(bench->plan, (unsigned)bench->plan->run.threads, "test", NULL, bench->diag);
@@ -104,6 +106,7 @@ static void perform(struct bench *bench, const char *const *sets)
                             .addrs = &bench->addr,
                             .n_addrs = 1,
                             .mint = mint,
+                            .sampler = bench->sampler,
                             .run = run,
                             .start_ns = meta.start_ns,
                             .stop = &bench->stop,
@@ -174,6 +177,34 @@ static void closed_loop(void **state)
     assert_int_equal(stored->n_ticks, bench->n_seconds);
     assert_int_equal(stored->total->count[COUNTER_STARTED], count(bench, COUNTER_STARTED));
     run_unload(stored);
+    bench_free(bench);
+}
+
+/* A source that is read far more often than the fleet takes its readings: none stays behind. */
+static void takes_every_reading(void **state)
+{
+    (void)state;
+    enum { MOST = 4096 };
+    struct bench *bench = bench_new();
+    CLEANUP_FREE struct reading *left = xcalloc(MOST, sizeof *left);
+    CLEANUP_FREE char *pid = xasprintf("memory.m.pid=%d", (int)getpid());
+    CLEANUP_FREE char *path = xasprintf("%s/run/memory.csv", bench->target.dir);
+    bool refused_it = false;
+    target_start(&bench->target);
+    load_plan(bench, (const char *const[]){"pace.think_time=100ms", "run.duration=2s", pid,
+                                           "memory.m.every=1ms", NULL});
+    bench->sampler = sampler_new(bench->plan, &bench->addr, 1, &refused_it, bench->diag);
+    assert_non_null(bench->sampler);
+    perform(bench, NULL);
+    CLEANUP_FREE char *rows = file_read(path, 16 << 20, NULL);
+    size_t n_rows = 0;
+    assert_non_null(rows);
+    for (const char *at = rows; (at = strchr(at, '\n')) != NULL; at++) {
+        n_rows++;
+    }
+    /* It goes on being read until it is freed, so those of the last moments may be there. */
+    assert_true(sampler_take(bench->sampler, left, MOST) < n_rows / 2);
+    sampler_free(bench->sampler);
     bench_free(bench);
 }
 
@@ -582,7 +613,9 @@ static void limits_handshakes_in_flight(void **state)
 
 static void once(struct bench *bench, struct sink *show, enum outcome *ret_outcome)
 {
-    load_plan(bench, (const char *const[]){NULL});
+    CLEANUP_FREE char *cookie =
+        xasprintf("request.r.header.Cookie=@%s/apikey.secret", bench->target.dir);
+    load_plan(bench, (const char *const[]){cookie, "request.r.header.Accept=text/plain", NULL});
     struct mint *mint = mint_new(bench->plan, 2, "test", NULL, bench->diag);
     assert_true(once_perform(bench->plan, &bench->addr, 1, mint, show, ret_outcome, bench->diag));
     mint_free(mint);
@@ -608,6 +641,8 @@ static void once_shows_everything_but_secrets(void **state)
     assert_non_null(strstr(text, "X-API-Key: (not shown)\n"));
     assert_non_null(strstr(text, "Authorization: Bearer (not shown)\n"));
     assert_null(strstr(text, "eyJ"));
+    assert_non_null(strstr(text, "> Cookie: (not shown)\n"));
+    assert_non_null(strstr(text, "> Accept: text/plain\n"));
     sink_free(show);
     bench_free(bench);
 }
@@ -621,6 +656,31 @@ static void once_says_why_not(void **state)
     target_bind(&bench->target);
     once(bench, show, &outcome);
     assert_int_equal(outcome, OUTCOME_REFUSED);
+    sink_free(show);
+    bench_free(bench);
+}
+
+/* "localhost" is two addresses on most machines, and the server listens at one of them. */
+static void tries_each_address(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    struct sink *show = sink_new();
+    struct addr addrs[3];
+    enum outcome outcome = OUTCOME_STOPPED;
+    target_start(&bench->target);
+    load_plan(bench, (const char *const[]){NULL});
+    for (int i = 0; i < 3; i++) {
+        addrs[i] = bench->addr;
+        ((struct sockaddr_in *)&addrs[i].sa)->sin_addr.s_addr = htonl(0x7f000003u - (uint32_t)i);
+    }
+    struct mint *mint = mint_new(bench->plan, 2, "test", NULL, bench->diag);
+    assert_true(once_perform(bench->plan, addrs, 2, mint, show, &outcome, bench->diag));
+    assert_int_equal(outcome, OUTCOME_REFUSED);
+    assert_true(once_perform(bench->plan, addrs, 3, mint, show, &outcome, bench->diag));
+    assert_int_equal(outcome, OUTCOME_OK);
+    mint_free(mint);
+    target_stop(&bench->target);
     sink_free(show);
     bench_free(bench);
 }
@@ -645,6 +705,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closed_loop),
+        cmocka_unit_test(takes_every_reading),
         cmocka_unit_test(open_loop),
         cmocka_unit_test(backlog_is_in_the_response_time),
         cmocka_unit_test(reconnects),
@@ -669,6 +730,7 @@ int main(void)
         cmocka_unit_test(limits_handshakes_in_flight),
         cmocka_unit_test(once_shows_everything_but_secrets),
         cmocka_unit_test(once_says_why_not),
+        cmocka_unit_test(tries_each_address),
         cmocka_unit_test(a_mistake_is_told),
     };
     (void)signal(SIGPIPE, SIG_IGN);

@@ -14,8 +14,8 @@
 static char get[] = "GET", post[] = "POST", head[] = "HEAD", path[] = "/a?b=c", body[] = "x=1";
 static char host[] = "example.test:8443", url_path[] = "/index", key_header[] = "X-API-Key";
 static char jwt_header[] = "Authorization", scheme[] = "Bearer";
-static struct plan_header headers[] = {{(char[]){"Accept"}, (char[]){"*/*"}},
-                                       {(char[]){"host"}, (char[]){"other.test"}}};
+static struct plan_header headers[] = {{.name = (char[]){"Accept"}, .value = (char[]){"*/*"}},
+                                       {.name = (char[]){"host"}, .value = (char[]){"other.test"}}};
 static struct plan_request requests[] = {
     {.method = get, .weight = 6},
     {.method = post, .path = path, .body = body, .body_len = 3, .weight = 3, .expect_status = 201},

@@ -204,6 +204,26 @@ static void test_verdicts_live_for_a_minute(void **state)
     diag_free(diag);
 }
 
+/* A certificate that expires in ten seconds is not taken for a minute. */
+static void test_a_verdict_ends_with_its_certificate(void **state)
+{
+    struct fixture *f = *state;
+    struct diag *diag = diag_new();
+    struct trust *trust = trust_new(&f->plan, diag);
+    struct identity brief = identity_make("server", &f->ca, "DNS:localhost", -DAY_S, 10);
+    STACK_OF(CRYPTO_BUFFER) *chain = chain_of(&brief);
+    const uint64_t t = 1000 * NS_PER_S;
+
+    assert_int_equal(trust_verify(trust, chain, t), OUTCOME_OK);
+    assert_int_equal(trust_full_checks(trust), 1);
+    (void)trust_verify(trust, chain, t + 11 * NS_PER_S);
+    assert_int_equal(trust_full_checks(trust), 2);
+    sk_CRYPTO_BUFFER_pop_free(chain, CRYPTO_BUFFER_free);
+    identity_free(&brief);
+    trust_free(trust);
+    diag_free(diag);
+}
+
 static void test_always_means_always(void **state)
 {
     struct fixture *f = *state;
@@ -234,6 +254,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_two_connections_share_the_buffer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_verdicts_live_for_a_minute, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_verdict_ends_with_its_certificate, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_always_means_always, set_up, tear_down),
         cmocka_unit_test(test_library),
     };
