@@ -1,6 +1,7 @@
 #include "base/diag.h"
 
 #include "base/mem.h"
+#include "base/sink.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -96,7 +97,12 @@ void diag_print(struct diag *diag, FILE *to)
     if (diag->n > 0) {
         qsort(diag->mistakes, diag->n, sizeof *diag->mistakes, by_place);
     }
+    struct sink *sink = sink_new();
     for (size_t i = 0; i < diag->n; i++) {
-        (void)fprintf(to, "%s\n", diag->mistakes[i].text);
+        /* what stands in files must not move the cursor */
+        sink_plain(sink, diag->mistakes[i].text);
+        sink_write(sink, "\n", 1);
     }
+    sink_print(sink, to);
+    sink_free(sink);
 }

@@ -1,9 +1,12 @@
 #include "base/log.h"
 
+#include "base/sink.h"
+
 #include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static struct {
     void (*before)(void);
@@ -16,17 +19,26 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void say(const char *kind, const char *format, va_list args)
 {
+    struct sink *line = sink_new();
+    char *text = NULL;
+
+    if (vasprintf(&text, format, args) < 0) {
+        text = NULL;
+    }
     (void)pthread_mutex_lock(&lock);
     if (state.before != NULL) {
         state.before();
     }
-    (void)fprintf(stderr, "tlsoak: %s", kind);
-    (void)vfprintf(stderr, format, args);
-    (void)fputc('\n', stderr);
+    sink_printf(line, "tlsoak: %s", kind);
+    sink_plain(line, text != NULL ? text : format);
+    sink_write(line, "\n", 1);
+    sink_print(line, stderr);
     if (state.after != NULL) {
         state.after();
     }
     (void)pthread_mutex_unlock(&lock);
+    sink_free(line);
+    free(text);
 }
 
 void log_note(const char *format, ...)

@@ -123,15 +123,25 @@ const char *unit_bytes(char text[UNIT_TEXT], double bytes)
     return text;
 }
 
+static void format_two(char text[UNIT_TEXT], uint64_t large, const char *unit, uint64_t small,
+                       const char *small_unit)
+{
+    if (small == 0) {
+        (void)snprintf(text, UNIT_TEXT, "%u%s", (unsigned)large, unit);
+    } else {
+        (void)snprintf(text, UNIT_TEXT, "%u%s %u%s", (unsigned)large, unit, (unsigned)small,
+                       small_unit);
+    }
+}
+
 static void format_long_duration(char text[UNIT_TEXT], double s)
 {
     uint64_t whole = (uint64_t)llround(s);
 
     if (whole < 3600) {
-        (void)snprintf(text, UNIT_TEXT, "%um %us", (unsigned)(whole / 60), (unsigned)(whole % 60));
+        format_two(text, whole / 60, "m", whole % 60, "s");
     } else if (whole < 172800) {
-        (void)snprintf(text, UNIT_TEXT, "%uh %um", (unsigned)(whole / 3600),
-                       (unsigned)(whole % 3600 / 60));
+        format_two(text, whole / 3600, "h", whole % 3600 / 60, "m");
     } else {
         (void)snprintf(text, UNIT_TEXT, "%.1f days", s / 86400);
     }
@@ -145,6 +155,8 @@ const char *unit_duration(char text[UNIT_TEXT], double ns)
         (void)snprintf(text, UNIT_TEXT, "%.0f us", ns / 1e3);
     } else if (ns < 999.5e6) {
         (void)snprintf(text, UNIT_TEXT, "%.*f ms", ns < 9.95e6 ? 1 : 0, ns / 1e6);
+    } else if (ns < 99.5e9 && fmod(ns, 1e9) == 0) {
+        (void)snprintf(text, UNIT_TEXT, "%.0f s", ns / 1e9); /* planned, not measured */
     } else if (ns < 99.5e9) {
         (void)snprintf(text, UNIT_TEXT, "%.*f s", ns < 9.995e9 ? 2 : 1, ns / 1e9);
     } else {

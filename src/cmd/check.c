@@ -1,6 +1,7 @@
 #include "cmd/commands.h"
 
 #include "base/diag.h"
+#include "cmd/soak.h"
 #include "profile/profile.h"
 
 #include <stdio.h>
@@ -19,15 +20,18 @@ static int check_profile(const struct cli *cli)
     struct plan *plan = profile_load(cli->rest[0], sets, n_sets, diag);
     int code = 2;
 
-    diag_print(diag, stderr);
     if (plan != NULL) {
+        soak_check(plan, diag);
+    }
+    if (plan != NULL && diag_count(diag) == 0) {
         struct sink *sink = sink_new();
         profile_print(plan, true, sink);
         sink_print(sink, stdout);
         sink_free(sink);
-        plan_free(plan);
         code = 0;
     }
+    diag_print(diag, stderr);
+    plan_free(plan);
     diag_free(diag);
     return code;
 }
@@ -42,7 +46,7 @@ static int run(const struct cli *cli)
         return 0;
     }
     if (cli->n_rest == 0) {
-        (void)fputs("usage: tlsoak check PROFILE.ini\n", stderr);
+        (void)fputs("command line: usage: tlsoak check PROFILE.ini\n", stderr);
         return 2;
     }
     return check_profile(cli);
@@ -51,7 +55,7 @@ static int run(const struct cli *cli)
 const struct command command_check = {
     .name = "check",
     .arguments = "PROFILE.ini [--set SECTION.KEY=VALUE]...",
-    .summary = "validates a profile and prints each value with its origin",
+    .summary = "validates a profile and its files, and prints each value with its origin",
     .options = options,
     .min_rest = 0,
     .max_rest = 1,

@@ -46,6 +46,8 @@ struct server {
 
 struct demo {
     char dir[64]; /* keys and certificates, removed at the end */
+    pid_t janitor;
+    int janitor_fd; /* its end makes the janitor remove `dir` */
     struct server server;
 };
 
@@ -59,8 +61,51 @@ static int remove_entry(const char *path, const struct stat *st, int flag, struc
 
 static void remove_tree(const char *dir)
 {
-    if (dir[0] != '\0') {
-        (void)nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+    (void)nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static _Noreturn void be_janitor(const char *dir, int fd)
+{
+    char byte;
+
+    /* Not for a Ctrl-C, nor for whatever ends the whole session: it ends soon after us anyway. */
+    (void)setpgid(0, 0);
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    while (read(fd, &byte, 1) < 0 && errno == EINTR) {
+    }
+    remove_tree(dir);
+    _exit(0);
+}
+
+/* A process that waits for our end and then removes the directory: private keys must not stay
+ * behind however we end, by a second Ctrl-C or kill -9 included. */
+static bool start_janitor(struct demo *demo, struct diag *diag)
+{
+    int ends[2] = {-1, -1};
+
+    demo->janitor = pipe2(ends, O_CLOEXEC) == 0 ? fork() : -1;
+    if (demo->janitor == 0) {
+        (void)close(ends[1]);
+        be_janitor(demo->dir, ends[0]);
+    }
+    if (demo->janitor < 0) {
+        diag_add(diag, (struct origin){"demo", 0}, "no second process: %s", strerror(errno));
+        remove_tree(demo->dir);
+        return false;
+    }
+    (void)close(ends[0]);
+    demo->janitor_fd = ends[1];
+    return true;
+}
+
+static void end_janitor(const struct demo *demo)
+{
+    if (demo->janitor > 0) {
+        (void)close(demo->janitor_fd);
+        while (waitpid(demo->janitor, NULL, 0) < 0 && errno == EINTR) {
+        }
     }
 }
 
@@ -76,10 +121,9 @@ static bool make_pki(struct demo *demo, struct diag *diag)
     (void)str_copy(demo->dir, sizeof demo->dir, "/tmp/tlsoak-demo-XXXXXX");
     if (mkdtemp(demo->dir) == NULL) {
         diag_add(diag, (struct origin){demo->dir, 0}, "cannot make it: %s", strerror(errno));
-        demo->dir[0] = '\0';
         return false;
     }
-    return pki_make(&request, diag);
+    return start_janitor(demo, diag) && pki_make(&request, diag);
 }
 
 /* Adds "--name" and DIR/file to the server's arguments. */
@@ -227,13 +271,14 @@ static void announce(const struct cli *cli, const struct demo *demo, const struc
     size_t n = cli_values(cli, "leak", leaks, CLI_VALUES);
     const char *innocent = cli_value(cli, "innocent", NULL);
 
-    log_note("the embedded mTLS server listens on %s (pid %d); it %s %s", demo->server.address,
-             (int)demo->server.pid, innocent != NULL ? "only looks leaky:" : "leaks",
+    log_note("the embedded mTLS server listens on %s (pid %d)", demo->server.address,
+             (int)demo->server.pid);
+    log_note("planted: %s%s", innocent != NULL ? "something that only looks like a leak, " : "",
              innocent != NULL ? innocent
              : n == 1         ? leaks[0]
-             : n > 1          ? "several things"
+             : n > 1          ? "several leaks"
                               : "client_certificate=2KiB");
-    log_note("soaking it for %s with rotating client certificates, API keys and JWTs",
+    log_note("soaking it for %s with rotating certificates, API keys and JWTs",
              unit_duration(text, (double)plan->run.duration_ns));
 }
 
@@ -258,7 +303,7 @@ static int run(const struct cli *cli)
     }
     diag_print(diag, stderr);
     stop_server(&demo.server);
-    remove_tree(demo.dir);
+    end_janitor(&demo);
     diag_free(diag);
     return code;
 }

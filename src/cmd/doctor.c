@@ -6,6 +6,7 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "base/unit.h"
+#include "cmd/soak.h"
 #include "net/addr.h"
 #include "net/tls.h"
 #include "probe/sampler.h"
@@ -143,14 +144,27 @@ static void look_clock(const struct plan *plan, struct finding *finding)
     }
 }
 
+/* What programs can have without swapping.  Free pages alone would be a few on every machine that
+ * has been up for long, since the page cache holds the rest and gives it back. */
+static double available_bytes(void)
+{
+    CLEANUP_FREE char *text = file_read("/proc/meminfo", 65536, NULL);
+    const char *line = text != NULL ? strstr(text, "MemAvailable:") : NULL;
+
+    if (line == NULL) {
+        return (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    }
+    return (double)strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024;
+}
+
 static void look_memory(const struct plan *plan, struct finding *finding)
 {
-    double available = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    double available = available_bytes();
     double needed = (double)connections_of(plan) * 6 * 1024 + 64e6;
     char have[UNIT_TEXT], want[UNIT_TEXT];
 
-    SAY(finding->measured, "%s free, about %s needed by the client", unit_bytes(have, available),
-        unit_bytes(want, needed));
+    SAY(finding->measured, "%s available, about %s needed by the client",
+        unit_bytes(have, available), unit_bytes(want, needed));
     if (needed > available) {
         finding->health = HEALTH_FAIL;
         SAY(finding->remedy, "lower pace.connections or free memory");
@@ -185,15 +199,31 @@ static void look_library(const struct plan *plan, struct finding *finding)
     }
 }
 
+/* Where the run directory is made: the nearest directory above it that is there already. */
+static char *run_place(const struct plan *plan)
+{
+    char *place = xstrdup(plan != NULL && plan->run.dir != NULL ? plan->run.dir : ".");
+
+    while (access(place, F_OK) != 0) {
+        char *slash = strrchr(place, '/');
+        if (slash == NULL || slash == place) {
+            free(place);
+            return xstrdup(slash == NULL ? "." : "/");
+        }
+        *slash = '\0';
+    }
+    return place;
+}
+
 static void look_disk(const struct plan *plan, struct finding *finding)
 {
+    CLEANUP_FREE char *place = run_place(plan);
     struct statvfs fs;
     char have[UNIT_TEXT];
 
-    (void)plan;
-    if (statvfs(".", &fs) != 0 || access(".", W_OK) != 0) {
+    if (statvfs(place, &fs) != 0 || access(place, W_OK | X_OK) != 0) {
         finding->health = HEALTH_FAIL;
-        SAY(finding->measured, "the current directory is not writable");
+        SAY(finding->measured, "the directory %s is not writable", place);
         SAY(finding->remedy, "name a writable run directory with -o DIR");
         return;
     }
@@ -210,6 +240,23 @@ static void fail_with(struct finding *finding, struct diag *diag)
 {
     finding->health = HEALTH_FAIL;
     SAY(finding->measured, "%s", diag_count(diag) > 0 ? diag_text(diag, 0) : "failed");
+}
+
+static void look_files(const struct plan *plan, struct finding *finding)
+{
+    struct diag *diag = diag_new();
+
+    if (plan == NULL) {
+        SAY(finding->measured, "no profile was given");
+    } else {
+        soak_check(plan, diag);
+        SAY(finding->measured, "certificates, keys and secrets can be read and fit together");
+    }
+    if (diag_count(diag) > 0) {
+        fail_with(finding, diag);
+        SAY(finding->remedy, "tlsoak check shows all mistakes");
+    }
+    diag_free(diag);
 }
 
 static void look_target(const struct plan *plan, struct finding *finding)
@@ -229,15 +276,16 @@ static void look_target(const struct plan *plan, struct finding *finding)
         n > 0 && plan->n_memories > 0 ? sampler_new(plan, addrs, n, &refused, diag) : NULL;
     if (diag_count(diag) > 0) {
         fail_with(finding, diag);
-        SAY(finding->remedy, refused ? "run tlsoak as the server's user or as root"
-                                     : "mend the profile or start the server");
-    } else {
+        SAY(finding->remedy,
+            refused ? "name the server's process in [memory], or run tlsoak as its user or as root"
+                    : "mend the profile or start the server");
+    } else if (sampler != NULL) {
         SAY(finding->measured, "%s; memory of %s can be read", addr_text(&addrs[0], text),
-            sampler != NULL ? sampler_describe(sampler, 0) : "nothing");
-        if (sampler == NULL) {
-            finding->health = HEALTH_WARN;
-            SAY(finding->remedy, "without a [memory] section no leak is judged");
-        }
+            sampler_describe(sampler, 0));
+    } else {
+        finding->health = HEALTH_WARN;
+        SAY(finding->measured, "%s; no memory is watched", addr_text(&addrs[0], text));
+        SAY(finding->remedy, "without a [memory] section no leak is judged");
     }
     sampler_free(sampler);
     diag_free(diag);
@@ -252,6 +300,7 @@ static const struct check checks[] = {
     {"listen queue", look_listen_queue},
     {"TLS library", look_library},
     {"disk", look_disk},
+    {"files", look_files},
     {"target", look_target},
 };
 
@@ -296,9 +345,8 @@ const struct command command_doctor = {
     .name = "doctor",
     .arguments = "[PROFILE.ini]",
     .summary = "what on this machine would spoil the run",
-    .details = "Prints each check with what was measured, what is needed, and the remedy. Exit "
-               "code 5 when a "
-               "check\nfails.",
+    .details = "Prints each check with what was measured, what is needed, and the remedy.\n"
+               "Exit code 5 when a check fails.",
     .options = options,
     .max_rest = 1,
     .run = run,

@@ -1,6 +1,7 @@
 #include "cmd/commands.h"
 
 #include "base/diag.h"
+#include "base/mem.h"
 #include "base/mono.h"
 #include "base/str.h"
 #include "base/unit.h"
@@ -22,7 +23,8 @@ static void read_number(const struct cli *cli, const char *name, uint64_t *ret, 
     const char *text = cli_value(cli, name, NULL);
 
     if (text != NULL && (!str_to_u64(text, ret) || *ret > 1000000)) {
-        diag_add(diag, (struct origin){name, 0}, "\"%s\" is not a number up to 1,000,000", text);
+        CLEANUP_FREE char *option = xasprintf("--%s", name);
+        diag_add(diag, (struct origin){option, 0}, "\"%s\" is not a number up to 1,000,000", text);
     }
 }
 
@@ -38,6 +40,9 @@ static bool read_request(const struct cli *cli, struct pki_request *ret, struct 
     }
     read_number(cli, "clients", &clients, diag);
     read_number(cli, "days", &days, diag);
+    if (days == 0) {
+        diag_add(diag, (struct origin){"--days", 0}, "0 days: all would have expired at once");
+    }
     *ret = (struct pki_request){
         .dir = cli->rest[0],
         .server_names = cli_value(cli, "names", "localhost, 127.0.0.1, ::1"),
@@ -56,8 +61,9 @@ static int run(const struct cli *cli)
     int code = 2;
 
     if (read_request(cli, &request, diag) && pki_make(&request, diag)) {
-        (void)printf("%s: CA (ca.pem), server certificate (server.pem, server.key), %zu client "
-                     "identities (clients/),\nsecrets for API keys and tokens (apikey.secret, "
+        (void)printf("%s: CA (ca.pem), server certificate (server.pem, server.key, both: "
+                     "server-all.pem),\n%zu client identities (clients/), secrets for API keys and "
+                     "tokens (apikey.secret, "
                      "jwt.secret)%s\n",
                      request.dir, request.n_clients, request.bad ? ", bad identities (bad/)" : "");
         code = 0;

@@ -11,7 +11,7 @@ static const struct cli_option options[] = {
     {"output", 'o', "DIR", "the run directory (default: tlsoak-run-DATE-ID)"},
     {"quiet", 'q', NULL, "no live view and no report, only the verdict's sentence"},
     {"inconclusive-ok", 0, NULL, "exit 0 instead of 3 when the data can't tell"},
-    {"once", 0, NULL, "make one exchange, say how it ended, and stop"},
+    {"once", 0, NULL, "make one exchange, say how it ended, and stop (exit code 0 or 4)"},
     {"verbose", 'v', NULL, "with --once: show names, handshake, chain, request, reply, timings"},
     {NULL, 0, NULL, NULL},
 };

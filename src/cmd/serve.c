@@ -1,6 +1,7 @@
 #include "cmd/commands.h"
 
 #include "base/diag.h"
+#include "base/mem.h"
 #include "base/mono.h"
 #include "base/str.h"
 #include "base/unit.h"
@@ -43,7 +44,8 @@ static void read_seconds(const struct cli *cli, const char *name, double *ret_s,
     if (unit_parse_duration(text, &ns)) {
         *ret_s = (double)ns / 1e9;
     } else {
-        diag_add(diag, (struct origin){name, 0}, "\"%s\" is not a duration (15s)", text);
+        CLEANUP_FREE char *option = xasprintf("--%s", name);
+        diag_add(diag, (struct origin){option, 0}, "\"%s\" is not a duration (15s)", text);
     }
 }
 
@@ -55,7 +57,7 @@ static void read_sizes(const struct cli *cli, struct serve_options *serve, struc
 
     serve->cap = 2000;
     if (cap != NULL && (!str_to_u64(cap, &serve->cap) || serve->cap == 0)) {
-        diag_add(diag, (struct origin){"--cap", 0}, "\"%s\" is not a number", cap);
+        diag_add(diag, (struct origin){"--cap", 0}, "\"%s\" is not a number above 0", cap);
     }
     if (payload != NULL && (!unit_parse_bytes(payload, &bytes) || bytes < 1)) {
         diag_add(diag, (struct origin){"--payload", 0}, "\"%s\" is not a size (1KiB)", payload);

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cmd/judging.h"
 #include "ident/mint.h"
+#include "ident/source.h"
 #include "load/fleet.h"
 #include "load/once.h"
 #include "net/addr.h"
@@ -285,6 +286,14 @@ static void finish(struct soak *soak)
     free(soak->dir);
 }
 
+void soak_check(const struct plan *plan, struct diag *diag)
+{
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+        source_free(source_new(plan, (enum credential_kind)kind, "check", diag));
+    }
+    tls_client_free(tls_client_new(plan, diag));
+}
+
 int soak_perform(const struct plan *plan, const struct soak_options *options)
 {
     struct soak soak = {.plan = plan, .options = options, .diag = diag_new()};
@@ -317,7 +326,7 @@ int soak_once(const struct plan *plan, bool verbose)
     if (resolve(&soak) && make_identities(&soak)) {
         bool ok =
             once_perform(plan, soak.addrs, soak.n_addrs, soak.mint, show, &outcome, soak.diag);
-        code = ok && outcome == OUTCOME_OK ? 0 : ok ? 1 : 2;
+        code = ok && outcome == OUTCOME_OK ? 0 : ok ? 4 : 2;
         if (verbose) {
             sink_print(show, stdout);
         }

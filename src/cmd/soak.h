@@ -2,6 +2,7 @@
 #ifndef CMD_SOAK_H
 #define CMD_SOAK_H
 
+#include "base/diag.h"
 #include "profile/plan.h"
 
 #include <stdbool.h>
@@ -12,9 +13,14 @@ struct soak_options {
     bool inconclusive_ok; /* exit 0 where the verdict is inconclusive */
 };
 
+/* Reads all files that the plan names, as a soak would but minting nothing, and adds what is wrong
+ * with them. */
+void soak_check(const struct plan *plan, struct diag *diag);
+
 /* Soaks, judges, reports; returns the exit code of the verdict. */
 int soak_perform(const struct plan *plan, const struct soak_options *options);
-/* One exchange, shown in words; returns 0 when it was answered as expected, else 1. */
+/* One exchange, shown in words; returns 0 when it was answered as expected, 4 when it was not, 2
+ * when nothing could be tried. */
 int soak_once(const struct plan *plan, bool verbose);
 
 #endif

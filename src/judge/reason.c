@@ -110,19 +110,24 @@ static void say_pass(struct sink *s, const struct memory_finding *f)
     sink_printf(s, "at most %s/s, below the budget of %s/s",
                 unit_bytes(high, fmax(0, f->slope_high)), unit_bytes(budget, f->budget));
     if (isfinite(f->smallest_visible)) {
-        sink_printf(s, "; a leak from %s/s on would have shown",
-                    unit_bytes(seen, f->smallest_visible));
+        bool short_run = f->smallest_visible > 1.5 * f->budget;
+        sink_printf(s, "; %sa leak from %s/s on would have shown%s", short_run ? "but only " : "",
+                    unit_bytes(seen, f->smallest_visible),
+                    short_run ? ", a smaller one needs a longer run" : "");
     }
 }
 
-/* A pass speaks only of what happened often enough to show. */
-static void say_unexposed(struct sink *s, const struct memory_finding *f)
+/* A pass speaks only of what happened often enough to show.  What happened before the first reading
+ * counts as nothing: a fresh certificate for a connection that is never replaced, for example. */
+static void say_unexposed(struct sink *s, const struct series *series,
+                          const struct stretch *stretch)
 {
-    const char *before = "; too few to speak of: ";
-    for (size_t i = 0; i < f->n_drivers; i++) {
-        const struct driver_finding *d = &f->drivers[i];
-        if (d->driver != DRIVER_TIME && d->events > 0 && d->events < EXPOSURE_MIN_EVENTS) {
-            sink_printf(s, "%s%.0f of %s", before, d->events, driver_info(d->driver)->event);
+    const char *before = "; it says nothing of what happened so seldom: ";
+    for (int d = DRIVER_TIME + 1; d < DRIVER_COUNT; d++) {
+        if (series->has[d] && series->x[d][series->n - 1] > 0 &&
+            stretch->events[d] < EXPOSURE_MIN_EVENTS) {
+            sink_printf(s, "%s%s (%.0f)", before, driver_info((enum driver)d)->event,
+                        stretch->events[d]);
             before = ", ";
         }
     }
@@ -131,7 +136,7 @@ static void say_unexposed(struct sink *s, const struct memory_finding *f)
 static const char *why_undecided(enum growth_reason why)
 {
     static const char *const texts[GROWTH_REASON_COUNT] = {
-        [GROWTH_NOISY] = "the readings are too noisy for this length to show that growth stays "
+        [GROWTH_NOISY] = "the readings vary too much for this length to show that growth stays "
                          "below the budget, or that it does not",
         [GROWTH_TOO_SHORT] = "there are too few readings",
         [GROWTH_DECELERATING] = "it grew, but more slowly towards the end, as a warm-up or a "
@@ -228,11 +233,20 @@ static void say_no_bound(struct sink *s, const struct stretch *stretch,
 
 static void say_idle(struct sink *s, const struct stretch *stretch)
 {
-    char before[UNIT_TEXT], after[UNIT_TEXT];
-    if (stretch->idle_before > MENTION_IDLE_S || stretch->idle_after > MENTION_IDLE_S) {
-        sink_printf(s, " (without %s idle before and %s after the load)",
-                    unit_duration(before, stretch->idle_before * (double)NS_PER_S),
-                    unit_duration(after, stretch->idle_after * (double)NS_PER_S));
+    bool before = stretch->idle_before > MENTION_IDLE_S;
+    bool after = stretch->idle_after > MENTION_IDLE_S;
+    char text[UNIT_TEXT];
+    if (before) {
+        sink_printf(s, " (without %s idle before",
+                    unit_duration(text, stretch->idle_before * (double)NS_PER_S));
+    }
+    if (after) {
+        sink_printf(s, "%s %s%s after", before ? " and" : " (without",
+                    unit_duration(text, stretch->idle_after * (double)NS_PER_S),
+                    before ? "" : " idle");
+    }
+    if (before || after) {
+        sink_printf(s, " the load)");
     }
 }
 
@@ -264,7 +278,7 @@ void reason_write(const struct series *series, const struct stretch *stretch,
         say_no_bound(s, stretch, finding);
     } else if (finding->class != MEMORY_INCONCLUSIVE) {
         say_pass(s, finding);
-        say_unexposed(s, finding);
+        say_unexposed(s, series, stretch);
     } else if (exposure_hidden_by_garbage(series)) {
         say_garbage(s, series, finding);
     } else if (bounds->is) {

@@ -194,7 +194,7 @@ static double widest_driver(const struct hearing *h)
 /* Time that an inconclusive run still needs: the smallest visible leak falls as T^-1.5, so it
  * takes T (visible / budget)^(2/3); growth that is not yet even or still slowing wants the run
  * doubled. */
-static double needed_seconds(const struct hearing *h)
+static double exactly_needed(const struct hearing *h)
 {
     double t = h->stretch.seconds;
     const struct growth *g = &h->growth;
@@ -211,6 +211,14 @@ static double needed_seconds(const struct hearing *h)
                        : (g->high - g->slope) / fmax(h->budget, 1);
     double more = pow(fmax(1, times), 2.0 / 3) - 1;
     return ceil(t * fmin(MOST_MORE, fmax(LEAST_MORE, more)));
+}
+
+/* An estimate, so up to whole tens of seconds or minutes. */
+static double needed_seconds(const struct hearing *h)
+{
+    double s = exactly_needed(h);
+    double unit = s < 60 ? 1 : s < 600 ? 10 : 60;
+    return ceil(s / unit) * unit;
 }
 
 static void forecast(const struct hearing *h, struct memory_finding *f)

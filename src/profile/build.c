@@ -155,6 +155,7 @@ static struct plan_header *next_header(const struct builder *b, struct plan_requ
     struct plan_header *header = &request->headers[request->n_headers++];
 
     header->name = store_keep(b->plan->store, xstrdup(entry->suffix));
+    header->secret = value_is_secret(entry->option, entry->suffix);
     store_note(b->plan->store, &header->name, entry->origin, NULL);
     return header;
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "base/unit.h"
 #include "profile/check_internal.h"
 #include "profile/store.h"
 
@@ -128,11 +129,13 @@ static void check_attribution(const struct checker *c)
         return;
     }
     if (a->warmup_ns >= duration_ns || (duration_ns - a->warmup_ns) / DWELLS_MIN < a->dwell_ns) {
+        char text[UNIT_TEXT];
         const void *blamed =
             check_is_given(c, &a->dwell_ns) ? (const void *)&a->dwell_ns : (const void *)&a->mode;
         diag_add(c->diag, check_origin(c, blamed, check_section(c, SECTION_ATTRIBUTION)),
-                 "attribution.dwell: run.duration has no room for the warmup and %d dwells",
-                 DWELLS_MIN);
+                 "attribution.dwell: run.duration has no room for the warmup and %d dwells (%s)",
+                 DWELLS_MIN,
+                 unit_duration(text, (double)(a->warmup_ns + DWELLS_MIN * a->dwell_ns)));
     }
 }
 

@@ -87,7 +87,7 @@ static const struct option options[] = {
         BETWEEN(1, 1e6), .help = "TLS handshakes under way at one time, all workers together."),
     RUN("drain", TYPE_DURATION, drain_ns, .initial = "2s", BETWEEN(0, H),
         .help = "Time that exchanges in flight get at the end."),
-    RUN("dir", TYPE_STRING, dir, .help = "Run directory; not given: tlsoak-run-ID."),
+    RUN("dir", TYPE_STRING, dir, .help = "Run directory; not given: tlsoak-run-DATE-ID."),
 
     TARGET("url", TYPE_STRING, url, .flags = OPTION_REQUIRED,
            .help = "https URL; its path is what a request without one asks for."),
@@ -120,7 +120,7 @@ static const struct option options[] = {
     PACE("mode", TYPE_WORD, mode, .initial = "closed", .words = pace_words,
          .help = "closed: each connection asks again when answered; open: at a rate, come what "
                  "may."),
-    PACE("rate", TYPE_RATE, rate_per_s, BETWEEN(1.0 / 3600, 1e7),
+    PACE("rate", TYPE_RATE, rate_per_s, BETWEEN(1e-4, 1e7),
          .help = "open: exchanges, all workers together."),
     PACE("arrivals", TYPE_WORD, arrivals, .initial = "constant", .words = arrivals_words,
          .help = "open: evenly spaced, or at random (exponential gaps)."),
@@ -235,13 +235,14 @@ static const struct option options[] = {
            .help = "Time between readings; 0: 200ms in runs below 5 minutes, else 1s."),
     MEMORY("deadline", TYPE_DURATION, deadline_ns, .initial = "1s", BETWEEN(1 * MS, 60 * S),
            .help = "Time for one reading."),
-    MEMORY("limit", TYPE_BYTES, limit_bytes, .initial = "0B", BETWEEN(0, 1e15),
+    MEMORY("limit", TYPE_BYTES, limit_bytes, .initial = "0B", BETWEEN(0, 1125899906842624.0),
            .help = "Memory that the server may use, for the forecast; 0B: none."),
 
     JUDGE("warmup", TYPE_RATIO, warmup, .initial = "0", BETWEEN(0, 0.9),
           .help = "Share of the run left out at its start; 0: found by the judge."),
     JUDGE("budget.", TYPE_BUDGET, budget, .suffix = "DRIVER", .initial = "none",
-          .help = "Growth that is allowed per event of a driver (time: per second)."),
+          .help = "Growth that is allowed per event of a driver (time: per second).  With "
+                  "none given: 16B, of a connection or certificate 64B, of a second 1KiB."),
     JUDGE("expect_bound.", TYPE_BOUND, expect_bound, .suffix = "DRIVER", .initial = "none",
           .help = "Entries that a bounded store of the server holds, filled by a driver."),
     JUDGE("expect_ttl", TYPE_DURATION, expect_ttl_ns, .initial = "0", BETWEEN(0, 365 * DAY),

@@ -129,6 +129,7 @@ struct plan_jwt {
 struct plan_header {
     char *name;
     char *value;
+    bool secret; /* by its name: never shown */
 };
 
 struct plan_request {

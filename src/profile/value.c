@@ -222,6 +222,10 @@ bool value_resolve(const struct doc_entry *entry, bool stored, struct value *ret
         ok = value.text != NULL;
     }
     ok = ok && text_is_clean(entry, label, &value, diag);
+    if (ok && (option->flags & OPTION_SECRET) != 0 && value.len == 0 && is_reference(entry->text)) {
+        diag_add(diag, entry->origin, "%s: %s is empty", label, entry->text);
+        ok = false;
+    }
     if (!ok) {
         free(value.text);
         free(value.written);

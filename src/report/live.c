@@ -202,8 +202,9 @@ void live_free(struct live *live)
         /* a note under way ends first: it holds the mutex until its picture is back */
         (void)pthread_mutex_lock(&mutex);
         current = NULL;
-        log_around(NULL, NULL);
         (void)pthread_mutex_unlock(&mutex);
+        /* not under the mutex: a note holds the log's lock while it waits for the mutex */
+        log_around(NULL, NULL);
     }
     picture_free(&live->picture);
     sink_free(live->drawn);

@@ -10,6 +10,9 @@
 #include <string.h>
 
 #define LABEL_COLUMNS 14
+/* Further ahead nobody looks. */
+#define FORECAST_MAX_S (10 * 365.25 * 86400)
+#define ROW            "  %-22s %8s  %-20s %8s %9s"
 
 static size_t columns_of(const char *text, size_t len)
 {
@@ -121,18 +124,18 @@ static bool put_headline(struct sink *sink, const struct verdict *verdict)
 static const char *note_of(const struct driver_finding *driver)
 {
     if (driver->blamed) {
-        return "  LEAK";
+        return " LEAK";
     }
     if (driver->bounded) {
-        return "  bounded";
+        return " bound";
     }
-    return driver->separable ? "" : "  not separable";
+    return "";
 }
 
 /* Per event a tenth of a byte counts. */
 static const char *small_bytes(char text[UNIT_TEXT], double bytes)
 {
-    if (fabs(bytes) >= 9.95 || bytes == 0) {
+    if (fabs(bytes) >= 9.95 || fabs(bytes) < 0.05) {
         return unit_bytes(text, bytes);
     }
     (void)snprintf(text, UNIT_TEXT, "%.1f B", bytes);
@@ -143,9 +146,10 @@ static void put_driver_row(struct sink *sink, const struct memory_finding *findi
                            const struct driver_finding *driver)
 {
     char size[UNIT_TEXT] = "?", low[UNIT_TEXT], high[UNIT_TEXT], seen[UNIT_TEXT] = "?";
-    char interval[2 * UNIT_TEXT + 8] = "", events[UNIT_TEXT];
+    char interval[2 * UNIT_TEXT + 8], events[UNIT_TEXT];
     double visible = finding->smallest_visible * finding->duration_s / driver->events;
 
+    (void)snprintf(interval, sizeof interval, "%s", driver->separable ? "" : "not separable");
     if (isfinite(driver->bytes_per_event)) {
         (void)small_bytes(size, driver->bytes_per_event);
     }
@@ -156,31 +160,62 @@ static void put_driver_row(struct sink *sink, const struct memory_finding *findi
     if (isfinite(visible)) {
         (void)small_bytes(seen, visible);
     }
-    sink_printf(sink, "    %-22s %10s  %-22s %9s %12s%s\n", driver_info(driver->driver)->event,
-                size, interval, seen, unit_grouped(events, (uint64_t)fmax(0, driver->events)),
-                note_of(driver));
+    sink_printf(sink, ROW "%s\n", driver_info(driver->driver)->event, size, interval, seen,
+                unit_grouped(events, (uint64_t)fmax(0, driver->events)), note_of(driver));
+}
+
+/* Two that moved with each other are named once. */
+static bool told_before(const struct memory_finding *finding, size_t i)
+{
+    for (size_t k = 0; k < i; k++) {
+        const struct driver_finding *a = &finding->drivers[k], *b = &finding->drivers[i];
+        if (str_equal(a->confounded_with, driver_info(b->driver)->name) &&
+            str_equal(b->confounded_with, driver_info(a->driver)->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void put_confounded(struct sink *sink, const struct memory_finding *finding)
+{
+    bool any = false, all = true;
+
+    for (size_t i = 0; i < finding->n_drivers; i++) {
+        all = all && !finding->drivers[i].separable;
+    }
+    for (size_t i = 0; i < finding->n_drivers && !all; i++) {
+        const struct driver_finding *driver = &finding->drivers[i];
+        enum driver with;
+        if (!driver->separable && driver_from_name(driver->confounded_with, &with) &&
+            !told_before(finding, i)) {
+            sink_printf(sink, "  %s and %s moved together in this run\n",
+                        driver_info(driver->driver)->event, driver_info(with)->event);
+            any = true;
+        }
+    }
+    if (any || all) {
+        text_prose(
+            sink, "  ",
+            all ? "All moved together, so that they can't be told apart; [attribution] mode = "
+                  "crossover, for long enough, moves them apart."
+                : "What moved together can't be told apart; [attribution] mode = crossover, "
+                  "for long enough, moves it apart.");
+    }
 }
 
 static void put_drivers(struct sink *sink, const struct memory_finding *finding)
 {
-    if (finding->n_drivers == 0) {
+    bool only_time = finding->n_drivers == 1 && finding->drivers[0].driver == DRIVER_TIME;
+
+    if (finding->n_drivers == 0 || (only_time && !finding->drivers[0].separable)) {
         return;
     }
-    sink_printf(sink, "    %-22s %10s  %-22s %9s %12s\n", "per", "keeps", "95 % interval",
-                "visible", "events");
+    sink_printf(sink, ROW "\n", "per", "keeps", "95 % interval", "visible", "events");
     for (size_t i = 0; i < finding->n_drivers; i++) {
         put_driver_row(sink, finding, &finding->drivers[i]);
     }
-    for (size_t i = 0; i < finding->n_drivers; i++) {
-        const struct driver_finding *driver = &finding->drivers[i];
-        char text[160];
-        if (!driver->separable && driver->confounded_with[0] != '\0') {
-            (void)snprintf(text, sizeof text,
-                           "%s moved with %s: no run like this can tell them apart",
-                           driver_info(driver->driver)->event, driver->confounded_with);
-            text_prose(sink, "    ", text);
-        }
-    }
+    put_confounded(sink, finding);
 }
 
 static void put_forecast(struct sink *sink, const struct memory_finding *finding)
@@ -191,8 +226,12 @@ static void put_forecast(struct sink *sink, const struct memory_finding *finding
     if (isnan(low)) {
         return;
     }
+    if (low > FORECAST_MAX_S) {
+        text_row(sink, "to the limit", "more than ten years");
+        return;
+    }
     (void)unit_duration(from, low * (double)NS_PER_S);
-    if (isfinite(high)) {
+    if (high < FORECAST_MAX_S) {
         text_row(sink, "to the limit", "%s to %s", from,
                  unit_duration(to, high * (double)NS_PER_S));
     } else {
@@ -222,15 +261,16 @@ static void put_growth(struct sink *sink, const struct memory_finding *finding)
 {
     char slope[UNIT_TEXT], low[UNIT_TEXT], high[UNIT_TEXT], grown[UNIT_TEXT], level[UNIT_TEXT],
         noise[UNIT_TEXT], length[UNIT_TEXT];
+    bool noisy = finding->noise_bytes >= 0.5;
 
     if (isfinite(finding->slope_low) && isfinite(finding->slope_high)) {
         text_row(sink, "growth", "%s/s (99 %% %s/s to %s/s)", unit_bytes(slope, finding->slope),
                  unit_bytes(low, finding->slope_low), unit_bytes(high, finding->slope_high));
     }
-    text_row(sink, "level", "%s, %s%s in %s, noise %s", unit_bytes(level, finding->level_bytes),
+    text_row(sink, "level", "%s, %s%s in %s%s%s", unit_bytes(level, finding->level_bytes),
              finding->growth_bytes >= 0 ? "+" : "", unit_bytes(grown, finding->growth_bytes),
-             unit_duration(length, finding->duration_s * (double)NS_PER_S),
-             unit_bytes(noise, finding->noise_bytes));
+             unit_duration(length, finding->duration_s * (double)NS_PER_S), noisy ? ", noise " : "",
+             noisy ? unit_bytes(noise, finding->noise_bytes) : "");
     if (isfinite(finding->smallest_visible)) {
         text_row(sink, "visible", "the smallest leak that this run could have seen: %s/s",
                  unit_bytes(slope, finding->smallest_visible));

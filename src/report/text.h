@@ -7,7 +7,7 @@
 #include "judge/verdict.h"
 #include "record/run.h"
 
-#define TEXT_COLUMNS 100
+#define TEXT_COLUMNS 80
 
 void text_write(struct sink *sink, const struct stored_run *run, const struct verdict *verdict);
 /* The part about the load: exchanges, rates, errors, handshakes, latencies. */

@@ -17,11 +17,21 @@ static double per_second(uint64_t n, uint64_t elapsed_ns)
     return elapsed_ns > 0 ? (double)n / ((double)elapsed_ns / (double)NS_PER_S) : 0;
 }
 
+/* A tenth of a request counts only in slow runs. */
+static const char *rate_text(char text[UNIT_TEXT], double rate)
+{
+    if (rate >= 999.5) {
+        return unit_grouped(text, (uint64_t)(rate + 0.5));
+    }
+    (void)snprintf(text, UNIT_TEXT, "%.1f", rate);
+    return text;
+}
+
 static void put_exchanges(struct sink *sink, const struct interval *total)
 {
     char done[UNIT_TEXT], failed[UNIT_TEXT], odd[UNIT_TEXT], again[UNIT_TEXT];
 
-    text_row(sink, "exchanges", "%s completed, %s failed, %s with an unexpected status, %s retried",
+    text_row(sink, "exchanges", "%s completed, %s failed, %s of unexpected status, %s retried",
              counted(done, total, COUNTER_COMPLETED), counted(failed, total, COUNTER_FAILED),
              counted(odd, total, COUNTER_UNEXPECTED), counted(again, total, COUNTER_RETRIED));
 }
@@ -49,22 +59,24 @@ static void put_rate(struct sink *sink, const struct stored_run *run)
 {
     const struct interval *total = run->total;
     double reached = per_second(total->count[COUNTER_STARTED], run->elapsed_ns);
-    char late[UNIT_TEXT], skipped[UNIT_TEXT];
+    char late[UNIT_TEXT], skipped[UNIT_TEXT], asked[UNIT_TEXT], text[UNIT_TEXT];
 
     if (total->count[COUNTER_DUE] == 0) {
-        text_row(sink, "rate", "%.1f/s reached (closed loop: the server sets the pace)", reached);
+        text_row(sink, "rate", "%s/s reached (closed loop: the server sets the pace)",
+                 rate_text(text, reached));
         return;
     }
-    text_row(sink, "rate", "%.1f/s asked, %.1f/s reached; %s started late, %s never",
-             per_second(total->count[COUNTER_DUE], run->elapsed_ns), reached,
-             counted(late, total, COUNTER_LATE), counted(skipped, total, COUNTER_SKIPPED));
+    text_row(sink, "rate", "%s/s asked, %s/s reached; %s started late, %s never",
+             rate_text(asked, per_second(total->count[COUNTER_DUE], run->elapsed_ns)),
+             rate_text(text, reached), counted(late, total, COUNTER_LATE),
+             counted(skipped, total, COUNTER_SKIPPED));
 }
 
 static void put_handshakes(struct sink *sink, const struct interval *total)
 {
     char full[UNIT_TEXT], resumed[UNIT_TEXT], failed[UNIT_TEXT], open[UNIT_TEXT];
 
-    text_row(sink, "handshakes", "%s full, %s resumed, %s failed; %s connections open at the end",
+    text_row(sink, "handshakes", "%s full, %s resumed, %s failed; %s still open at the end",
              counted(full, total, COUNTER_HANDSHAKE_FULL),
              counted(resumed, total, COUNTER_HANDSHAKE_RESUMED),
              counted(failed, total, COUNTER_DIAL_FAILED),
@@ -102,8 +114,8 @@ static void put_errors(struct sink *sink, const struct interval *total)
         const struct outcome_info *info = outcome_info((enum outcome)i);
         char n[UNIT_TEXT];
         if (total->outcome[i] > 0) {
-            sink_printf(sink, "  %-14s%s %s: %s\n", label, unit_grouped(n, total->outcome[i]),
-                        info->name, info->text);
+            text_row(sink, label, "%s %s: %s", unit_grouped(n, total->outcome[i]), info->name,
+                     info->text);
             label = "";
         }
     }
@@ -133,17 +145,17 @@ static void put_latencies(struct sink *sink, const struct interval *total)
             continue;
         }
         if (!begun) {
-            sink_printf(sink, "\n%-20s %10s %10s %10s %10s %10s %12s\n", "Latency", "p50", "p90",
-                        "p99", "p99.9", "max", "n");
+            sink_printf(sink, "\n%-20s %8s %8s %8s %8s %8s %11s\n", "Latency", "p50", "p90", "p99",
+                        "p99.9", "max", "n");
             begun = true;
         }
         sink_printf(sink, "  %-18s", names[i]);
         for (size_t k = 0; k < sizeof quantiles / sizeof quantiles[0]; k++) {
-            sink_printf(sink, " %10s",
+            sink_printf(sink, " %8s",
                         unit_duration(text, (double)hist_quantile(hist, quantiles[k])));
         }
-        sink_printf(sink, " %10s", unit_duration(text, (double)hist->max_ns));
-        sink_printf(sink, " %12s\n", unit_grouped(text, hist->n));
+        sink_printf(sink, " %8s", unit_duration(text, (double)hist->max_ns));
+        sink_printf(sink, " %11s\n", unit_grouped(text, hist->n));
     }
 }
 

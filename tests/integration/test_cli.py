@@ -2,6 +2,8 @@
 import csv
 import io
 import json
+import pathlib
+import re
 import subprocess
 
 import pytest
@@ -88,9 +90,33 @@ server_ca = {pki}/ca.pem
 ca = {pki}/ca.pem
 ca_key = {other}/ca.key
 """)
-    done = tlsoak("run", path)
-    assert done.returncode == 2
-    assert f"{path}:8:" in done.stderr and "match" in done.stderr
+    for command in ("run", "check"):
+        done = tlsoak(command, path)
+        assert done.returncode == 2 and done.stdout == ""
+        assert f"{path}:8:" in done.stderr and "match" in done.stderr
+    doctor = tlsoak("doctor", path)
+    assert doctor.returncode == 5 and "FAIL  files" in doctor.stdout and "match" in doctor.stdout
+
+
+def test_check_reads_the_files(tmp_path, pki):
+    (tmp_path / "empty").write_text("")
+    path = profile(tmp_path, f"""[run]
+duration = 3s
+[target]
+url = https://127.0.0.1:1/
+server_ca = {pki}/ca.key
+groups = P-999
+[apikey]
+path = {tmp_path}/empty
+[jwt]
+key = @{pki}/jwt.secret
+claims = {{bad
+""")
+    lines = tlsoak("check", path).stderr.splitlines()
+    for line in (5, 6, 8, 11):
+        assert any(one.startswith(f"{path}:{line}: ") for one in lines), (line, lines)
+    empty = tlsoak("check", path, "--set", f"jwt.key=@{tmp_path}/empty")
+    assert empty.returncode == 2 and "jwt.key: " in empty.stderr and "is empty" in empty.stderr
 
 
 def test_check_prints_origins_and_loads_again(tmp_path, pki):
@@ -136,7 +162,7 @@ def test_once_shows_the_exchange(tmp_path, pki):
         foreign = small(pki, server).replace("[cert]", "[cert]\nsource = files").replace(
             f"ca = {pki}/ca.pem\nca_key = {pki}/ca.key\ncount = 8", f"path = {pki}/bad/unknown-ca.pem")
         refused = tlsoak("run", profile(tmp_path, foreign), "--once", "-v")
-        assert refused.returncode == 1 and "unknown_ca" in refused.stdout, refused.stdout
+        assert refused.returncode == 4 and "unknown_ca" in refused.stdout, refused.stdout
 
 
 def test_doctor(tmp_path, pki):
@@ -147,6 +173,13 @@ def test_doctor(tmp_path, pki):
     with embedded(tmp_path, pki, credentials=False) as server:
         path = profile(tmp_path, small(pki, server))
         assert "can be read" in tlsoak("doctor", path).stdout
+        # the page cache is memory that can be had: as much as the kernel says, give or take a half
+        available = int(re.search(r"MemAvailable: +(\d+)", pathlib.Path("/proc/meminfo").read_text())[1])
+        n, unit = re.search(r"memory +([0-9.]+) (\w+) available", done.stdout).groups()
+        assert 0.5 < float(n) * {"MiB": 2**10, "GiB": 2**20, "TiB": 2**30}[unit] / available < 2
+        # where -o or run.dir points counts, not where we stand
+        nowhere = tlsoak("doctor", path, "--set", f"run.dir={path}/run")
+        assert nowhere.returncode == 5 and "FAIL  disk" in nowhere.stdout
         many = tlsoak("doctor", path, "--set", "pace.connections=1000000")
         assert many.returncode == 5 and "FAIL  descriptors" in many.stdout
 
@@ -162,6 +195,7 @@ def test_pki_is_good_for_openssl(tmp_path):
                                folder / "ca.pem", folder / f"bad/{bad}.pem"], capture_output=True)
         assert done.returncode != 0, bad
     assert (folder / "ca.key").stat().st_mode & 0o077 == 0
+    assert tlsoak("pki", tmp_path / "none", "--days", 0).returncode == 2
 
 
 def test_analyse_reads_any_series(tmp_path):

@@ -27,9 +27,8 @@ def test_a_planted_leak_is_found_and_named(tmp_path, options, driver, planted):
     assert done.returncode == 1, done.stdout + done.stderr
     assert judged["memory"][0]["class"] == "leak"
     assert list(blamed(judged)) == [driver]
-    # malloc adds up to 24 bytes; a short run measures within a fifth
     found = blamed(judged)[driver]
-    assert 0.8 * planted < found["bytes_per_event"] < 1.2 * (planted + 24)
+    assert 0.8 * planted < found["bytes_per_event"] < 1.2 * planted  # the run is short
     assert found["low"] <= found["bytes_per_event"] <= found["high"]
     assert judged["memory"][0]["smallest_visible_bytes_per_second"] > 0
     assert re.search(r"LEAK", done.stdout) and driver.replace("_", " ") in done.stdout

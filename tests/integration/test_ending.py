@@ -1,6 +1,8 @@
 """How runs end: Ctrl-C once and twice, kill -9, a server that dies or is restarted."""
 import json
 import os
+import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -74,6 +76,32 @@ def test_a_killed_run_is_readable(tmp_path, pki):
     torn = (run_dir / "ticks.csv").read_bytes()[:-7]
     (run_dir / "ticks.csv").write_bytes(torn)
     assert tlsoak("report", run_dir).returncode == 0
+
+
+def is_gone(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGHUP])
+def test_a_killed_demo_leaves_no_server_and_no_keys(tmp_path, how):
+    run_dir = tmp_path / "run"
+    process = subprocess.Popen([TLSOAK, "demo", "-q", "-o", str(run_dir)], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_rows(run_dir, 2, process)
+    effective = (run_dir / "profile.ini").read_text()
+    keys = pathlib.Path(re.search(r"ca_key = (/\S+)/ca\.key", effective)[1])
+    server = re.search(r"^pid = (\d+)", effective, re.M)[1]
+    assert (keys / "ca.key").exists() and not is_gone(server)
+    process.send_signal(how)
+    process.communicate(timeout=30)
+    deadline = time.monotonic() + 30
+    while (keys.exists() or not is_gone(server)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not keys.exists()
+    assert is_gone(server)
 
 
 def test_a_server_that_dies_makes_the_run_invalid(tmp_path, pki):

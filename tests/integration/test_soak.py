@@ -6,7 +6,7 @@ from servers import RELEASE, embedded, haproxy, last_truth, make_pki, nginx, pro
 # 2,000 connections held, 1,000 client certificates rotating over them, 100,000 requests and more.
 SOAK = """
 [run]
-duration = 75s
+duration = 62s
 threads = 1
 drain = 10s
 
@@ -108,6 +108,6 @@ def test_a_planted_leak_is_found_by_the_same_profile(tmp_path, pki):
     assert truth["client_certificates"] == 1000
     judged = verdict(run_dir)
     assert judged["verdict"] == "fail" and judged["memory"][0]["class"] == "leak"
-    kept_per_s = truth["retained_bytes"] / 75
+    kept_per_s = truth["retained_bytes"] / 62
     slope = judged["memory"][0]["slope_bytes_per_second"]
     assert 0.75 * kept_per_s < slope["value"] < 1.3 * kept_per_s

@@ -85,7 +85,10 @@ static void units_format(void **state)
     assert_string_equal(unit_duration(text, 85e3), "85 us");
     assert_string_equal(unit_duration(text, 2.44e6), "2.4 ms");
     assert_string_equal(unit_duration(text, 1.2e9), "1.20 s");
+    assert_string_equal(unit_duration(text, 20e9), "20 s");
+    assert_string_equal(unit_duration(text, 20.04e9), "20.0 s");
     assert_string_equal(unit_duration(text, 200e9), "3m 20s");
+    assert_string_equal(unit_duration(text, 600e9), "10m");
     assert_string_equal(unit_duration(text, 7500e9), "2h 5m");
     assert_string_equal(unit_count(text, 950), "950");
     assert_string_equal(unit_count(text, 12345), "12.3 k");
@@ -103,10 +106,11 @@ static void mistakes_are_printed_in_order_of_place(void **state)
 
     diag_add(diag, (struct origin){"b.ini", 2}, "second %d", 2);
     diag_add(diag, (struct origin){"a.ini", 9}, "last of a");
-    diag_add(diag, (struct origin){"a.ini", 3}, "first of a");
+    diag_add(diag, (struct origin){"a.ini", 3}, "first of \"\033[31m\"");
     diag_print(diag, to);
     (void)fclose(to);
-    assert_string_equal(text, "a.ini:3: first of a\na.ini:9: last of a\nb.ini:2: second 2\n");
+    assert_string_equal(text,
+                        "a.ini:3: first of \"\\x1b[31m\"\na.ini:9: last of a\nb.ini:2: second 2\n");
     free(text);
     diag_free(diag);
 }

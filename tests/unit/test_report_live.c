@@ -360,6 +360,33 @@ static void notes_of_other_threads_tear_nothing(void **state)
     assert_string_equal(screen[26], "");
 }
 
+/* The view ends while another thread speaks; a deadlock is ended by the alarm. */
+static void end_amid_notes(struct scene *scene, bool quiet)
+{
+    (void)alarm(60);
+    for (int i = 0; i < 20; i++) {
+        struct live *live = live_new(quiet, "https://127.0.0.1:8443/");
+        pthread_t thread;
+
+        live_show(live, &scene->frame);
+        assert_int_equal(pthread_create(&thread, NULL, say_things, NULL), 0);
+        live_show(live, &scene->frame);
+        live_free(live);
+        (void)pthread_join(thread, NULL);
+    }
+    log_note("all have ended");
+}
+
+static void ends_amid_notes(void **state)
+{
+    static char text[1u << 20];
+    int master, slave;
+
+    assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    read_to_end(master, act(slave, end_amid_notes, *state, false), text, sizeof text);
+    assert_non_null(strstr(text, "all have ended"));
+}
+
 #define WITH_SCENE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -372,6 +399,7 @@ int main(void)
         WITH_SCENE(writes_a_line_each_ten_seconds),
         WITH_SCENE(redraws_in_place),
         WITH_SCENE(notes_of_other_threads_tear_nothing),
+        WITH_SCENE(ends_amid_notes),
     };
 
     (void)unsetenv("NO_COLOR");

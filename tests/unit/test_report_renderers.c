@@ -167,7 +167,7 @@ static void expect_columns(const struct sink *sink)
     for (const char *s = sink_text(sink, NULL); *s != '\0'; s++) {
         assert_true(*s == '\n' || (unsigned char)*s >= 0x20);
         columns = *s == '\n' ? 0 : columns + (((unsigned char)*s & 0xc0) != 0x80);
-        assert_true(columns <= 100);
+        assert_true(columns <= 80);
     }
 }
 
