@@ -81,11 +81,23 @@ static bool is_directory(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* A device would be read for ever. */
+static bool is_device(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode));
+}
+
 static struct verdict *analyse_path(const char *path, const struct judge_options *given,
                                     struct stored_run **ret_stored, struct diag *diag)
 {
     struct plan *plan = NULL;
 
+    if (is_device(path)) {
+        diag_add(diag, (struct origin){path, 0}, "is a device, not a series");
+        return NULL;
+    }
     if (!is_directory(path)) {
         return judging_series(path, given, diag);
     }

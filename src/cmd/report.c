@@ -26,7 +26,8 @@ static int render(const char *dir, const struct renderer *renderer, struct diag 
         sink_print(sink, stdout);
         sink_free(sink);
         if (stored->torn_lines > 0) {
-            log_note("%d incomplete last line(s) left out: the run was killed", stored->torn_lines);
+            log_note("%d incomplete last line(s) left out%s", stored->torn_lines,
+                     stored->meta.finished ? "" : ": the run was killed");
         }
         code = 0;
     }

@@ -36,15 +36,19 @@ static int run(const struct cli *cli)
         .inconclusive_ok = cli_flag(cli, "inconclusive-ok"),
     };
     struct diag *diag = diag_new();
+
+    if (cli_flag(cli, "verbose") && !cli_flag(cli, "once")) {
+        diag_add(diag, (struct origin){"--verbose", 0}, "goes with --once only");
+    }
     struct plan *plan = profile_load(cli->rest[0], sets, n_sets, diag);
     int code = 2;
 
     diag_print(diag, stderr);
-    if (plan != NULL) {
+    if (plan != NULL && diag_count(diag) == 0) {
         code = cli_flag(cli, "once") ? soak_once(plan, cli_flag(cli, "verbose"))
                                      : soak_perform(plan, &soak);
-        plan_free(plan);
     }
+    plan_free(plan);
     diag_free(diag);
     return code;
 }

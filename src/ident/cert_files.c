@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,10 +43,14 @@ static const char *leaf_fault(const struct pem *pem, const struct der_parts *lea
 {
     X509 *x509 = X509_parse_from_buffer(pem->certs[0]);
     bool parses = x509 != NULL;
+    bool is_ca = parses && X509_check_ca(x509) == 1;
     X509_free(x509);
     ERR_clear_error();
     if (!parses || CBS_len(&leaf->serial) > sizeof((struct cert *)0)->serial) {
         return "holds a certificate that does not parse";
+    }
+    if (is_ca) {
+        return "holds a CA's certificate, which is no client's";
     }
     if (!pem_matches(pem->certs[0], pem->key)) {
         return "holds a certificate that does not match its private key";

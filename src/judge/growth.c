@@ -38,6 +38,7 @@ static const char *const reason_names[GROWTH_REASON_COUNT] = {
     [GROWTH_TREND] = "trend",
     [GROWTH_STAIRCASE] = "staircase",
     [GROWTH_WITHIN_BUDGET] = "within_budget",
+    [GROWTH_UNSEEN] = "unseen",
 };
 
 /* One incarnation, cleaned, and what is asked of it. */

@@ -22,6 +22,7 @@ enum growth_reason {
     GROWTH_TREND,
     GROWTH_STAIRCASE,
     GROWTH_WITHIN_BUDGET,
+    GROWTH_UNSEEN, /* all that the budget allows is too little to show in the readings */
     GROWTH_REASON_COUNT
 };
 

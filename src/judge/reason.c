@@ -148,6 +148,8 @@ static const char *why_undecided(enum growth_reason why)
         [GROWTH_SMALL] = "it grew by less than 256 KiB",
         [GROWTH_TREND] = "it grew, but the events do not account for it",
         [GROWTH_STAIRCASE] = "it grew in steps",
+        [GROWTH_UNSEEN] = "no growth was seen, but all that the budget allows in this time is less "
+                          "than 64 KiB, which an allocator can hide in pages that it has already",
         [GROWTH_WITHIN_BUDGET] = "total growth is within the budget, but not shown to be for each "
                                  "kind of event",
     };

@@ -13,6 +13,8 @@
 /* Suggestions stay between these multiples of the run's length. */
 #define LEAST_MORE 0.25
 #define MOST_MORE  100.0
+/* Growth below this, over a whole run, need not show in the readings. */
+#define SHOWS_BYTES (64.0 * 1024)
 
 static const char *const class_names[] = {
     [MEMORY_INCONCLUSIVE] = "inconclusive",
@@ -203,6 +205,9 @@ static double exactly_needed(const struct hearing *h)
         double each = rows > 1 ? t / (rows - 1) : 1;
         return fmax(1, ceil(each * fmax(1, GROWTH_MIN_READINGS - rows)));
     }
+    if (g->reason == GROWTH_UNSEEN) {
+        return ceil(SHOWS_BYTES / h->budget - t);
+    }
     if (g->reason != GROWTH_NOISY && g->reason != GROWTH_WITHIN_BUDGET) {
         return ceil(t);
     }
@@ -219,6 +224,17 @@ static double needed_seconds(const struct hearing *h)
     double s = exactly_needed(h);
     double unit = s < 60 ? 1 : s < 600 ? 10 : 60;
     return ceil(s / unit) * unit;
+}
+
+/* Level readings of a short run are no evidence: memory is read in pages of 4 KiB, and what an
+ * allocator has free it gives away unseen. */
+static void require_visible_budget(struct hearing *h)
+{
+    bool pass = h->growth.class == MEMORY_STABLE || h->growth.class == MEMORY_BOUNDED;
+    if (pass && h->budget * h->stretch.seconds < SHOWS_BYTES) {
+        h->growth.class = MEMORY_INCONCLUSIVE;
+        h->growth.reason = GROWTH_UNSEEN;
+    }
 }
 
 static void forecast(const struct hearing *h, struct memory_finding *f)
@@ -306,6 +322,7 @@ void judge_series(const struct series *series, const struct judge_options *optio
     if (options->designed && h.attribution.fitted) {
         judge_designed(&h);
     }
+    require_visible_budget(&h);
     copy_numbers(&h, f);
     list_drivers(&h, f);
     struct unreached bounds = apply_rules(&h, f);

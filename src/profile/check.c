@@ -39,14 +39,8 @@ bool check_is_token(const char *text)
     return text[0] != '\0' && strspn(text, letters) == strlen(text);
 }
 
-static void check_run(const struct checker *c)
+static void check_url(const struct checker *c)
 {
-    struct plan_run *run = &c->plan->run;
-
-    if (run->duration_ns == 0 && !check_is_given(c, &run->duration_ns)) {
-        diag_add(c->diag, check_section(c, SECTION_RUN),
-                 "run.duration is missing (write duration = 10m in [run])");
-    }
     if (c->plan->target.url == NULL && !check_is_given(c, &c->plan->target.url)) {
         diag_add(c->diag, check_section(c, SECTION_TARGET),
                  "target.url is missing (write url = https://HOST:PORT/ in [target])");
@@ -143,7 +137,7 @@ void check_values(struct plan *plan, struct diag *diag)
 {
     const struct checker c = {.plan = plan, .diag = diag};
 
-    check_run(&c);
+    check_url(&c);
     check_target(&c);
     check_threads(&c);
     check_pace(&c);

@@ -77,7 +77,7 @@ static const char *const attribution_words[] = {"off", "crossover", NULL};
 static const struct option options[] = {
     {.section = SECTION_RUN, .key = "extends", .type = TYPE_STRING, .flags = OPTION_NO_FIELD,
      .help = "A profile beside this one that gives every value not given here."},
-    RUN("duration", TYPE_DURATION, duration_ns, BETWEEN(1 * S, 365 * DAY), .flags = OPTION_REQUIRED,
+    RUN("duration", TYPE_DURATION, duration_ns, .initial = "10m", BETWEEN(1 * S, 365 * DAY),
         .help = "Length of the run."),
     RUN("threads", TYPE_COUNT, threads, .initial = "0", BETWEEN(0, 1024),
         .help = "Worker threads; 0: as many as the machine has cores."),

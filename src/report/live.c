@@ -25,7 +25,7 @@ struct live {
     size_t n_lines;
     /* without a terminal: since the last line */
     double line_s;
-    uint64_t completed, errors;
+    uint64_t completed, due, errors;
     struct hist responses;
 };
 
@@ -150,7 +150,7 @@ static void put_line(const struct live *live, const struct live_frame *frame, st
     sink_printf(sink, " ... %.0f req/s",
                 (double)(total->count[COUNTER_COMPLETED] - live->completed) / seconds);
     if (frame->rate_asked > 0) {
-        sink_printf(sink, " of %.0f", frame->rate_asked);
+        sink_printf(sink, " of %.0f", (double)(total->count[COUNTER_DUE] - live->due) / seconds);
     }
     if (live->responses.n > 0) {
         sink_printf(sink, ", p99 %s",
@@ -176,6 +176,7 @@ static void show_line(struct live *live, const struct live_frame *frame)
     sink_free(sink);
     live->line_s = frame->elapsed_s;
     live->completed = frame->total->count[COUNTER_COMPLETED];
+    live->due = frame->total->count[COUNTER_DUE];
     live->errors = picture_errors(frame->total);
     hist_clear(&live->responses);
 }

@@ -119,6 +119,25 @@ claims = {{bad
     assert empty.returncode == 2 and "jwt.key: " in empty.stderr and "is empty" in empty.stderr
 
 
+def test_a_ca_is_no_client(tmp_path, pki):
+    path = profile(tmp_path, f"""[target]
+url = https://127.0.0.1:1/
+[cert]
+source = files
+path = {pki}
+""")
+    for command in ("check", "run"):
+        done = tlsoak(command, path)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert f"{path}:5: cert.path: {pki}/ca.pem holds a CA's certificate" in done.stderr
+
+
+def test_words_that_make_no_sense_together(tmp_path):
+    assert tlsoak("run", tmp_path / "x.ini", "-v").stderr.startswith("--verbose: goes with --once")
+    done = tlsoak("analyse", "/dev/zero")
+    assert done.returncode == 2 and "device" in done.stderr
+
+
 def test_check_prints_origins_and_loads_again(tmp_path, pki):
     with embedded(tmp_path, pki, credentials=False) as server:
         path = profile(tmp_path, small(pki, server))
@@ -210,6 +229,12 @@ def test_analyse_reads_any_series(tmp_path):
     assert done.returncode == parsed["exit_code"] == 1
     assert 18_000 < parsed["memory"][0]["slope_bytes_per_second"]["value"] < 22_000
     assert tlsoak("analyse", tmp_path / "flat.csv").returncode == 0
+    # level readings for a time in which the budget allows too little to be seen
+    (tmp_path / "brief.csv").write_text("time_s,anon_bytes,requests\n" + "".join(
+        f"{t},50000000,{10 * t}\n" for t in range(60)))
+    brief = tlsoak("analyse", tmp_path / "brief.csv", "--format", "json")
+    assert brief.returncode == 3 and "64 KiB" in json.loads(brief.stdout)["reason"]
+    assert json.loads(brief.stdout)["memory"][0]["needed"]["seconds"] > 0
     both = tlsoak("analyse", tmp_path / "flat.csv", tmp_path / "leak.csv", "--format", "json")
     assert both.returncode == 1
     assert [json.loads(line)["exit_code"] for line in both.stdout.splitlines()] == [0, 1]

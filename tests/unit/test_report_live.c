@@ -218,6 +218,7 @@ static void play_minute(struct scene *scene, bool quiet)
     for (int i = 1; i <= 25; i++) {
         scene->frame.elapsed_s = i;
         scene->total->count[COUNTER_COMPLETED] += 598;
+        scene->total->count[COUNTER_DUE] += 600;
         scene->total->outcome[OUTCOME_TLS_RESET] = i > 10 ? 3 : 0;
         if (i == 11) {
             hist_clear(&scene->second->latency[LATENCY_RESPONSE]);
