@@ -8,7 +8,6 @@
 #include "base/str.h"
 #include "cmd/judging.h"
 #include "ident/mint.h"
-#include "ident/source.h"
 #include "load/fleet.h"
 #include "load/once.h"
 #include "net/addr.h"
@@ -288,9 +287,7 @@ static void finish(struct soak *soak)
 
 void soak_check(const struct plan *plan, struct diag *diag)
 {
-    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
-        source_free(source_new(plan, (enum credential_kind)kind, "check", diag));
-    }
+    mint_check(plan, diag);
     tls_client_free(tls_client_new(plan, diag));
 }
 

@@ -272,6 +272,13 @@ struct mint *mint_new(const struct plan *plan, unsigned n_workers, const char *r
     return mint;
 }
 
+void mint_check(const struct plan *plan, struct diag *diag)
+{
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+        source_free(source_new(plan, (enum credential_kind)kind, "check", diag));
+    }
+}
+
 struct pool *mint_pool(struct mint *mint, unsigned worker, enum credential_kind kind)
 {
     BUG_ON(worker >= mint->n_workers);

@@ -18,6 +18,8 @@ struct mint;
 struct mint *mint_new(const struct plan *plan, unsigned n_workers, const char *run_id,
                       void (*progress)(size_t done, size_t total), struct diag *diag)
     __attribute__((warn_unused_result));
+/* Loads CA, files and secrets only to see whether they are good; mistakes as of mint_new. */
+void mint_check(const struct plan *plan, struct diag *diag);
 /* The worker's pool of that kind; NULL when the plan has no such section. */
 struct pool *mint_pool(struct mint *mint, unsigned worker, enum credential_kind kind);
 /* Starts and ends the helper thread.  mint_new has already left a first batch in every mailbox. */

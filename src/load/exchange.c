@@ -35,6 +35,14 @@ static void exchange_done(struct worker *worker, struct exchange *exchange)
     worker->free_exchanges = exchange;
 }
 
+/* A token of a connection may end before the connection does; a second early, since the server's
+ * clock rounds as it likes. */
+static bool is_ending(const struct worker *worker, const struct credential *held)
+{
+    return held != NULL && held->not_after_s != 0 &&
+           held->not_after_s <= worker_epoch_s(worker, mono_now_ns()) + 1;
+}
+
 /* Sees to it that the keys and tokens are there: those of the connection in the slot, those of a
  * request in the exchange. */
 static bool equip(struct worker *worker, struct slot *slot, struct exchange *exchange)
@@ -47,6 +55,9 @@ static bool equip(struct worker *worker, struct slot *slot, struct exchange *exc
         bool lasting = pool_per_connection(pool);
         struct credential **held = lasting ? &slot->held[kind] : &exchange->held[kind];
         bool *first = lasting ? &slot->first[kind] : &exchange->first[kind];
+        if (lasting && is_ending(worker, *held)) {
+            worker_drop_credential(worker, kind, held);
+        }
         if (*held == NULL && !worker_take_credential(worker, kind, held, first)) {
             return false;
         }

@@ -109,6 +109,17 @@ pick = fresh
     assert abs(found["due"] - 2700) < 5 * 2700 ** 0.5
 
 
+def test_a_token_that_ends_before_its_connection_is_replaced(tmp_path, pki):
+    tokens = f"[jwt]\nkey = @{pki}/jwt.secret\nlifetime = 3s\nrenew_before = 1s\nrotate = connection\ncount = 4\n"
+    keys = f"[apikey]\nsecret = @{pki}/apikey.secret\n"
+    with embedded(tmp_path, pki) as server:
+        found = run(tmp_path, base(server, pki, run="duration = 8s\nthreads = 1",
+                                   pace="connections = 4\nthink_time = 20ms", more=tokens + keys))
+    assert found["totals"]["handshake_full"] == 4
+    assert found["totals"]["unexpected"] == 0, found["status"]
+    assert found["totals"]["jwt_new"] >= 8
+
+
 def test_weighted_requests(tmp_path, pki):
     requests = """
 [request read]
