@@ -6,7 +6,7 @@ from servers import RELEASE, embedded, haproxy, last_truth, make_pki, nginx, pro
 # 2,000 connections held, 1,000 client certificates rotating over them, 100,000 requests and more.
 SOAK = """
 [run]
-duration = 62s
+duration = {duration}s
 threads = 1
 drain = 10s
 
@@ -57,8 +57,8 @@ def pki(tmp_path_factory):
     return make_pki(tmp_path_factory.mktemp("pki"))
 
 
-def soak(tmp_path, pki, server, credentials=""):
-    text = SOAK.format(url=server.url, pki=pki, pid=server.pid,
+def soak(tmp_path, pki, server, credentials="", duration=62):
+    text = SOAK.format(url=server.url, pki=pki, pid=server.pid, duration=duration,
                        credentials=credentials.format(pki=pki))
     run_dir = tmp_path / "run"
     done = tlsoak("run", profile(tmp_path, text), "-o", run_dir, binary=RELEASE)
@@ -76,10 +76,21 @@ def check_load(run_dir):
     return counts
 
 
+def soak_until_told(tmp_path, pki, start):
+    """A minute, or two with a fresh server when a minute can't tell: what the verdict asks for."""
+    for duration in (62, 124):
+        folder = tmp_path / f"{duration}s"
+        folder.mkdir()
+        with start(folder, pki) as server:
+            done, run_dir = soak(folder, pki, server, duration=duration)
+        if done.returncode != 3:
+            break
+    assert done.returncode == 0, done.stdout + done.stderr
+    return server, run_dir
+
+
 def test_nginx_is_acquitted_and_its_log_agrees(tmp_path, pki):
-    with nginx(tmp_path, pki) as server:
-        done, run_dir = soak(tmp_path, pki, server)
-        assert done.returncode == 0, done.stdout + done.stderr
+    server, run_dir = soak_until_told(tmp_path, pki, nginx)
     counts = check_load(run_dir)
     lines = [line.split() for line in server.access_log.read_text().splitlines()]
     assert len(lines) == counts["completed"]
@@ -91,9 +102,7 @@ def test_nginx_is_acquitted_and_its_log_agrees(tmp_path, pki):
 
 
 def test_haproxy_is_acquitted(tmp_path, pki):
-    with haproxy(tmp_path, pki) as server:
-        done, run_dir = soak(tmp_path, pki, server)
-        assert done.returncode == 0, done.stdout + done.stderr
+    _, run_dir = soak_until_told(tmp_path, pki, haproxy)
     check_load(run_dir)
     assert verdict(run_dir)["memory"][0]["class"] in ("stable", "bounded")
 
