@@ -10,6 +10,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What is outgrown is wiped: the file may be a key. */
+static char *grow(char *bytes, size_t len, size_t capacity)
+{
+    char *larger = xmalloc(capacity);
+    memcpy(larger, bytes, len);
+    explicit_bzero(bytes, len);
+    free(bytes);
+    return larger;
+}
+
 static char *read_all(int fd, size_t max, size_t *ret_len)
 {
     size_t len = 0, capacity = 4096;
@@ -18,7 +28,7 @@ static char *read_all(int fd, size_t max, size_t *ret_len)
     for (;;) {
         if (len + 1 >= capacity) {
             capacity *= 2;
-            bytes = xrealloc(bytes, capacity);
+            bytes = grow(bytes, len, capacity);
         }
         ssize_t n = read(fd, bytes + len, capacity - len - 1);
         if (n < 0 && errno == EINTR) {

@@ -45,11 +45,16 @@ bool json_is_map(const struct json *value)
     return value != NULL && json_typeof(native(value)) == JSON_OBJECT;
 }
 
-const char *json_get_string(const struct json *value, const char *key, const char *fallback)
+const char *json_text(const struct json *value, const char *fallback)
 {
-    const char *s = json_string_value(native(json_get(value, key)));
+    const char *s = json_string_value(native(value));
 
     return s != NULL ? s : fallback;
+}
+
+const char *json_get_string(const struct json *value, const char *key, const char *fallback)
+{
+    return json_text(json_get(value, key), fallback);
 }
 
 double json_get_number(const struct json *value, const char *key, double fallback)
