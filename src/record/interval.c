@@ -30,6 +30,7 @@ void interval_clear(struct interval *interval)
     memset(interval->outcome, 0, sizeof interval->outcome);
     memset(interval->status, 0, sizeof interval->status);
     memset(interval->gauge, 0, sizeof interval->gauge);
+    memset(interval->refusal, 0, sizeof interval->refusal);
     for (int i = 0; i < LATENCY_COUNT; i++) {
         hist_clear(&interval->latency[i]);
     }
@@ -62,6 +63,9 @@ void interval_add(struct interval *to, const struct interval *from)
     add_all(to->outcome, from->outcome, OUTCOME_COUNT);
     add_all(to->status, from->status, sizeof to->status / sizeof *to->status);
     add_all(to->gauge, from->gauge, GAUGE_COUNT);
+    for (int i = 0; i < REFUSALS_MAX; i++) {
+        refusal_add(&to->refusal[i], &from->refusal[i]);
+    }
     for (int i = 0; i < LATENCY_COUNT; i++) {
         hist_add(&to->latency[i], &from->latency[i]);
     }
@@ -76,11 +80,18 @@ void interval_check(const struct interval *cumulative)
     BUG_ON(n[COUNTER_STARTED] != n[COUNTER_COMPLETED] + n[COUNTER_FAILED] + now[GAUGE_IN_FLIGHT]);
     BUG_ON(n[COUNTER_DIALED] != ready + n[COUNTER_DIAL_FAILED] + now[GAUGE_HANDSHAKING]);
     BUG_ON(ready != n[COUNTER_CLOSED] + now[GAUGE_OPEN]);
+    BUG_ON(n[COUNTER_REFUSAL_TRIED] != n[COUNTER_REFUSED] + n[COUNTER_LET_IN] +
+                                           n[COUNTER_REFUSAL_UNCLEAR] + now[GAUGE_REFUSING]);
 }
 
 uint64_t interval_driver(const struct interval *cumulative, enum driver driver)
 {
-    int counter = metric_driver_counter(driver);
+    enum counter counters[METRIC_DRIVER_COUNTERS];
+    int n = metric_driver_counters(driver, counters);
+    uint64_t events = 0;
 
-    return counter >= 0 ? cumulative->count[counter] : 0;
+    for (int i = 0; i < n; i++) {
+        events += cumulative->count[counters[i]];
+    }
+    return events;
 }

@@ -4,6 +4,7 @@
  * checked on every merge in every build:
  *   started  = completed + failed + in flight
  *   dialed   = handshake_full + handshake_resumed + dial_failed + handshaking
+ *   refusals tried = refused + let in + unclear + refusing
  *   ready connections = handshake_full + handshake_resumed - closed = open */
 #ifndef RECORD_INTERVAL_H
 #define RECORD_INTERVAL_H
@@ -11,6 +12,7 @@
 #include "record/hist.h"
 #include "record/metrics.h"
 #include "record/outcome.h"
+#include "record/refusal.h"
 
 #include <stdint.h>
 
@@ -21,6 +23,7 @@ struct interval {
     uint64_t outcome[OUTCOME_COUNT]; /* of exchanges, and of dials that failed */
     uint64_t status[6];              /* completed by status class: [1] 1xx .. [5] 5xx, [0] other */
     uint64_t gauge[GAUGE_COUNT];     /* at end_ns */
+    struct refusal_tally refusal[REFUSALS_MAX]; /* of plan->refuses */
     struct hist latency[LATENCY_COUNT];
 };
 

@@ -46,6 +46,21 @@ static const struct metric counters[COUNTER_COUNT] = {
     [COUNTER_BYTES_SENT] = COUNT("bytes_sent", "bytes", NEITHER, "HTTP bytes sent, before TLS."),
     [COUNTER_BYTES_RECEIVED] =
         COUNT("bytes_received", "bytes", NEITHER, "HTTP bytes received, after TLS."),
+    [COUNTER_IDENTITY_EXPIRED] =
+        COUNT("identity_expired", "1", LOWER, "Dials and requests with an expired credential."),
+    [COUNTER_REFUSAL_TRIED] =
+        COUNT("refusal_tried", "1", NEITHER, "Attempts with bad identities, begun."),
+    [COUNTER_REFUSED] =
+        COUNT("refusal_refused", "1", NEITHER, "Attempts with bad identities that were refused."),
+    [COUNTER_LET_IN] =
+        COUNT("refusal_let_in", "1", LOWER, "Attempts with bad identities that were let in."),
+    [COUNTER_REFUSAL_UNCLEAR] = COUNT("refusal_unclear", "1", LOWER,
+                                      "Attempts with bad identities that ended in neither way."),
+    [COUNTER_REFUSAL_HANDSHAKE] =
+        COUNT("refusal_handshake", "1", NEITHER,
+              "Full TLS handshakes of such attempts, where the certificate was good."),
+    [COUNTER_REFUSAL_REQUEST] =
+        COUNT("refusal_request", "1", NEITHER, "Requests sent after such handshakes."),
     [COUNTER_MINT_WAIT] = COUNT("mint_wait", "1", LOWER, "Waits of a worker for a credential."),
     [COUNTER_LAG_NS] = COUNT("lag_ns", "ns", LOWER, "Delay of the workers' own timers, summed."),
     [COUNTER_CPU_NS] = COUNT("cpu_ns", "ns", LOWER, "CPU time of the workers."),
@@ -57,6 +72,7 @@ static const struct metric gauges[GAUGE_COUNT] = {
         GAUGE("handshaking", "1", NEITHER, "Connections being dialed or in the TLS handshake."),
     [GAUGE_IN_FLIGHT] = GAUGE("in_flight", "1", NEITHER, "Exchanges begun and not ended."),
     [GAUGE_BACKLOG] = GAUGE("backlog", "1", LOWER, "Starts that are due and not yet made."),
+    [GAUGE_REFUSING] = GAUGE("refusing", "1", NEITHER, "Attempts with bad identities under way."),
 };
 
 static const struct metric latencies[LATENCY_COUNT] = {
@@ -68,6 +84,7 @@ static const struct metric latencies[LATENCY_COUNT] = {
     [LATENCY_HANDSHAKE_RESUMED] = TIMES("handshake_resumed", "A resumed TLS handshake."),
     [LATENCY_FIRST_BYTE] =
         TIMES("first_byte", "From a request sent to the first byte of its response."),
+    [LATENCY_REFUSAL] = TIMES("refusal", "From a dial to the refusal of a bad identity."),
 };
 
 static const struct metric memories[MEMORY_METRIC_COUNT] = {
@@ -82,6 +99,8 @@ static const struct metric memories[MEMORY_METRIC_COUNT] = {
     [MEMORY_THREADS] = GAUGE("threads", "1", LOWER, "Threads of the server."),
     [MEMORY_CPU_NS] = COUNT("cpu_s", "s", LOWER, "CPU time of the server."),
     [MEMORY_PROCESSES] = GAUGE("processes", "1", NEITHER, "Processes of the server."),
+    [MEMORY_COMMAND] = GAUGE("command_bytes", "bytes", LOWER,
+                             "Memory of the server as the profile's command printed it."),
 };
 
 const struct metric *metric_counter(enum counter counter)
@@ -108,27 +127,23 @@ const struct metric *metric_memory(enum memory_metric metric)
     return &memories[metric];
 }
 
-int metric_driver_counter(enum driver driver)
+int metric_driver_counters(enum driver driver, enum counter ret_counters[METRIC_DRIVER_COUNTERS])
 {
-    switch (driver) {
-    case DRIVER_REQUEST:
-        return COUNTER_STARTED;
-    case DRIVER_CONNECTION:
-        return COUNTER_HANDSHAKE_FULL;
-    case DRIVER_RESUMPTION:
-        return COUNTER_HANDSHAKE_RESUMED;
-    case DRIVER_CLIENT_CERTIFICATE:
-        return COUNTER_CERT_NEW;
-    case DRIVER_API_KEY:
-        return COUNTER_KEY_NEW;
-    case DRIVER_JWT:
-        return COUNTER_JWT_NEW;
-    case DRIVER_TIME:
-    case DRIVER_REFUSED:
-    case DRIVER_ABORTED:
-    case DRIVER_ROTATION:
-    case DRIVER_COUNT:
-        break;
+    static const struct {
+        int n;
+        enum counter of[METRIC_DRIVER_COUNTERS];
+    } table[DRIVER_COUNT] = {
+        [DRIVER_REQUEST] = {2, {COUNTER_STARTED, COUNTER_REFUSAL_REQUEST}},
+        [DRIVER_CONNECTION] = {2, {COUNTER_HANDSHAKE_FULL, COUNTER_REFUSAL_HANDSHAKE}},
+        [DRIVER_RESUMPTION] = {1, {COUNTER_HANDSHAKE_RESUMED}},
+        [DRIVER_CLIENT_CERTIFICATE] = {1, {COUNTER_CERT_NEW}},
+        [DRIVER_API_KEY] = {1, {COUNTER_KEY_NEW}},
+        [DRIVER_JWT] = {1, {COUNTER_JWT_NEW}},
+        [DRIVER_REFUSED] = {1, {COUNTER_REFUSED}},
+    };
+    BUG_ON((unsigned)driver >= DRIVER_COUNT);
+    for (int i = 0; i < table[driver].n; i++) {
+        ret_counters[i] = table[driver].of[i];
     }
-    return -1;
+    return table[driver].n;
 }

@@ -28,9 +28,16 @@ enum counter {
     COUNTER_JWT_USED,
     COUNTER_BYTES_SENT, /* HTTP bytes, before TLS */
     COUNTER_BYTES_RECEIVED,
-    COUNTER_MINT_WAIT, /* times that a worker had to wait for a credential */
-    COUNTER_LAG_NS,    /* loop lag: how late the worker's tick timer ran, summed */
-    COUNTER_CPU_NS,    /* CPU time of the worker thread */
+    COUNTER_IDENTITY_EXPIRED,  /* dials and requests with a credential that had expired */
+    COUNTER_REFUSAL_TRIED,     /* attempts with bad identities, begun */
+    COUNTER_REFUSED,           /* ended as refusals, as expected or otherwise */
+    COUNTER_LET_IN,            /* ended with a status below 400 */
+    COUNTER_REFUSAL_UNCLEAR,   /* ended otherwise */
+    COUNTER_REFUSAL_HANDSHAKE, /* full handshakes of attempts whose certificate was good */
+    COUNTER_REFUSAL_REQUEST,   /* requests sent after such handshakes */
+    COUNTER_MINT_WAIT,         /* times that a worker had to wait for a credential */
+    COUNTER_LAG_NS,            /* loop lag: how late the worker's tick timer ran, summed */
+    COUNTER_CPU_NS,            /* CPU time of the worker thread */
     COUNTER_COUNT
 };
 
@@ -40,6 +47,7 @@ enum gauge {
     GAUGE_HANDSHAKING, /* dialing or handshaking */
     GAUGE_IN_FLIGHT,   /* exchanges begun and not ended */
     GAUGE_BACKLOG,     /* open loop: due and not yet started */
+    GAUGE_REFUSING,    /* attempts with bad identities under way */
     GAUGE_COUNT
 };
 
@@ -51,6 +59,7 @@ enum latency {
     LATENCY_HANDSHAKE_FULL,
     LATENCY_HANDSHAKE_RESUMED,
     LATENCY_FIRST_BYTE, /* request sent to first byte of response */
+    LATENCY_REFUSAL,    /* dial to the refusal of a bad identity */
     LATENCY_COUNT
 };
 
@@ -64,6 +73,7 @@ enum memory_metric {
     MEMORY_THREADS,
     MEMORY_CPU_NS,
     MEMORY_PROCESSES,
+    MEMORY_COMMAND, /* what [memory] command printed */
     MEMORY_METRIC_COUNT
 };
 
@@ -82,7 +92,9 @@ const struct metric *metric_counter(enum counter counter);
 const struct metric *metric_gauge(enum gauge gauge);
 const struct metric *metric_latency(enum latency latency);
 const struct metric *metric_memory(enum memory_metric metric);
-/* The counter that holds a driver's events, or -1 (time, and drivers that nothing counts yet). */
-int metric_driver_counter(enum driver driver);
+#define METRIC_DRIVER_COUNTERS 2
+/* The counters whose sum is a driver's events; how many there are: 0 for time, and for drivers that
+ * nothing counts yet. */
+int metric_driver_counters(enum driver driver, enum counter ret_counters[METRIC_DRIVER_COUNTERS]);
 
 #endif

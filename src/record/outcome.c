@@ -1,6 +1,7 @@
 #include "record/outcome.h"
 
 #include "base/bug.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -150,6 +151,17 @@ const struct outcome_info *outcome_info(enum outcome outcome)
 {
     BUG_ON((unsigned)outcome >= OUTCOME_COUNT);
     return &outcomes[outcome];
+}
+
+bool outcome_from_name(const char *name, enum outcome *ret_outcome)
+{
+    for (int i = 0; i < OUTCOME_COUNT; i++) {
+        if (str_equal(outcomes[i].name, name)) {
+            *ret_outcome = (enum outcome)i;
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *outcome_class_name(enum outcome_class class)

@@ -74,6 +74,9 @@ struct outcome_info {
 };
 
 const struct outcome_info *outcome_info(enum outcome outcome);
+/* False for an unknown name. */
+bool outcome_from_name(const char *name, enum outcome *ret_outcome)
+    __attribute__((warn_unused_result));
 const char *outcome_class_name(enum outcome_class class);
 /* The outcome for a TLS alert description that the server sent (RFC 8446 section 6). */
 enum outcome outcome_from_alert(int description);

@@ -26,6 +26,7 @@ struct run {
     char *dir;
     struct run_meta meta;
     int ticks_fd;
+    int events_fd;
     int memory_fd[RUN_SOURCES];
     struct hlog *hlog[LATENCY_COUNT];
     struct hist pending[LATENCY_COUNT]; /* since the last interval of the logs */
@@ -84,9 +85,15 @@ static bool open_ticks(struct run *run, struct diag *diag)
     return open_records(run, "ticks.csv", &run->ticks_fd, diag);
 }
 
+static bool open_events(struct run *run, struct diag *diag)
+{
+    sink_printf(run->line, "time_s,kind,text\n");
+    return open_records(run, "events.csv", &run->events_fd, diag);
+}
+
 static const enum memory_metric memory_columns[] = {
-    MEMORY_ANON, MEMORY_PRIVATE_DIRTY, MEMORY_PSS,    MEMORY_RSS,
-    MEMORY_FDS,  MEMORY_THREADS,       MEMORY_CPU_NS, MEMORY_PROCESSES,
+    MEMORY_COMMAND, MEMORY_ANON,    MEMORY_PRIVATE_DIRTY, MEMORY_PSS,       MEMORY_RSS,
+    MEMORY_FDS,     MEMORY_THREADS, MEMORY_CPU_NS,        MEMORY_PROCESSES,
 };
 
 #define N_MEMORY_COLUMNS (sizeof memory_columns / sizeof *memory_columns)
@@ -106,6 +113,9 @@ static void memory_header(struct sink *sink, const struct run_meta *meta, int so
     sink_plain(sink, meta->server);
     if (meta->runtime[source][0] != '\0') {
         sink_printf(sink, "\n# runtime %s", meta->runtime[source]);
+    }
+    if (meta->floors[source]) {
+        sink_printf(sink, "\n# floors yes");
     }
     sink_printf(sink, "\ntime_s");
     for (size_t i = 0; i < N_MEMORY_COLUMNS; i++) {
@@ -230,6 +240,7 @@ static struct run *run_new(const char *dir, const struct run_meta *meta)
     run->flush_every_ns = hlog_period(meta->duration_ns);
     run->flush_ns = run->flush_every_ns;
     run->ticks_fd = -1;
+    run->events_fd = -1;
     for (int i = 0; i < RUN_SOURCES; i++) {
         run->memory_fd[i] = -1;
     }
@@ -248,9 +259,9 @@ struct run *run_create(const char *dir, const struct run_meta *meta, const char 
     struct run *run = run_new(dir, meta);
 
     /* run.json last: a directory with one is a run, and whole. */
-    if (!open_ticks(run, diag) || !open_memory(run, diag) || !open_logs(run, diag) ||
-        !write_profile(run, profile_text, diag) || !make_reserve(run, diag) ||
-        !write_first_json(run, diag)) {
+    if (!open_ticks(run, diag) || !open_events(run, diag) || !open_memory(run, diag) ||
+        !open_logs(run, diag) || !write_profile(run, profile_text, diag) ||
+        !make_reserve(run, diag) || !write_first_json(run, diag)) {
         run_free(run);
         return NULL;
     }
@@ -304,12 +315,17 @@ bool run_tick(struct run *run, const struct interval *tick, const struct interva
     return flush_logs(run);
 }
 
-static void memory_row(struct sink *sink, uint64_t time_ns, const struct reading *reading,
-                       const struct interval *cumulative)
+static void put_time(struct sink *sink, uint64_t time_ns)
 {
     uint64_t time_ms = time_ns / NS_PER_MS;
 
     sink_printf(sink, "%" PRIu64 ".%03" PRIu64, time_ms / 1000, time_ms % 1000);
+}
+
+static void memory_row(struct sink *sink, uint64_t time_ns, const struct reading *reading,
+                       const struct interval *cumulative)
+{
+    put_time(sink, time_ns);
     for (size_t i = 0; i < N_MEMORY_COLUMNS; i++) {
         int64_t value = reading->value[memory_columns[i]];
         if (!reading->ok || value < 0) {
@@ -343,6 +359,26 @@ bool run_reading(struct run *run, const struct reading *reading, const struct in
     }
     memory_row(run->line, time_ns, reading, cumulative);
     if (!sink_send(run->line, run->memory_fd[reading->source])) {
+        return refused(run, time_ns);
+    }
+    return true;
+}
+
+bool run_event(struct run *run, uint64_t at_ns, const char *kind, const char *text)
+{
+    uint64_t time_ns = since_start(run, at_ns);
+
+    if (run->refused != 0) {
+        return true;
+    }
+    put_time(run->line, time_ns);
+    struct sink *plain = sink_new();
+    sink_plain(plain, text);
+    sink_printf(run->line, ",%s,", kind);
+    sink_csv(run->line, sink_text(plain, NULL));
+    sink_write(run->line, "\n", 1);
+    sink_free(plain);
+    if (!sink_send(run->line, run->events_fd)) {
         return refused(run, time_ns);
     }
     return true;
@@ -391,6 +427,7 @@ void run_free(struct run *run)
     }
     drop_reserve(run);
     close_fd(run->ticks_fd);
+    close_fd(run->events_fd);
     for (int i = 0; i < RUN_SOURCES; i++) {
         close_fd(run->memory_fd[i]);
     }

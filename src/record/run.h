@@ -6,14 +6,18 @@
  *   memory.csv    one row a reading of the server's memory with the cumulative drivers at that
  *                 time: the series format that `tlsoak analyse` reads; memory.NAME.csv for each
  *                 further source
+ *   events.csv    what befell during the run: time, kind, one sentence
  *   latency.NAME.hlog   HdrHistogram log V2
- * Every record is appended by one write(2), so a run killed at any moment is readable. */
+ * Every record is appended by one write(2), so a run killed at any moment is readable.
+ *
+ * More than eight functions: it is written and read back, and both halves are one format. */
 #ifndef RECORD_RUN_H
 #define RECORD_RUN_H
 
 #include "base/diag.h"
 #include "record/interval.h"
 #include "record/reading.h"
+#include "record/refusal.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,7 +41,10 @@ struct run_meta {
     int n_sources;
     char source[RUN_SOURCES][64];  /* names of the memory sources */
     char runtime[RUN_SOURCES][16]; /* what each runs on, "jvm" or "native"; "": unknown */
-    bool finished;                 /* read back: false when the run was killed */
+    bool floors[RUN_SOURCES];      /* each reading came right after a forced collection */
+    int n_refusals;
+    struct refusal_kind refusal[REFUSALS_MAX]; /* as plan->refuses */
+    bool finished;                             /* read back: false when the run was killed */
     bool interrupted;
     bool healthy;      /* the generator kept up with its plan */
     char health[256];  /* why it did not */
@@ -60,10 +67,23 @@ bool run_reading(struct run *run, const struct reading *reading, const struct in
 /* Writes totals and latency summaries into run.json and marks it finished. */
 bool run_finish(struct run *run, const struct run_meta *meta, const struct interval *cumulative)
     __attribute__((warn_unused_result));
+/* Appends a row to events.csv.  `kind`: "identity", "memory"; `text`: one sentence without
+ * secrets. */
+bool run_event(struct run *run, uint64_t at_ns, const char *kind, const char *text)
+    __attribute__((warn_unused_result));
 const char *run_dir(const struct run *run);
 void run_free(struct run *run);
 
-/* A stored run, read back.  Latencies come from the .hlog files, so they are there after a kill. */
+#define RUN_EVENTS_MAX 1000
+
+struct run_event {
+    double at_s; /* since the start */
+    char kind[32];
+    char text[256];
+};
+
+/* A stored run, read back: of the events, the first RUN_EVENTS_MAX.  Latencies come from the
+ * .hlog files, so they are there after a kill. */
 struct stored_run {
     struct run_meta meta;
     char *dir;
@@ -71,7 +91,9 @@ struct stored_run {
     uint64_t n_ticks;
     uint64_t elapsed_ns; /* last tick's end */
     struct interval *total;
-    int torn_lines; /* incomplete last lines that were dropped */
+    size_t n_events;
+    struct run_event *events; /* of events.csv, oldest first */
+    int torn_lines;           /* incomplete last lines that were dropped */
 };
 /* NULL with one mistake in `diag` when the directory holds no readable run. */
 struct stored_run *run_load(const char *dir, struct diag *diag) __attribute__((warn_unused_result));

@@ -102,6 +102,39 @@ static void put_latency(struct jsonw *w, const char *name, const struct hist *hi
     jsonw_end(w);
 }
 
+static void put_refusal(struct jsonw *w, const struct refusal_kind *refusal,
+                        const struct refusal_tally *tally)
+{
+    jsonw_object(w, NULL);
+    jsonw_string(w, "name", refusal->name);
+    jsonw_string(w, "presented", refusal->presented);
+    jsonw_string(w, "expect", refusal->expect);
+    jsonw_bool(w, "any", refusal->any);
+    if (tally != NULL) {
+        put_count(w, "tried", tally->tried);
+        for (int i = 0; i < REFUSAL_RESULTS; i++) {
+            const char *name = refusal_result_name((enum refusal_result)i);
+            jsonw_object(w, name);
+            put_count(w, "n", tally->n[i]);
+            if (tally->n[i] > 0) {
+                jsonw_string(w, "outcome", outcome_info(tally->first[i].outcome)->name);
+                jsonw_integer(w, "status", tally->first[i].status);
+            }
+            jsonw_end(w);
+        }
+    }
+    jsonw_end(w);
+}
+
+static void put_refusals(struct jsonw *w, const struct run_meta *meta, const struct interval *total)
+{
+    jsonw_array(w, "refusals");
+    for (int i = 0; i < meta->n_refusals; i++) {
+        put_refusal(w, &meta->refusal[i], total != NULL ? &total->refusal[i] : NULL);
+    }
+    jsonw_end(w);
+}
+
 static void put_totals(struct jsonw *w, const struct interval *total)
 {
     jsonw_object(w, "totals");
@@ -140,6 +173,7 @@ void run_json_write(struct sink *sink, const struct run_meta *meta, const struct
     jsonw_init(&w, sink, false);
     jsonw_object(&w, NULL);
     put_meta(&w, meta);
+    put_refusals(&w, meta, total);
     if (total != NULL) {
         uint64_t end_ns = total->end_ns > meta->start_ns ? total->end_ns - meta->start_ns : 0;
         jsonw_number(&w, "elapsed_s", (double)end_ns / (double)NS_PER_S);
@@ -198,6 +232,60 @@ static bool get_text(const struct json *json, const char *key, char *to, size_t 
     return text != NULL && str_copy(to, size, text);
 }
 
+/* Runs of a version without refusals have none. */
+static bool get_refusals(const struct json *json, struct run_meta *meta)
+{
+    const struct json *list = json_get(json, "refusals");
+    size_t n = json_size(list);
+
+    if (n > REFUSALS_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct json *item = json_at(list, i);
+        struct refusal_kind *refusal = &meta->refusal[i];
+        if (!get_text(item, "name", refusal->name, sizeof refusal->name) ||
+            !get_text(item, "presented", refusal->presented, sizeof refusal->presented) ||
+            !get_text(item, "expect", refusal->expect, sizeof refusal->expect)) {
+            return false;
+        }
+        refusal->any = json_get_bool(item, "any", true);
+    }
+    meta->n_refusals = (int)n;
+    return true;
+}
+
+static bool get_tally(const struct json *item, struct refusal_tally *tally)
+{
+    if (!get_count(item, "tried", &tally->tried)) {
+        return false;
+    }
+    for (int i = 0; i < REFUSAL_RESULTS; i++) {
+        const struct json *part = json_get(item, refusal_result_name((enum refusal_result)i));
+        struct refusal_answer *first = &tally->first[i];
+        double status = json_get_number(part, "status", 0);
+        if (!get_count(part, "n", &tally->n[i]) || !(status >= 0 && status < 1000) ||
+            (tally->n[i] > 0 &&
+             !outcome_from_name(json_get_string(part, "outcome", ""), &first->outcome))) {
+            return false;
+        }
+        first->status = (int)status;
+    }
+    return true;
+}
+
+static bool get_tallies(const struct json *json, struct interval *total)
+{
+    const struct json *list = json_get(json, "refusals");
+
+    for (size_t i = 0; i < json_size(list) && i < REFUSALS_MAX; i++) {
+        if (!get_tally(json_at(list, i), &total->refusal[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The name of the first member that is missing or wrong, or NULL. */
 static const char *get_meta(const struct json *json, struct run_meta *meta)
 {
@@ -240,6 +328,7 @@ static const char *get_meta(const struct json *json, struct run_meta *meta)
     return !get_seconds(json, "duration_s", &meta->duration_ns) ? "duration_s"
            : !get_seconds(json, "tick_s", &meta->tick_ns)       ? "tick_s"
            : !get_sources(json, meta)                           ? "sources"
+           : !get_refusals(json, meta)                          ? "refusals"
                                                                 : NULL;
 }
 
@@ -305,7 +394,7 @@ static const char *get_totals(const struct json *json, struct interval *total)
         refine_latency(json_get(latency, metric_latency((enum latency)i)->name),
                        &total->latency[i]);
     }
-    return NULL;
+    return get_tallies(json, total) ? NULL : "refusals";
 }
 
 /* The document, or NULL with a mistake. */

@@ -1,6 +1,7 @@
 #include "record/run.h"
 
 #include "base/mem.h"
+#include "record/events.h"
 #include "record/hlog.h"
 #include "record/run_json.h"
 #include "record/ticks.h"
@@ -95,6 +96,13 @@ static bool load_ticks(struct stored_run *stored, struct diag *diag)
                       &stored->torn_lines, diag);
 }
 
+static bool load_events(struct stored_run *stored, struct diag *diag)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/events.csv", stored->dir);
+
+    return events_load(path, stored, diag);
+}
+
 struct stored_run *run_load(const char *dir, struct diag *diag)
 {
     if (!find_run(dir, diag)) {
@@ -107,7 +115,7 @@ struct stored_run *run_load(const char *dir, struct diag *diag)
     stored->total = interval_new();
     /* In this order: the totals of a finished run overrule its ticks and refine its latencies. */
     if (!run_json_load_meta(json, &stored->meta, diag) || !load_ticks(stored, diag) ||
-        !load_latencies(stored, diag) || !find_memory(stored, diag) ||
+        !load_latencies(stored, diag) || !find_memory(stored, diag) || !load_events(stored, diag) ||
         (stored->meta.finished && !run_json_load_totals(json, stored, diag))) {
         run_unload(stored);
         return NULL;
@@ -123,6 +131,7 @@ void run_unload(struct stored_run *stored)
     }
     interval_free(stored->total);
     free(stored->memory_csv);
+    free(stored->events);
     free(stored->dir);
     free(stored);
 }

@@ -124,6 +124,7 @@ static void test_memory_csv(void **state)
 {
     (void)state;
     struct run_meta meta = example_meta();
+    meta.floors[1] = true;
     struct run *run = create(&meta);
     struct interval *sums = interval_new();
     struct reading reading = example_reading(START_NS + 1500 * 1000000, 0);
@@ -152,13 +153,14 @@ static void test_memory_csv(void **state)
         first, "# tlsoak.series/1\n"
                "# source server\n"
                "# server nginx (pid 4711\\x0aand 2 children)\n"
-               "time_s,anon_bytes,private_dirty_bytes,pss_bytes,rss_bytes,fds,threads,cpu_s,"
-               "processes,incarnation,open,requests,connections,resumptions,client_certificates,"
-               "api_keys,jwts,refused,aborted,rotations\n"
-               "1.500,1001,1003,,1000,1004,1005,1.250,1007,4711,9,10,20,30,40,50,60,0,0,0\n"
-               "2.500,,,,,,,,,,9,10,20,30,40,50,60,0,0,0\n");
+               "time_s,command_bytes,anon_bytes,private_dirty_bytes,pss_bytes,rss_bytes,fds,"
+               "threads,cpu_s,processes,incarnation,open,requests,connections,resumptions,"
+               "client_certificates,api_keys,jwts,refused,aborted,rotations\n"
+               "1.500,1008,1001,1003,,1000,1004,1005,1.250,1007,4711,9,10,20,30,40,50,60,0,0,0\n"
+               "2.500,,,,,,,,,,,9,10,20,30,40,50,60,0,0,0\n");
     assert_non_null(strstr(second, "# source cache\n"));
-    assert_non_null(strstr(second, "\n0.000,1001,"));
+    assert_non_null(strstr(second, "\n# floors yes\ntime_s,"));
+    assert_non_null(strstr(second, "\n0.000,1008,1001,"));
 }
 
 static void test_ticks_csv(void **state)
@@ -168,7 +170,7 @@ static void test_ticks_csv(void **state)
     CLEANUP_FREE char *text = text_of("ticks.csv", NULL);
 
     assert_non_null(strstr(text, "time_s,started,completed,failed,"));
-    assert_non_null(strstr(text, ",open,handshaking,in_flight,backlog,outcome_ok,"));
+    assert_non_null(strstr(text, ",open,handshaking,in_flight,backlog,refusing,outcome_ok,"));
     assert_non_null(strstr(text, ",status_other,status_1xx,status_2xx,"));
     assert_non_null(strstr(text, ",response_p50_us,response_p99_us,response_max_us,"));
     assert_non_null(strstr(text, ",100,97,3,"));

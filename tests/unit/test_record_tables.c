@@ -126,8 +126,11 @@ static void test_drivers_are_counted(void **state)
         interval->count[i] = 100 + (uint64_t)i;
     }
     assert_int_equal(interval_driver(interval, DRIVER_TIME), 0);
-    assert_int_equal(interval_driver(interval, DRIVER_REQUEST), 100 + COUNTER_STARTED);
-    assert_int_equal(interval_driver(interval, DRIVER_CONNECTION), 100 + COUNTER_HANDSHAKE_FULL);
+    assert_int_equal(interval_driver(interval, DRIVER_REQUEST),
+                     200 + COUNTER_STARTED + COUNTER_REFUSAL_REQUEST);
+    assert_int_equal(interval_driver(interval, DRIVER_CONNECTION),
+                     200 + COUNTER_HANDSHAKE_FULL + COUNTER_REFUSAL_HANDSHAKE);
+    assert_int_equal(interval_driver(interval, DRIVER_REFUSED), 100 + COUNTER_REFUSED);
     assert_int_equal(interval_driver(interval, DRIVER_RESUMPTION), 100 + COUNTER_HANDSHAKE_RESUMED);
     assert_int_equal(interval_driver(interval, DRIVER_CLIENT_CERTIFICATE), 100 + COUNTER_CERT_NEW);
     assert_int_equal(interval_driver(interval, DRIVER_API_KEY), 100 + COUNTER_KEY_NEW);
