@@ -242,16 +242,9 @@ static void build_item(const struct builder *b, const struct doc_section *sectio
 static void too_many(const struct builder *b, const struct doc_section *section)
 {
     const struct section_info *info = section_info(section->id);
-    const char *name = info->name;
 
-    if (info->max == 1) {
-        diag_add(b->diag, section->origin,
-                 "[%s %s]: this version takes one [%s] section only; the first is another", name,
-                 section->name, name);
-    } else {
-        diag_add(b->diag, section->origin, "[%s %s]: at most %zu [%s] sections", name,
-                 section->name, info->max, name);
-    }
+    diag_add(b->diag, section->origin, "[%s %s]: at most %zu [%s] sections", info->name,
+             section->name, info->max, info->name);
 }
 
 static void build_list(const struct builder *b, enum section id)
@@ -314,17 +307,24 @@ static void build_headers(const struct builder *b)
     }
 }
 
-static void add_usual_request(const struct builder *b)
+/* A profile without such a section has one all the same. */
+static void add_usual(const struct builder *b, enum section id)
 {
-    struct plan *plan = b->plan;
-    struct doc_section section = {.id = SECTION_REQUEST, .name = (char[]){"default"}};
+    const struct section_info *info = section_info(id);
+    struct doc_section section = {
+        .id = id, .name = (char[]){"default"}, .origin = {.file = "default"}};
+    char *plan = (char *)b->plan;
+    size_t n;
 
-    if (plan->n_requests == 0) {
-        section.origin = (struct origin){.file = "default"};
-        plan->requests = xcalloc(1, sizeof *plan->requests);
-        plan->n_requests = 1;
-        build_item(b, &section, (char *)plan->requests);
+    memcpy(&n, plan + info->count_offset, sizeof n);
+    if (n > 0) {
+        return;
     }
+    char *item = xcalloc(1, info->item_size);
+    n = 1;
+    memcpy(plan + info->offset, &item, sizeof item);
+    memcpy(plan + info->count_offset, &n, sizeof n);
+    build_item(b, &section, item);
 }
 
 /* Origins point at names of files, which must live as long as the plan. */
@@ -354,7 +354,8 @@ struct plan *build_plan(const struct doc *doc, struct diag *diag)
     for (size_t i = 0; i < doc->n_entries; i++) {
         apply_entry(&b, &doc->entries[i]);
     }
-    add_usual_request(&b);
+    add_usual(&b, SECTION_IDENTITY);
+    add_usual(&b, SECTION_REQUEST);
     adopt_origins(doc, plan->store);
     return plan;
 }

@@ -1,18 +1,20 @@
 #include "profile/check.h"
 
 #include "base/bug.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/str.h"
 #include "base/unit.h"
 #include "profile/check_internal.h"
+#include "profile/check_parts.h"
 #include "profile/store.h"
+#include "profile/value.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#define SHORT_RUN_NS     (300 * NS_PER_S)
 #define DWELLS_MIN       4
 #define THREADS_MAX_AUTO 1024
 
@@ -37,6 +39,33 @@ bool check_is_token(const char *text)
                                   "abcdefghijklmnopqrstuvwxyz";
 
     return text[0] != '\0' && strspn(text, letters) == strlen(text);
+}
+
+void check_needed(const struct checker *c, const void *field, const char *value, const char *key,
+                  struct origin section, const char *why)
+{
+    if (value == NULL && !check_is_given(c, field)) {
+        diag_add(c->diag, section, "%s is missing; %s", key, why);
+    }
+}
+
+void check_unused(const struct checker *c, enum section section, const void *item,
+                  const char *const *keys, const char *why)
+{
+    for (; *keys != NULL; keys++) {
+        const char *suffix;
+        const struct option *option = option_find(section, *keys, &suffix);
+        BUG_ON(option == NULL);
+        const void *field = (const char *)item + option->offset;
+        if (store_is_idle(c->plan->store, field)) {
+            continue;
+        }
+        if (check_is_given(c, field)) {
+            diag_add(c->diag, plan_origin(c->plan, field), "%s.%s: of no use %s",
+                     section_info(section)->name, *keys, why);
+        }
+        store_note_idle(c->plan->store, field);
+    }
 }
 
 static void check_url(const struct checker *c)
@@ -85,51 +114,41 @@ static void check_pace(const struct checker *c)
     }
 }
 
-static int ways_given(const struct plan_memory *memory)
+static void settle_dwells(const struct checker *c, struct plan_attribution *a)
 {
-    return (memory->pid != 0) + (memory->pid_file != NULL) + (memory->process != NULL) +
-           (memory->port != 0) + (memory->exec != NULL);
-}
+    bool short_ones = a->mode != ATTRIBUTION_MODULATION;
 
-static void check_memories(const struct checker *c)
-{
-    const struct plan_run *run = &c->plan->run;
-
-    for (size_t i = 0; i < c->plan->n_memories; i++) {
-        struct plan_memory *memory = &c->plan->memories[i];
-        if (ways_given(memory) > 1) {
-            diag_add(c->diag, memory->origin,
-                     "[memory %s]: only one of pid, pid_file, name, port and exec says which "
-                     "process",
-                     memory->name);
-        }
-        if (memory->every_ns == 0) {
-            memory->every_ns = run->duration_ns < SHORT_RUN_NS ? 200 * NS_PER_MS : NS_PER_S;
-        }
-        if (memory->every_ns < NS_PER_MS ||
-            (run->duration_ns > 0 && memory->every_ns > run->duration_ns)) {
-            diag_add(c->diag, check_origin(c, &memory->every_ns, memory->origin),
-                     "memory.every: not between 1ms and run.duration");
-        }
+    if (!check_is_given(c, &a->dwell_ns)) {
+        a->dwell_ns = (short_ones ? 2 : 10) * NS_PER_S;
+    }
+    if (!check_is_given(c, &a->warmup_ns)) {
+        a->warmup_ns = (short_ones ? 6 : 15) * NS_PER_S;
     }
 }
 
 static void check_attribution(const struct checker *c)
 {
-    const struct plan_attribution *a = &c->plan->attribution;
+    struct plan_attribution *a = &c->plan->attribution;
     uint64_t duration_ns = c->plan->run.duration_ns;
 
+    settle_dwells(c, a);
     if (a->mode == ATTRIBUTION_OFF || duration_ns == 0) {
         return;
     }
-    if (a->warmup_ns >= duration_ns || (duration_ns - a->warmup_ns) / DWELLS_MIN < a->dwell_ns) {
+    uint64_t dwells_ns = a->duration_ns > 0 ? a->duration_ns : DWELLS_MIN * a->dwell_ns;
+    uint64_t needed_ns = a->warmup_ns + a->steady_ns + dwells_ns + a->cooldown_ns;
+    if (needed_ns > duration_ns || dwells_ns < DWELLS_MIN * a->dwell_ns) {
         char text[UNIT_TEXT];
         const void *blamed =
             check_is_given(c, &a->dwell_ns) ? (const void *)&a->dwell_ns : (const void *)&a->mode;
+        if (dwells_ns < DWELLS_MIN * a->dwell_ns) {
+            blamed = &a->duration_ns;
+        }
         diag_add(c->diag, check_origin(c, blamed, check_section(c, SECTION_ATTRIBUTION)),
-                 "attribution.dwell: run.duration has no room for the warmup and %d dwells (%s)",
-                 DWELLS_MIN,
-                 unit_duration(text, (double)(a->warmup_ns + DWELLS_MIN * a->dwell_ns)));
+                 "attribution.%s: run.duration has no room for warmup, steady load, %d dwells and "
+                 "cooldown (%s)",
+                 blamed == &a->duration_ns ? "duration" : "dwell", DWELLS_MIN,
+                 unit_duration(text, (double)(needed_ns - dwells_ns + DWELLS_MIN * a->dwell_ns)));
     }
 }
 
@@ -142,19 +161,26 @@ void check_values(struct plan *plan, struct diag *diag)
     check_threads(&c);
     check_pace(&c);
     check_identities(&c);
+    check_refuses(&c);
     check_requests(&c);
-    check_memories(&c);
     check_attribution(&c);
+    check_memories(&c);
 }
 
 static void check_file(const struct checker *c, const struct option *option, const char *base)
 {
+    bool is_written = (option->flags & OPTION_WRITTEN) != 0;
     const char *path;
 
     memcpy(&path, base + option->offset, sizeof path);
-    if (path != NULL && access(path, R_OK) != 0) {
-        diag_add(c->diag, plan_origin(c->plan, base + option->offset), "%s.%s: cannot read %s: %s",
-                 section_info(option->section)->name, option->key, path, strerror(errno));
+    if (path == NULL) {
+        return;
+    }
+    CLEANUP_FREE char *dir = is_written ? file_beside(path, ".") : NULL;
+    if (access(is_written ? dir : path, is_written ? W_OK : R_OK) != 0) {
+        diag_add(c->diag, plan_origin(c->plan, base + option->offset), "%s.%s: cannot %s %s: %s",
+                 section_info(option->section)->name, option->key, is_written ? "write" : "read",
+                 path, strerror(errno));
     }
 }
 
@@ -167,7 +193,7 @@ void check_files(const struct plan *plan, struct diag *diag)
         const struct section_info *section = section_info(option->section);
         const char *base = (const char *)plan + section->offset;
         size_t n = 1;
-        if ((option->flags & OPTION_READABLE) == 0) {
+        if ((option->flags & (OPTION_READABLE | OPTION_WRITTEN)) == 0) {
             continue;
         }
         if (section->item_size > 0) {

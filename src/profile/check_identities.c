@@ -1,212 +1,230 @@
-#include "profile/check_internal.h"
-
-#include "base/mem.h"
 #include "base/str.h"
-#include "profile/build.h"
+#include "profile/check_names.h"
+#include "profile/check_parts.h"
+#include "profile/check_rule.h"
 #include "profile/store.h"
-#include "profile/url.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include <strings.h>
 
-/* A key that only the other kind of source reads was probably meant for it. */
-static void unused(const struct checker *c, const void *field, const char *key, const char *why)
+#define PARTS 3
+
+/* What an identity may have one of. */
+static const struct part {
+    enum section kind;
+    const char *key;
+    const char *article;
+} parts[PARTS] = {
+    {SECTION_CERT, "identity.cert", "a [cert]"},
+    {SECTION_APIKEY, "identity.apikey", "an [apikey]"},
+    {SECTION_JWT, "identity.jwt", "a [jwt]"},
+};
+
+/* Where identity's name of that part is. */
+static char **name_of(struct plan_identity *identity, size_t part)
 {
-    if (check_is_given(c, field)) {
-        diag_add(c->diag, plan_origin(c->plan, field), "%s: of no use with %s", key, why);
-    }
+    char **const names[PARTS] = {&identity->cert, &identity->apikey, &identity->jwt};
+
+    return names[part];
 }
 
-static void needed(const struct checker *c, const void *field, const char *value, const char *key,
-                   struct origin section, const char *why)
+static bool is_made_up(const struct plan_identity *identity)
 {
-    if (value == NULL && !check_is_given(c, field)) {
-        diag_add(c->diag, section, "%s is missing; %s", key, why);
-    }
+    return store_is_default(identity->origin);
 }
 
-static bool san_entry_is_good(const char *entry)
+/* Without [identity] sections everything there is goes together. */
+static void take_all(const struct checker *c, struct plan_identity *identity)
 {
-    static const char *const kinds[] = {"DNS:", "URI:", "IP:", "email:"};
-    const char *value = NULL;
-    size_t kind;
+    struct origin origin;
+    const char *name;
 
-    for (kind = 0; kind < 4 && value == NULL; kind++) {
-        if (str_has_prefix(entry, kinds[kind])) {
-            value = entry + strlen(kinds[kind]);
+    for (size_t p = 0; p < PARTS; p++) {
+        const char *kind = section_info(parts[p].kind)->name;
+        if (check_nth(c, parts[p].kind, 0, &name, &origin) != NULL) {
+            *name_of(identity, p) = (char *)name;
         }
-    }
-    if (value == NULL || value[0] == '\0' || strpbrk(value, " \t") != NULL) {
-        return false;
-    }
-    if (str_has_prefix(entry, "IP:")) {
-        return strchr(value, '{') != NULL || url_is_address(value);
-    }
-    if (str_has_prefix(entry, "URI:")) {
-        return strchr(value, ':') != NULL;
-    }
-    return !str_has_prefix(entry, "email:") || strchr(value, '@') != NULL;
-}
-
-static void check_san(const struct checker *c, const struct plan_cert *cert)
-{
-    CLEANUP_FREE char *copy = cert->san != NULL ? xstrdup(cert->san) : NULL;
-    char *rest = copy;
-
-    while (rest != NULL) {
-        char *entry = str_trim(strsep(&rest, ","));
-        if (!san_entry_is_good(entry)) {
-            CLEANUP_FREE char *shown = build_shown(entry);
-            diag_add(c->diag, plan_origin(c->plan, &cert->san),
-                     "cert.san: \"%s\" is not an alternative name (write DNS:a.test, "
-                     "URI:spiffe://test/a, IP:10.0.0.1 or email:a@b.test, with commas between)",
-                     shown);
+        for (size_t i = 1; check_nth(c, parts[p].kind, i, &name, &origin) != NULL; i++) {
+            diag_add(c->diag, origin,
+                     "[%s %s]: more than one [%s] needs [identity NAME] sections, which say what "
+                     "goes together (write one with %s = %s)",
+                     kind, name, kind, kind, name);
         }
     }
 }
 
-/* A tenth of the lifetime when nothing was said. */
-static void settle_renewal(const struct checker *c, const char *section_name, uint64_t *renew_ns,
-                           const uint64_t *lifetime_ns)
+static void resolve(const struct checker *c, struct plan_identity *identity)
 {
-    if (!check_is_given(c, renew_ns)) {
-        *renew_ns = *lifetime_ns / 10;
-    } else if (*renew_ns >= *lifetime_ns) {
-        diag_add(c->diag, plan_origin(c->plan, renew_ns),
-                 "%s.renew_before: not below %s.lifetime, so each would be renewed at once",
-                 section_name, section_name);
+    const void *found[PARTS] = {NULL};
+
+    for (size_t p = 0; p < PARTS; p++) {
+        const char *const *name = (const char *const *)name_of(identity, p);
+        if (*name != NULL) {
+            found[p] = check_named(c, parts[p].kind, *name, name, parts[p].key);
+        }
+    }
+    identity->with_cert = found[0];
+    identity->with_apikey = found[1];
+    identity->with_jwt = found[2];
+}
+
+static bool is_part(const struct plan_identity *identity, const void *section)
+{
+    return identity->with_cert == section || identity->with_apikey == section ||
+           identity->with_jwt == section;
+}
+
+/* Each section belongs to one identity. */
+static void check_owners(const struct checker *c, size_t p)
+{
+    const char *kind = section_info(parts[p].kind)->name, *name;
+    struct origin origin;
+    const void *section;
+
+    for (size_t s = 0; (section = check_nth(c, parts[p].kind, s, &name, &origin)) != NULL; s++) {
+        const struct plan_identity *owner = NULL;
+        for (size_t i = 0; i < c->plan->n_identities; i++) {
+            struct plan_identity *identity = &c->plan->identities[i];
+            if (!is_part(identity, section)) {
+                continue;
+            }
+            if (owner != NULL) {
+                diag_add(c->diag, plan_origin(c->plan, name_of(identity, p)),
+                         "%s: [%s %s] is [identity %s]'s already; write %s section of its own",
+                         parts[p].key, kind, name, owner->name, parts[p].article);
+            }
+            owner = owner != NULL ? owner : identity;
+        }
+        if (owner == NULL && !is_made_up(&c->plan->identities[0])) {
+            diag_add(c->diag, origin, "[%s %s]: no [identity] has it (write %s = %s in one)", kind,
+                     name, kind, name);
+        }
     }
 }
 
-static void check_minted(const struct checker *c, const struct plan_cert *cert)
-{
-    const char *why = "cert.source = mint signs with it";
-
-    needed(c, &cert->ca, cert->ca, "cert.ca", cert->origin, why);
-    needed(c, &cert->ca_key, cert->ca_key, "cert.ca_key", cert->origin, why);
-    unused(c, &cert->path, "cert.path", "cert.source = mint (write source = files)");
-    check_san(c, cert);
-    if (cert->subject != NULL && strchr(cert->subject, '=') == NULL) {
-        CLEANUP_FREE char *shown = build_shown(cert->subject);
-        diag_add(c->diag, plan_origin(c->plan, &cert->subject),
-                 "cert.subject: \"%s\" is not a distinguished name (write CN=client-{n})", shown);
-    }
-}
-
-static void check_loaded(const struct checker *c, const struct plan_cert *cert)
-{
-    static const char why[] = "cert.source = files";
-
-    needed(c, &cert->path, cert->path, "cert.path", cert->origin,
-           "cert.source = files reads from it");
-    unused(c, &cert->ca, "cert.ca", why);
-    unused(c, &cert->ca_key, "cert.ca_key", why);
-    unused(c, &cert->san, "cert.san", why);
-    if (cert->pick == PICK_FRESH) {
-        diag_add(c->diag, check_origin(c, &cert->pick, cert->origin),
-                 "cert.pick: fresh needs cert.source = mint; files come to an end");
-    }
-}
-
-static void check_cert(const struct checker *c, struct plan_cert *cert)
-{
-    if (cert->source == CERT_MINT) {
-        check_minted(c, cert);
-    } else {
-        check_loaded(c, cert);
-    }
-    settle_renewal(c, "cert", &cert->renew_before_ns, &cert->lifetime_ns);
-}
-
-static void check_header_name(const struct checker *c, const void *field, const char *name,
-                              const char *key)
-{
-    if (name != NULL && !check_is_token(name)) {
-        CLEANUP_FREE char *shown = build_shown(name);
-        diag_add(c->diag, plan_origin(c->plan, field), "%s: \"%s\" is not the name of a header",
-                 key, shown);
-    }
-}
-
-static bool tells_apart(const char *template)
-{
-    return strstr(template, "{n}") != NULL || strstr(template, "{uuid}") != NULL ||
-           strstr(template, "{random}") != NULL;
-}
-
-static void check_generated(const struct checker *c, struct plan_apikey *apikey)
-{
-    bool has_secret = apikey->secret != NULL || check_is_given(c, &apikey->secret);
-
-    if (apikey->template == NULL) {
-        apikey->template = store_keep(
-            c->plan->store, xstrdup(has_secret ? "client-{n}.{hmac}" : "client-{n}-{random}"));
-        return;
-    }
-    struct origin origin = check_origin(c, &apikey->template, apikey->origin);
-    bool has_hmac = strstr(apikey->template, "{hmac}") != NULL;
-    if (has_hmac && !has_secret) {
-        diag_add(c->diag, origin, "apikey.template: {hmac} needs apikey.secret");
-    }
-    if (!has_hmac && has_secret) {
-        diag_add(c->diag, origin, "apikey.template: without {hmac}, apikey.secret is of no use");
-    }
-    if (!tells_apart(apikey->template) && (apikey->count > 1 || apikey->pick == PICK_FRESH)) {
-        diag_add(c->diag, origin,
-                 "apikey.template: all keys would be the same; put {n}, {uuid} or {random} in it");
-    }
-}
-
-static void check_apikey(const struct checker *c, struct plan_apikey *apikey)
-{
-    check_header_name(c, &apikey->header, apikey->header, "apikey.header");
-    if (apikey->path == NULL && !check_is_given(c, &apikey->path)) {
-        check_generated(c, apikey);
-        return;
-    }
-    unused(c, &apikey->template, "apikey.template", "apikey.path");
-    unused(c, &apikey->secret, "apikey.secret", "apikey.path");
-    if (apikey->pick == PICK_FRESH) {
-        diag_add(c->diag, check_origin(c, &apikey->pick, apikey->origin),
-                 "apikey.pick: fresh needs generated keys; those of apikey.path come to an end");
-    }
-}
-
-static void check_jwt(const struct checker *c, struct plan_jwt *jwt)
-{
-    check_header_name(c, &jwt->header, jwt->header, "jwt.header");
-    needed(c, &jwt->key, jwt->key, "jwt.key", jwt->origin,
-           "tokens are signed with it (write key = @FILE or ${VARIABLE})");
-    settle_renewal(c, "jwt", &jwt->renew_before_ns, &jwt->lifetime_ns);
-    if (jwt->scheme != NULL && jwt->scheme[0] != '\0' && !check_is_token(jwt->scheme)) {
-        CLEANUP_FREE char *shown = build_shown(jwt->scheme);
-        diag_add(c->diag, plan_origin(c->plan, &jwt->scheme),
-                 "jwt.scheme: \"%s\" is not one word (write Bearer)", shown);
-    }
-}
-
-static void check_headers_differ(const struct checker *c)
+/* A profile without any credentials has one identity with nothing, and that is fine. */
+static void check_not_empty(const struct checker *c, const struct plan_identity *identity)
 {
     const struct plan *plan = c->plan;
+    bool is_plain = plan->n_identities == 1 && plan->n_certs + plan->n_apikeys + plan->n_jwts == 0;
 
-    if (plan->n_apikeys > 0 && plan->n_jwts > 0 && plan->apikeys[0].header != NULL &&
-        plan->jwts[0].header != NULL &&
-        strcasecmp(plan->apikeys[0].header, plan->jwts[0].header) == 0) {
-        diag_add(c->diag, check_origin(c, &plan->apikeys[0].header, plan->apikeys[0].origin),
+    if (identity->cert == NULL && identity->apikey == NULL && identity->jwt == NULL && !is_plain) {
+        diag_add(c->diag, identity->origin,
+                 "[identity %s]: has nothing (write cert = NAME, apikey = NAME or jwt = NAME)",
+                 identity->name);
+    }
+}
+
+static void check_binding(const struct checker *c, const struct plan_identity *identity)
+{
+    const struct plan_jwt *jwt = identity->with_jwt;
+    bool binds = jwt != NULL && jwt->bind_certificate;
+
+    if (binds && identity->cert == NULL) {
+        diag_add(c->diag, check_origin(c, &jwt->bind_certificate, jwt->origin),
+                 "jwt.bind_certificate: [identity %s] has no certificate", identity->name);
+    } else if (binds && !identity->bound) {
+        diag_add(c->diag, check_origin(c, &identity->bound, identity->origin),
+                 "identity.bound: jwt.bind_certificate binds token n to certificate n (write bound "
+                 "= yes)");
+    }
+    if (jwt != NULL && jwt->token_url != NULL && identity->cert == NULL &&
+        jwt->client_secret == NULL && !check_is_given(c, &jwt->client_secret)) {
+        diag_add(c->diag, plan_origin(c->plan, &jwt->token_url),
+                 "jwt.token_url: [identity %s] has no certificate to show to it, and there is no "
+                 "jwt.client_secret",
+                 identity->name);
+    }
+}
+
+/* The first part's rule leads. */
+static void share_rule(const struct checker *c, const struct plan_identity *identity)
+{
+    struct check_rule rules[PARTS];
+    size_t n = 0;
+
+    if (identity->with_cert != NULL) {
+        rules[n++] = check_rule_cert((struct plan_cert *)identity->with_cert);
+    }
+    if (identity->with_apikey != NULL) {
+        rules[n++] = check_rule_apikey((struct plan_apikey *)identity->with_apikey);
+    }
+    if (identity->with_jwt != NULL) {
+        rules[n++] = check_rule_jwt((struct plan_jwt *)identity->with_jwt);
+    }
+    for (size_t i = 1; i < n && identity->bound; i++) {
+        check_rule_follow(c, &rules[0], &rules[i], identity);
+    }
+}
+
+static void check_headers_differ(const struct checker *c, const struct plan_identity *identity)
+{
+    const struct plan_apikey *apikey = identity->with_apikey;
+    const struct plan_jwt *jwt = identity->with_jwt;
+
+    if (apikey != NULL && jwt != NULL && apikey->header != NULL && jwt->header != NULL &&
+        strcasecmp(apikey->header, jwt->header) == 0) {
+        const void *blamed = check_is_given(c, &apikey->header) ? (const void *)&apikey->header
+                                                                : (const void *)&apikey->scheme;
+        diag_add(c->diag, check_origin(c, blamed, apikey->origin),
                  "apikey.header: the same as jwt.header");
     }
 }
 
+/* The server's copy of the keys is one file for each [jwt]. */
+static void check_jwks_differ(const struct checker *c)
+{
+    for (size_t i = 1; i < c->plan->n_jwts; i++) {
+        const struct plan_jwt *jwt = &c->plan->jwts[i];
+        for (size_t j = 0; j < i && jwt->jwks != NULL; j++) {
+            if (c->plan->jwts[j].jwks != NULL && str_equal(c->plan->jwts[j].jwks, jwt->jwks)) {
+                diag_add(c->diag, plan_origin(c->plan, &jwt->jwks),
+                         "jwt.jwks: [jwt %s] writes the same file; write another",
+                         c->plan->jwts[j].name);
+            }
+        }
+    }
+}
+
+static void check_identity(const struct checker *c, struct plan_identity *identity)
+{
+    resolve(c, identity);
+    if (is_made_up(identity)) {
+        const struct plan_jwt *jwt = identity->with_jwt;
+        identity->bound = identity->with_cert != NULL && jwt != NULL &&
+                          (jwt->bind_certificate || jwt->token_url != NULL);
+    }
+    check_not_empty(c, identity);
+    check_binding(c, identity);
+    check_headers_differ(c, identity);
+    share_rule(c, identity);
+}
+
 void check_identities(const struct checker *c)
 {
-    for (size_t i = 0; i < c->plan->n_certs; i++) {
-        check_cert(c, &c->plan->certs[i]);
+    struct plan *plan = c->plan;
+
+    for (size_t i = 0; i < plan->n_certs; i++) {
+        check_cert(c, &plan->certs[i]);
     }
-    for (size_t i = 0; i < c->plan->n_apikeys; i++) {
-        check_apikey(c, &c->plan->apikeys[i]);
+    for (size_t i = 0; i < plan->n_apikeys; i++) {
+        check_apikey(c, &plan->apikeys[i]);
     }
-    for (size_t i = 0; i < c->plan->n_jwts; i++) {
-        check_jwt(c, &c->plan->jwts[i]);
+    for (size_t i = 0; i < plan->n_jwts; i++) {
+        check_jwt(c, &plan->jwts[i]);
     }
-    check_headers_differ(c);
+    check_jwks_differ(c);
+    if (is_made_up(&plan->identities[0])) {
+        take_all(c, &plan->identities[0]);
+    }
+    for (size_t i = 0; i < plan->n_identities; i++) {
+        check_identity(c, &plan->identities[i]);
+    }
+    for (size_t p = 0; p < PARTS; p++) {
+        check_owners(c, p);
+    }
+    if (plan->n_identities > plan->pace.connections) {
+        diag_add(c->diag, check_origin(c, &plan->pace.connections, check_section(c, SECTION_PACE)),
+                 "pace.connections: %llu for %zu identities; each needs one at least",
+                 (unsigned long long)plan->pace.connections, plan->n_identities);
+    }
 }

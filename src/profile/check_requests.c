@@ -1,4 +1,4 @@
-#include "profile/check_internal.h"
+#include "profile/check_parts.h"
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -27,13 +27,17 @@ static const char *own_header(const char *name)
 
 static const char *taken_header(const struct plan *plan, const char *name)
 {
-    if (plan->n_apikeys > 0 && plan->apikeys[0].header != NULL &&
-        strcasecmp(name, plan->apikeys[0].header) == 0) {
-        return "[apikey] writes it";
+    for (size_t i = 0; i < plan->n_apikeys; i++) {
+        const char *header = plan->apikeys[i].header;
+        if (header != NULL && strcasecmp(name, header) == 0) {
+            return "[apikey] writes it";
+        }
     }
-    if (plan->n_jwts > 0 && plan->jwts[0].header != NULL &&
-        strcasecmp(name, plan->jwts[0].header) == 0) {
-        return "[jwt] writes it";
+    for (size_t i = 0; i < plan->n_jwts; i++) {
+        const char *header = plan->jwts[i].header;
+        if (header != NULL && strcasecmp(name, header) == 0) {
+            return "[jwt] writes it";
+        }
     }
     return own_header(name);
 }

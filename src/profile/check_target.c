@@ -1,4 +1,4 @@
-#include "profile/check_internal.h"
+#include "profile/check_parts.h"
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -17,9 +17,8 @@ static char *shown_url(const char *text)
     return strchr(text, '@') != NULL ? xstrdup("...@...") : build_shown(text);
 }
 
-static void derive_dial(const struct checker *c, const struct url *url)
+static void derive_dial(const struct checker *c, struct plan_target *t, const struct url *url)
 {
-    struct plan_target *t = &c->plan->target;
     struct url to;
 
     t->dial_host = t->url_host;
@@ -38,9 +37,9 @@ static void derive_dial(const struct checker *c, const struct url *url)
     t->dial_port = to.port;
 }
 
-static void derive_host_header(const struct checker *c, const struct url *url)
+static void derive_host_header(const struct checker *c, struct plan_target *t,
+                               const struct url *url)
 {
-    struct plan_target *t = &c->plan->target;
     const char *open = url->is_ipv6 ? "[" : "", *close = url->is_ipv6 ? "]" : "";
     char *header;
 
@@ -54,10 +53,8 @@ static void derive_host_header(const struct checker *c, const struct url *url)
     }
 }
 
-static void derive_names(const struct checker *c, const struct url *url)
+static void derive_names(const struct checker *c, struct plan_target *t, const struct url *url)
 {
-    struct plan_target *t = &c->plan->target;
-
     if (t->sni == NULL) {
         t->server_name = url->is_address ? NULL : t->url_host;
         t->verify_name = t->url_host;
@@ -73,9 +70,10 @@ static void derive_names(const struct checker *c, const struct url *url)
     t->verify_name = t->sni[0] != '\0' ? t->sni : t->url_host;
 }
 
-static void derive(const struct checker *c)
+/* What the URL says; `key` and `origin` are for mistakes. */
+static void derive(const struct checker *c, struct plan_target *t, const char *key,
+                   struct origin origin)
 {
-    struct plan_target *t = &c->plan->target;
     struct url url;
 
     if (t->url == NULL) {
@@ -84,14 +82,53 @@ static void derive(const struct checker *c)
     const char *wrong = url_parse(t->url, &url);
     if (wrong != NULL) {
         CLEANUP_FREE char *shown = shown_url(t->url);
-        diag_add(c->diag, plan_origin(c->plan, &t->url), "target.url: \"%s\" %s", shown, wrong);
+        diag_add(c->diag, origin, "%s: \"%s\" %s", key, shown, wrong);
         return;
     }
     t->url_host = store_keep(c->plan->store, url.host);
     t->url_path = store_keep(c->plan->store, url.path);
-    derive_dial(c, &url);
-    derive_host_header(c, &url);
-    derive_names(c, &url);
+    derive_dial(c, t, &url);
+    derive_host_header(c, t, &url);
+    derive_names(c, t, &url);
+}
+
+/* Another endpoint that is spoken to as [target] says. */
+static struct plan_target target_like(const struct plan_target *t, char *url, char *server_ca)
+{
+    return (struct plan_target){
+        .url = url,
+        .server_ca = server_ca != NULL ? server_ca : t->server_ca,
+        .verify = t->verify,
+        .tls_min = t->tls_min,
+        .tls_max = t->tls_max,
+        .ciphers = t->ciphers,
+        .groups = t->groups,
+        .timeout_connect_ns = t->timeout_connect_ns,
+        .timeout_handshake_ns = t->timeout_handshake_ns,
+        .timeout_first_byte_ns = t->timeout_first_byte_ns,
+        .timeout_exchange_ns = t->timeout_exchange_ns,
+    };
+}
+
+void check_settle_target(const struct checker *c, struct plan_memory *memory)
+{
+    struct plan_target *t = &memory->settle_target;
+
+    *t = target_like(&c->plan->target, memory->settle, NULL);
+    t->timeout_connect_ns = t->timeout_handshake_ns = memory->deadline_ns;
+    t->timeout_first_byte_ns = t->timeout_exchange_ns = memory->deadline_ns;
+    derive(c, t, "memory.settle", plan_origin(c->plan, &memory->settle));
+}
+
+void check_token_target(const struct checker *c, struct plan_jwt *jwt)
+{
+    const struct plan_target *t = &c->plan->target;
+
+    jwt->token_target = target_like(t, jwt->token_url, jwt->token_ca);
+    if (t->verify == VERIFY_NO) {
+        check_unused(c, SECTION_JWT, jwt, CHECK_KEYS("token_ca"), "with target.verify = no");
+    }
+    derive(c, &jwt->token_target, "jwt.token_url", plan_origin(c->plan, &jwt->token_url));
 }
 
 /* A list between colons: "X25519:P-256". */
@@ -148,9 +185,9 @@ static void check_timeouts(const struct checker *c)
 
 void check_target(const struct checker *c)
 {
-    const struct plan_target *t = &c->plan->target;
+    struct plan_target *t = &c->plan->target;
 
-    derive(c);
+    derive(c, t, "target.url", plan_origin(c->plan, &t->url));
     check_tls(c);
     check_timeouts(c);
     if (t->host != NULL && strpbrk(t->host, " \t/@,") != NULL) {

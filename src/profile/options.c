@@ -21,14 +21,24 @@ static const struct section_info sections[SECTION_COUNT] = {
     [SECTION_TARGET] = {"target", "The server under test and how to speak TLS to it.",
                         SINGLE(target)},
     [SECTION_PACE] = {"pace", "How fast, over how many connections.", SINGLE(pace)},
-    [SECTION_CERT] = {"cert", "Client certificates (at most one section).",
-                      LIST(certs, n_certs, struct plan_cert, 1)},
-    [SECTION_APIKEY] = {"apikey", "API keys (at most one section).",
-                        LIST(apikeys, n_apikeys, struct plan_apikey, 1)},
-    [SECTION_JWT] = {"jwt", "JSON Web Tokens (at most one section).",
-                     LIST(jwts, n_jwts, struct plan_jwt, 1)},
+    [SECTION_CERT] = {"cert", "Client certificates; several sections are for several identities.",
+                      LIST(certs, n_certs, struct plan_cert, PLAN_IDENTITIES_MAX)},
+    [SECTION_APIKEY] = {"apikey", "API keys; several sections are for several identities.",
+                        LIST(apikeys, n_apikeys, struct plan_apikey, PLAN_IDENTITIES_MAX)},
+    [SECTION_JWT] = {"jwt", "JSON Web Tokens; several sections are for several identities.",
+                     LIST(jwts, n_jwts, struct plan_jwt, PLAN_IDENTITIES_MAX)},
+    [SECTION_IDENTITY] = {"identity",
+                          "A kind of client: certificate, API key and token that go together.  "
+                          "Without such a section there is one, with whatever [cert], [apikey] and "
+                          "[jwt] there are, each rotating for itself.",
+                          LIST(identities, n_identities, struct plan_identity,
+                               PLAN_IDENTITIES_MAX)},
     [SECTION_REQUEST] = {"request", "What to ask for; several are mixed by weight.",
                          LIST(requests, n_requests, struct plan_request, 64)},
+    [SECTION_REFUSE] = {"refuse",
+                        "A share of the traffic presents something bad; a server that lets it in "
+                        "fails the run.",
+                        LIST(refuses, n_refuses, struct plan_refuse, PLAN_REFUSES_MAX)},
     [SECTION_MEMORY] = {"memory", "The server's memory: which process to watch (at most 8).",
                         LIST(memories, n_memories, struct plan_memory, 8)},
     [SECTION_JUDGE] = {"judge", "What is allowed, and what is known of the server.", SINGLE(judge)},
@@ -40,12 +50,22 @@ static const char *const verify_words[] = {"always", "cached", "no", NULL};
 static const char *const tls_words[] = {"1.2", "1.3", NULL};
 static const char *const pace_words[] = {"closed", "open", NULL};
 static const char *const arrivals_words[] = {"constant", "poisson", NULL};
-static const char *const cert_source_words[] = {"mint", "files", NULL};
-static const char *const key_type_words[] = {"ecdsa-p256", "rsa-2048", "ed25519", NULL};
-static const char *const alg_words[] = {"HS256", "RS256", "ES256", "EdDSA", NULL};
-static const char *const pick_words[] = {"sequential", "random", "fresh", NULL};
-static const char *const memory_source_words[] = {"process", NULL};
-static const char *const attribution_words[] = {"off", "crossover", NULL};
+static const char *const cert_source_words[] = {"mint", "files", "pkcs12", NULL};
+static const char *const key_type_words[] = {"ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072",
+                                             "rsa-4096",   "ed25519",    NULL};
+static const char *const alg_words[] = {"HS256", "HS384", "HS512", "RS256", "PS256",
+                                        "ES256", "ES384", "EdDSA", NULL};
+static const char *const pick_words[] = {"sequential", "random", "zipf", "fresh", NULL};
+static const char *const bad_cert_words[] = {
+    "good",        "none",    "expired",   "not-yet-valid", "unknown-ca", "self-signed",
+    "wrong-usage", "revoked", "wrong-key", "file",          NULL};
+static const char *const bad_jwt_words[] = {
+    "good",     "none",           "expired",          "wrong-signature",
+    "alg-none", "wrong-audience", "hs256-public-key", "other-certificate",
+    NULL};
+static const char *const bad_apikey_words[] = {"good", "none", "unknown", NULL};
+static const char *const memory_source_words[] = {"process", "command", NULL};
+static const char *const attribution_words[] = {"off", "crossover", "modulation", NULL};
 
 #define ROW(section_, key_, type_, struct_, field_, ...)                                           \
     {                                                                                              \
@@ -62,6 +82,10 @@ static const char *const attribution_words[] = {"off", "crossover", NULL};
 #define APIKEY(key, type, field, ...)                                                              \
     ROW(SECTION_APIKEY, key, type, struct plan_apikey, field, __VA_ARGS__)
 #define JWT(key, type, field, ...) ROW(SECTION_JWT, key, type, struct plan_jwt, field, __VA_ARGS__)
+#define IDENTITY(key, type, field, ...)                                                            \
+    ROW(SECTION_IDENTITY, key, type, struct plan_identity, field, __VA_ARGS__)
+#define REFUSE(key, type, field, ...)                                                              \
+    ROW(SECTION_REFUSE, key, type, struct plan_refuse, field, __VA_ARGS__)
 #define REQUEST(key, type, field, ...)                                                             \
     ROW(SECTION_REQUEST, key, type, struct plan_request, field, __VA_ARGS__)
 #define MEMORY(key, type, field, ...)                                                              \
@@ -70,6 +94,10 @@ static const char *const attribution_words[] = {"off", "crossover", NULL};
     ROW(SECTION_JUDGE, key, type, struct plan_judge, field, __VA_ARGS__)
 #define ATTRIBUTION(key, type, field, ...)                                                         \
     ROW(SECTION_ATTRIBUTION, key, type, struct plan_attribution, field, __VA_ARGS__)
+#define PICK_HELP                                                                                  \
+    "Which one is next; zipf: few are hot and most are cold; fresh: one that never was used."
+#define ZIPF_HELP          "zipf: the k-th is chosen in proportion to 1 / k^exponent."
+#define RETIRE_HELP        "Uses after which a new one takes its place; 0: never."
 #define BETWEEN(low, high) .min = (low), .max = (high)
 
 /* A row is one option and reads as a line of a table, so the rows are not reflowed. */
@@ -108,6 +136,9 @@ static const struct option options[] = {
            .help = "Cipher list for TLS 1.2; not given: the library's."),
     TARGET("groups", TYPE_STRING, groups, .initial = "X25519:P-256",
            .help = "Key exchange groups in order of preference, between colons."),
+    TARGET("expect_mtls", TYPE_BOOL, expect_mtls, .initial = "yes",
+           .help = "Before the load, one connection without a certificate must be refused; asked "
+                   "only where the profile has a [cert]."),
     TARGET("timeout.connect", TYPE_DURATION, timeout_connect_ns, .initial = "5s",
            BETWEEN(1 * MS, H), .help = "Time for a TCP connection to stand."),
     TARGET("timeout.handshake", TYPE_DURATION, timeout_handshake_ns, .initial = "10s",
@@ -137,14 +168,23 @@ static const struct option options[] = {
          .help = "Share of reconnects that offer to resume the last TLS session."),
 
     CERT("source", TYPE_WORD, source, .initial = "mint", .words = cert_source_words,
-         .help = "Minted in memory from a CA, or read from files."),
+         .help = "Minted in memory from a CA, or read from PEM or PKCS #12 files."),
     CERT("path", TYPE_STRING, path, .flags = OPTION_PATH | OPTION_READABLE,
-         .help = "files: a PEM file with chain and key, or a directory of NAME.pem, or of NAME.crt "
-                 "with NAME.key."),
+         .help = "files: a PEM file with chains and keys, or a directory of NAME.pem, or of "
+                 "NAME.crt with NAME.key; pkcs12: a .p12 or .pfx file, or a directory of them.  A "
+                 "file that changes during the run is read again."),
+    CERT("password", TYPE_STRING, password, .flags = OPTION_SECRET,
+         .help = "Passphrase of PKCS #12 files, or of encrypted PEM keys."),
     CERT("ca", TYPE_STRING, ca, .flags = OPTION_PATH | OPTION_READABLE,
          .help = "mint: PEM certificate of the issuer, which the server trusts for clients."),
     CERT("ca_key", TYPE_STRING, ca_key, .flags = OPTION_PATH | OPTION_READABLE,
          .help = "mint: PEM key of the issuer."),
+    CERT("chain", TYPE_STRING, chain, .flags = OPTION_PATH | OPTION_READABLE,
+         .help = "mint: PEM file of intermediates above the issuer, sent with each certificate."),
+    CERT("intermediates", TYPE_COUNT, intermediates, .initial = "0", BETWEEN(0, 8),
+         .help = "mint: that many CAs, made for the run, stand between issuer and clients."),
+    CERT("intermediate_subject", TYPE_STRING, intermediate_subject,
+         .initial = "CN=intermediate-{n}", .help = "mint: their names."),
     CERT("key_type", TYPE_WORD, key_type, .initial = "ecdsa-p256", .words = key_type_words,
          .help = "mint: kind of the clients' keys."),
     CERT("key_per_cert", TYPE_BOOL, key_per_cert, .initial = "yes",
@@ -154,6 +194,10 @@ static const struct option options[] = {
     CERT("san", TYPE_STRING, san,
          .help = "mint: alternative names, such as DNS:client-{n}.test, URI:spiffe://test/{n}, "
                  "IP:10.0.0.1, email:a@b.test."),
+    CERT("key_usage", TYPE_STRING, key_usage, .initial = "digitalSignature, clientAuth",
+         .help = "mint: key usages (RFC 5280 names) and extended ones, with commas between."),
+    CERT("serial", TYPE_STRING, serial,
+         .help = "mint: a number, such as {n} or 0x10{n}; not given: 128 random bits."),
     CERT("lifetime", TYPE_DURATION, lifetime_ns, .initial = "24h", BETWEEN(1 * S, 3650 * DAY),
          .help = "mint: how long a certificate is valid."),
     CERT("renew_before", TYPE_DURATION, renew_before_ns, BETWEEN(0, 3650 * DAY),
@@ -162,11 +206,17 @@ static const struct option options[] = {
          .help = "mint: size of the pool; pick = fresh has none."),
     CERT("rotate", TYPE_ROTATE, rotate, .initial = "connection",
          .help = "When a worker's connection takes the next certificate."),
-    CERT("pick", TYPE_WORD, pick, .initial = "sequential", .words = pick_words,
-         .help = "Which one is next; fresh: one that never was used."),
+    CERT("pick", TYPE_WORD, pick, .initial = "sequential", .words = pick_words, .help = PICK_HELP),
+    CERT("exponent", TYPE_NUMBER, exponent, .initial = "1.1", BETWEEN(0.01, 10), .help = ZIPF_HELP),
+    CERT("retire_after", TYPE_COUNT, retire_after, .initial = "0", .help = RETIRE_HELP),
 
-    APIKEY("header", TYPE_STRING, header, .initial = "X-API-Key",
-           .help = "Header that carries the key."),
+    APIKEY("header", TYPE_STRING, header,
+           .help = "Header that carries the key; not given: X-API-Key, or Authorization with a "
+                   "scheme."),
+    APIKEY("scheme", TYPE_STRING, scheme,
+           .help = "Word before the key, such as ApiKey; not given: none."),
+    APIKEY("query", TYPE_STRING, query,
+           .help = "Query parameter that carries the key instead of a header."),
     APIKEY("path", TYPE_STRING, path, .flags = OPTION_PATH | OPTION_READABLE,
            .help = "File with a key on each line; not given: keys are generated."),
     APIKEY("template", TYPE_STRING, template,
@@ -179,7 +229,10 @@ static const struct option options[] = {
     APIKEY("rotate", TYPE_ROTATE, rotate, .initial = "request",
            .help = "When the next key is taken."),
     APIKEY("pick", TYPE_WORD, pick, .initial = "sequential", .words = pick_words,
-           .help = "Which one is next; fresh: one that never was used."),
+           .help = PICK_HELP),
+    APIKEY("exponent", TYPE_NUMBER, exponent, .initial = "1.1", BETWEEN(0.01, 10),
+           .help = ZIPF_HELP),
+    APIKEY("retire_after", TYPE_COUNT, retire_after, .initial = "0", .help = RETIRE_HELP),
 
     JWT("header", TYPE_STRING, header, .initial = "Authorization",
         .help = "Header that carries the token."),
@@ -187,22 +240,58 @@ static const struct option options[] = {
         .help = "Word before the token; empty: none."),
     JWT("alg", TYPE_WORD, alg, .initial = "HS256", .words = alg_words,
         .help = "Signature algorithm."),
-    JWT("key", TYPE_STRING, key, .flags = OPTION_REQUIRED | OPTION_SECRET | OPTION_LINES,
-        .help = "HS256: the shared secret; else a private key in PEM."),
-    JWT("kid", TYPE_STRING, kid, .help = "Key id in the token's header; not given: none."),
+    JWT("key", TYPE_STRING, key, .flags = OPTION_SECRET | OPTION_LINES,
+        .help = "HS256, HS384, HS512: the shared secret; else a private key in PEM; not given: a "
+                "key pair made for the run, which the server learns from jwks."),
+    JWT("kid", TYPE_STRING, kid,
+        .help = "Key id in the token's header; {key} is the number of the signing key; not given: "
+                "none, or key-{key} with jwks."),
+    JWT("jose", TYPE_STRING, jose, .flags = OPTION_CONTENT | OPTION_LINES,
+        .help = "JSON object: more members of the token's header."),
     JWT("claims", TYPE_STRING, claims, .initial = "{\"sub\":\"client-{n}\"}",
         .flags = OPTION_CONTENT | OPTION_LINES,
         .help = "JSON object with {n}, {uuid}, {run}; iat, nbf, exp and jti are added."),
+    JWT("claim_size", TYPE_COUNT, claim_size, .initial = "0", BETWEEN(0, 65536),
+        .help = "Claims are padded to this many bytes, by a member \"pad\"."),
+    JWT("jwks", TYPE_STRING, jwks, .flags = OPTION_PATH | OPTION_WRITTEN,
+        .help = "File to write the public keys to (RFC 7517), for the server."),
+    JWT("key_rotate", TYPE_DURATION, key_rotate_ns, .initial = "0", BETWEEN(0, 365 * DAY),
+        .help = "A new signing key this often, announced in jwks before its first use; 0: one."),
+    JWT("bind_certificate", TYPE_BOOL, bind_certificate, .initial = "no",
+        .help = "Tokens carry the thumbprint of their client's certificate (RFC 8705)."),
+    JWT("path", TYPE_STRING, path, .flags = OPTION_PATH | OPTION_READABLE,
+        .help = "File with a token on each line; not given: signed here, or fetched."),
+    JWT("token_url", TYPE_STRING, token_url,
+        .help = "OAuth 2 token endpoint: tokens are fetched by client credentials over mutual TLS "
+                "with the identity's certificate."),
+    JWT("client_id", TYPE_STRING, client_id, .initial = "client-{n}",
+        .help = "token_url: who asks; {n}, {uuid}, {run}."),
+    JWT("client_secret", TYPE_STRING, client_secret, .flags = OPTION_SECRET,
+        .help = "token_url: not given: the certificate alone says who asks."),
+    JWT("token_params", TYPE_STRING, token_params,
+        .help = "token_url: more form parameters, such as scope=read&audience=x."),
+    JWT("token_ca", TYPE_STRING, token_ca, .flags = OPTION_PATH | OPTION_READABLE,
+        .help = "token_url: PEM file of the CA of its server; not given: target.server_ca."),
     JWT("lifetime", TYPE_DURATION, lifetime_ns, .initial = "1h", BETWEEN(1 * S, 3650 * DAY),
-        .help = "How long a token is valid."),
+        .help = "How long a token is valid; token_url: where the endpoint does not say."),
     JWT("renew_before", TYPE_DURATION, renew_before_ns, BETWEEN(0, 3650 * DAY),
         .help = "Replaced this long before it expires; not given: a tenth of the lifetime."),
     JWT("count", TYPE_COUNT, count, .initial = "100", BETWEEN(1, 1e8),
         .help = "Size of the pool; pick = fresh has none."),
     JWT("rotate", TYPE_ROTATE, rotate, .initial = "request",
         .help = "When the next token is taken."),
-    JWT("pick", TYPE_WORD, pick, .initial = "sequential", .words = pick_words,
-        .help = "Which one is next; fresh: one that never was used."),
+    JWT("pick", TYPE_WORD, pick, .initial = "sequential", .words = pick_words, .help = PICK_HELP),
+    JWT("exponent", TYPE_NUMBER, exponent, .initial = "1.1", BETWEEN(0.01, 10), .help = ZIPF_HELP),
+    JWT("retire_after", TYPE_COUNT, retire_after, .initial = "0", .help = RETIRE_HELP),
+
+    IDENTITY("cert", TYPE_STRING, cert, .help = "Name of a [cert NAME]; not given: none."),
+    IDENTITY("apikey", TYPE_STRING, apikey, .help = "Name of an [apikey NAME]; not given: none."),
+    IDENTITY("jwt", TYPE_STRING, jwt, .help = "Name of a [jwt NAME]; not given: none."),
+    IDENTITY("weight", TYPE_NUMBER, weight, .initial = "1", BETWEEN(1e-6, 1e6),
+             .help = "Share of the connections among the identities."),
+    IDENTITY("bound", TYPE_BOOL, bound, .initial = "yes",
+             .help = "Client n always presents certificate n, key n and token n; no: each rotates "
+                     "for itself."),
 
     REQUEST("method", TYPE_STRING, method, .initial = "GET", .help = "HTTP method."),
     REQUEST("path", TYPE_STRING, path, .flags = OPTION_CONTENT,
@@ -218,12 +307,27 @@ static const struct option options[] = {
     REQUEST("expect_status", TYPE_STATUS, expect_status, .initial = "2xx",
             .help = "Status of a success."),
 
-    {.section = SECTION_MEMORY, .key = "source", .type = TYPE_WORD, .words = memory_source_words,
-     .initial = "process", .flags = OPTION_NO_FIELD, .help = "Where readings come from."},
+    REFUSE("cert", TYPE_WORD, cert, .initial = "good", .words = bad_cert_words,
+           .help = "What is wrong with the certificate."),
+    REFUSE("jwt", TYPE_WORD, jwt, .initial = "good", .words = bad_jwt_words,
+           .help = "What is wrong with the token."),
+    REFUSE("apikey", TYPE_WORD, apikey, .initial = "good", .words = bad_apikey_words,
+           .help = "What is wrong with the API key."),
+    REFUSE("identity", TYPE_STRING, identity,
+           .help = "Whose other credentials go with it; not given: the first identity's."),
+    REFUSE("path", TYPE_STRING, path, .flags = OPTION_PATH | OPTION_READABLE,
+           .help = "PEM file of the bad certificate with its key, for cert = revoked and file."),
+    REFUSE("share", TYPE_RATIO, share, .initial = "1%", BETWEEN(1e-6, 0.5),
+           .help = "Of all attempts, exchanges and refusals together."),
+    REFUSE("expect", TYPE_STRING, expect_text, .initial = "any",
+           .help = "any, alert, alert NAME, or statuses such as 401, 403."),
+
+    MEMORY("source", TYPE_WORD, source, .words = memory_source_words, .initial = "process",
+           .help = "What the kernel says of a process, or what a command prints (and the process, "
+                   "where it is known)."),
     MEMORY("pid", TYPE_PID, pid, BETWEEN(1, 4194304),
            .help = "The process; without pid, pid_file, name, port and exec: the one that listens "
-                   "on "
-                   "the target's port."),
+                   "on the target's port."),
     MEMORY("pid_file", TYPE_STRING, pid_file, .flags = OPTION_PATH | OPTION_READABLE,
            .help = "File that holds the process id."),
     MEMORY("name", TYPE_STRING, process, .help = "Name of the process, as in /proc/PID/comm."),
@@ -231,10 +335,22 @@ static const struct option options[] = {
            .help = "TCP port that the process listens on."),
     MEMORY("exec", TYPE_STRING, exec, .flags = OPTION_CONTENT,
            .help = "Command line that is started and ended with the run."),
+    MEMORY("command", TYPE_STRING, command, .flags = OPTION_CONTENT,
+           .help = "Prints the memory that the server uses, as 123456 or 1.5MiB, on its first "
+                   "line; {pid} is the process.  It is run without a shell: for a pipe write "
+                   "sh -c '...'."),
+    MEMORY("settle", TYPE_STRING, settle, .flags = OPTION_CONTENT,
+           .help = "Comes before each reading and makes the server collect its garbage: a command "
+                   "line (jcmd {pid} GC.run), a URL "
+                   "(http://127.0.0.1:6060/debug/pprof/heap?gc=1), or the word command, where that "
+                   "collects before it counts."),
     MEMORY("every", TYPE_DURATION, every_ns, .initial = "0", BETWEEN(0, H),
-           .help = "Time between readings; 0: 200ms in runs below 5 minutes, else 1s."),
-    MEMORY("deadline", TYPE_DURATION, deadline_ns, .initial = "1s", BETWEEN(1 * MS, 60 * S),
-           .help = "Time for one reading."),
+           .help = "Time between readings; 0: with settle 5s, of a command 1s, else 200ms in runs "
+                   "below 5 minutes and 1s in others.  With settle and [attribution], a reading "
+                   "comes at the end of each dwell."),
+    MEMORY("deadline", TYPE_DURATION, deadline_ns, .initial = "0", BETWEEN(0, 60 * S),
+           .help = "Time for one reading, settling included; 0: 1s, with settle or of a command "
+                   "10s, but no longer than every or a dwell."),
     MEMORY("limit", TYPE_BYTES, limit_bytes, .initial = "0B", BETWEEN(0, 1125899906842624.0),
            .help = "Memory that the server may use, for the forecast; 0B: none."),
 
@@ -249,13 +365,21 @@ static const struct option options[] = {
           .help = "Age at which the server drops what it stores; 0: none known."),
 
     ATTRIBUTION("mode", TYPE_WORD, mode, .initial = "off", .words = attribution_words,
-                .help = "crossover: rate, reconnecting and fresh identities are switched by "
-                        "design, so "
-                        "that growth can be told apart by its cause."),
-    ATTRIBUTION("dwell", TYPE_DURATION, dwell_ns, .initial = "2s", BETWEEN(100 * MS, DAY),
-                .help = "crossover: time spent with one mix of drivers."),
-    ATTRIBUTION("warmup", TYPE_DURATION, warmup_ns, .initial = "6s", BETWEEN(0, DAY),
-                .help = "crossover: steady load before the first dwell."),
+                .help = "Rate, reconnecting, fresh identities and bad ones are switched by design, "
+                        "so that growth can be told apart by its cause.  crossover: in a minute, "
+                        "with short dwells; modulation: in 160 s and more, surer."),
+    ATTRIBUTION("dwell", TYPE_DURATION, dwell_ns, BETWEEN(100 * MS, DAY),
+                .help = "Time spent with one mix of drivers; not given: 2s in a crossover, 10s in "
+                        "a modulation."),
+    ATTRIBUTION("warmup", TYPE_DURATION, warmup_ns, BETWEEN(0, DAY),
+                .help = "Steady load before the first dwell; not given: 6s, or 15s."),
+    ATTRIBUTION("steady", TYPE_DURATION, steady_ns, .initial = "0", BETWEEN(0, 365 * DAY),
+                .help = "More steady load, after the warm-up."),
+    ATTRIBUTION("duration", TYPE_DURATION, duration_ns, .initial = "0", BETWEEN(0, 365 * DAY),
+                .help = "Of all dwells, after which the load is steady again; 0: what the run "
+                        "leaves."),
+    ATTRIBUTION("cooldown", TYPE_DURATION, cooldown_ns, .initial = "0", BETWEEN(0, DAY),
+                .help = "No load at the end of the run; what memory does then is reported."),
 };
 /* clang-format on */
 
@@ -284,8 +408,7 @@ bool section_find(const char *name, enum section *ret_section)
 const char *section_suggest(const char *name)
 {
     /* meant as written, by a profile for another version: no slip of the pen */
-    static const char *const others[] = {"phase", "refuse", "misuse", "identity",
-                                         "limit", "hook",   "output"};
+    static const char *const others[] = {"phase", "misuse", "limit", "hook", "output"};
     const char *names[SECTION_COUNT];
 
     if (str_index(name, others, sizeof others / sizeof others[0]) >= 0) {

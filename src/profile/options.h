@@ -17,7 +17,9 @@ enum section {
     SECTION_CERT,
     SECTION_APIKEY,
     SECTION_JWT,
+    SECTION_IDENTITY,
     SECTION_REQUEST,
+    SECTION_REFUSE,
     SECTION_MEMORY,
     SECTION_JUDGE,
     SECTION_ATTRIBUTION,
@@ -40,10 +42,11 @@ enum option_flags {
     OPTION_SECRET = 2,  /* never printed; comes from @file or ${VAR} only */
     OPTION_CONTENT = 4, /* what is sent: printed as it was written when that was @file or ${VAR} */
     OPTION_PATH = 8,    /* resolved beside the profile that it was written in */
-    OPTION_READABLE = 16, /* a PATH that must exist and be readable before the run */
-    OPTION_EMPTY = 32,    /* an empty value is a value; else it takes back what was given */
-    OPTION_LINES = 64,    /* may hold line breaks */
-    OPTION_NO_FIELD = 128 /* checked, or used while loading, but not part of the plan */
+    OPTION_READABLE = 16,  /* a PATH that must exist and be readable before the run */
+    OPTION_EMPTY = 32,     /* an empty value is a value; else it takes back what was given */
+    OPTION_LINES = 64,     /* may hold line breaks */
+    OPTION_NO_FIELD = 128, /* checked, or used while loading, but not part of the plan */
+    OPTION_WRITTEN = 256   /* a PATH that the run writes: its folder must be there */
 };
 
 struct option {

@@ -16,12 +16,58 @@ enum verify_mode { VERIFY_ALWAYS, VERIFY_CACHED, VERIFY_NO };
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
 enum pace_mode { PACE_CLOSED, PACE_OPEN };
 enum arrivals { ARRIVALS_CONSTANT, ARRIVALS_POISSON };
-enum cert_source { CERT_MINT, CERT_FILES };
-enum key_type { KEY_ECDSA_P256, KEY_RSA_2048, KEY_ED25519 };
-enum jwt_alg { JWT_HS256, JWT_RS256, JWT_ES256, JWT_EDDSA };
-enum pick { PICK_SEQUENTIAL, PICK_RANDOM, PICK_FRESH /* never repeating */ };
+enum cert_source { CERT_MINT, CERT_FILES, CERT_PKCS12 };
+enum key_type {
+    KEY_ECDSA_P256,
+    KEY_ECDSA_P384,
+    KEY_RSA_2048,
+    KEY_RSA_3072,
+    KEY_RSA_4096,
+    KEY_ED25519
+};
+enum jwt_alg {
+    JWT_HS256,
+    JWT_HS384,
+    JWT_HS512,
+    JWT_RS256,
+    JWT_PS256,
+    JWT_ES256,
+    JWT_ES384,
+    JWT_EDDSA
+};
+enum pick { PICK_SEQUENTIAL, PICK_RANDOM, PICK_ZIPF, PICK_FRESH /* never repeating */ };
 enum rotate_kind { ROTATE_NEVER, ROTATE_CONNECTION, ROTATE_USES, ROTATE_EVERY };
-enum attribution_mode { ATTRIBUTION_OFF, ATTRIBUTION_CROSSOVER };
+/* What a [refuse] presents that a server must not let in. */
+enum bad_cert {
+    BAD_CERT_NOT,           /* a good one, or none where the identity has none */
+    BAD_CERT_NONE,          /* no certificate at all */
+    BAD_CERT_EXPIRED,       /* ended an hour ago */
+    BAD_CERT_NOT_YET_VALID, /* begins in a day */
+    BAD_CERT_UNKNOWN_CA,    /* issued by a CA made up for the run, with the real one's name */
+    BAD_CERT_SELF_SIGNED,
+    BAD_CERT_WRONG_USAGE, /* for servers only (extended key usage) */
+    BAD_CERT_REVOKED,     /* from refuse.path; the server has the CRL */
+    BAD_CERT_WRONG_KEY,   /* a good one, the handshake signed with another key */
+    BAD_CERT_FILE         /* from refuse.path, whatever is wrong with it */
+};
+enum bad_jwt {
+    BAD_JWT_NOT,
+    BAD_JWT_NONE,
+    BAD_JWT_EXPIRED,
+    BAD_JWT_WRONG_SIGNATURE,
+    BAD_JWT_ALG_NONE,
+    BAD_JWT_WRONG_AUDIENCE,
+    BAD_JWT_HS256_PUBLIC_KEY, /* HMAC with the server's public key, in PEM, as the secret */
+    BAD_JWT_OTHER_CERTIFICATE /* good, but bound to another client's certificate */
+};
+enum bad_apikey { BAD_APIKEY_NOT, BAD_APIKEY_NONE, BAD_APIKEY_UNKNOWN };
+enum memory_source { MEMORY_SOURCE_PROCESS, MEMORY_SOURCE_COMMAND };
+/* What forces a collection before a reading: the source's own command, another, a GET. */
+enum settle_by { SETTLE_NOT, SETTLE_ITSELF, SETTLE_COMMAND, SETTLE_HTTP, SETTLE_HTTPS };
+enum attribution_mode { ATTRIBUTION_OFF, ATTRIBUTION_CROSSOVER, ATTRIBUTION_MODULATION };
+
+#define PLAN_IDENTITIES_MAX 16
+#define PLAN_REFUSES_MAX    16
 
 /* "connection", "never", "30s", "50 uses", "request" (= 1 uses). */
 struct rotate {
@@ -48,8 +94,9 @@ struct plan_target {
     enum verify_mode verify;
     enum tls_version tls_min;
     enum tls_version tls_max;
-    char *ciphers; /* BoringSSL's cipher list, TLS 1.2 only; NULL: the library's */
-    char *groups;  /* "X25519:P-256" */
+    char *ciphers;    /* BoringSSL's cipher list, TLS 1.2 only; NULL: the library's */
+    char *groups;     /* "X25519:P-256" */
+    bool expect_mtls; /* before the load, a connection without a certificate must be refused */
     uint64_t timeout_connect_ns;
     uint64_t timeout_handshake_ns;
     uint64_t timeout_first_byte_ns;
@@ -80,26 +127,36 @@ struct plan_cert {
     char *name;
     struct origin origin; /* of the section */
     enum cert_source source;
-    /* files: a PEM file with chain and key, or a directory of them (NAME.pem, or NAME.crt and
-     * NAME.key) */
+    /* files: a PEM file with one or many chains and keys, or a directory of such (NAME.pem, or
+     * NAME.crt and NAME.key); pkcs12: a .p12 or .pfx file or a directory of them */
     char *path;
-    char *ca;     /* mint: PEM certificate of the issuer */
-    char *ca_key; /* mint: its PEM key */
+    char *password;         /* pkcs12, or an encrypted PEM key; NULL: none */
+    char *ca;               /* mint: PEM certificate of the issuer */
+    char *ca_key;           /* mint: its PEM key */
+    char *chain;            /* mint: PEM file of intermediates that are sent along; NULL: none */
+    uint64_t intermediates; /* mint: CAs made up for the run between ca and the leaves */
+    char *intermediate_subject; /* mint: "CN=intermediate-{n}" */
     enum key_type key_type;
     bool key_per_cert; /* a key pair each, or one for all */
     char *subject;     /* "CN=client-{n}" */
     char *san;         /* "DNS:client-{n}.test, URI:spiffe://test/client/{n}"; NULL: none */
+    char *key_usage;   /* mint: "digitalSignature, clientAuth" */
+    char *serial;      /* mint: template of a decimal or 0x number; NULL: 128 random bits */
     uint64_t lifetime_ns;
     uint64_t renew_before_ns;
     uint64_t count; /* size of the pool; not for pick = fresh */
     struct rotate rotate;
     enum pick pick;
+    double exponent;       /* of pick = zipf: the k-th is chosen in proportion to k^-exponent */
+    uint64_t retire_after; /* uses after which a new one takes its place; 0: never */
 };
 
 struct plan_apikey {
     char *name;
     struct origin origin;
-    char *header;   /* "X-API-Key" */
+    char *header;   /* "X-API-Key"; "Authorization" where a scheme was given; NULL with query */
+    char *scheme;   /* word before the key; NULL: none */
+    char *query;    /* name of the query parameter that carries it instead; NULL: a header does */
     char *path;     /* file with a key a line; NULL: generated */
     char *template; /* generated: "client-{n}.{hmac}"; {n}, {uuid}, {run}, {random}, {hmac} */
     char
@@ -107,6 +164,8 @@ struct plan_apikey {
     uint64_t count;
     struct rotate rotate;
     enum pick pick;
+    double exponent;
+    uint64_t retire_after;
 };
 
 struct plan_jwt {
@@ -115,15 +174,72 @@ struct plan_jwt {
     char *header; /* "Authorization" */
     char *scheme; /* "Bearer"; "" for none */
     enum jwt_alg alg;
-    char *key; /* HS256: the secret; else a private key in PEM; from @file or ${VAR} */
-    char *kid; /* NULL: none */
+    /* HS*: the secret; else a private key in PEM; from @file or ${VAR}.  NULL: a key pair made up
+     * for the run, whose public half goes to the file jwks */
+    char *key;
+    char *kid;  /* template; {key} is the signing key's number; NULL: none, key-{key} with jwks */
+    char *jose; /* JSON object: more members of the token's header; NULL: none */
     /* JSON object with {n}, {uuid}, {run}; iat, nbf, exp and jti are added where absent */
     char *claims;
+    uint64_t claim_size;    /* claims are padded to this many bytes by a member "pad"; 0: not */
+    char *jwks;             /* public keys are written to this file (RFC 7517); NULL: not */
+    uint64_t key_rotate_ns; /* a new signing key this often; 0: never */
+    bool bind_certificate;  /* cnf.x5t#S256 of the identity's certificate (RFC 8705, section 3.1) */
+    char *path;             /* file with a token a line; NULL: signed here or fetched */
+    /* OAuth 2 token endpoint: client credentials (RFC 6749, section 4.4), the identity's
+     * certificate as the client's (RFC 8705, section 2); NULL: none */
+    char *token_url;
+    char *client_id;     /* template */
+    char *client_secret; /* template; NULL: the certificate alone authenticates */
+    char *token_params;  /* more form parameters, a template: "scope=read&audience=x"; NULL: none */
+    char *token_ca;      /* PEM file; NULL: target.server_ca */
     uint64_t lifetime_ns;
     uint64_t renew_before_ns;
     uint64_t count;
     struct rotate rotate;
     enum pick pick;
+    double exponent;
+    uint64_t retire_after;
+    struct plan_target token_target; /* derived from token_url, for net; not with token_url NULL */
+};
+
+/* A kind of client: which certificate, key and token it has.  Without such a section there is one
+ * that has whatever [cert], [apikey] and [jwt] there are, each rotating for itself. */
+struct plan_identity {
+    char *name;
+    struct origin origin;
+    char *cert, *apikey, *jwt; /* names of sections; NULL: none */
+    double weight;             /* share of the connections */
+    bool bound; /* client n always presents certificate n, key n and token n (the default) */
+    /* derived: the sections; NULL: none */
+    const struct plan_cert *with_cert;
+    const struct plan_apikey *with_apikey;
+    const struct plan_jwt *with_jwt;
+};
+
+#define EXPECT_STATUSES 8
+
+/* How a refusal must look. */
+struct expect {
+    bool any;         /* an alert, 400, 401, 403, 495, 496, or closed without a response */
+    bool alert;       /* any TLS alert */
+    char *alert_name; /* this one ("unknown_ca"); NULL: any */
+    uint16_t status[EXPECT_STATUSES];
+    size_t n_status;
+};
+
+struct plan_refuse {
+    char *name;
+    struct origin origin;
+    enum bad_cert cert;
+    enum bad_jwt jwt;
+    enum bad_apikey apikey;
+    char *identity;       /* whose other parts are presented; NULL: the first */
+    char *path;           /* PEM file with chain and key: cert = revoked and cert = file */
+    double share;         /* of all attempts: refusals / (refusals + exchanges) */
+    char *expect_text;    /* "any", "alert", "alert unknown_ca", "401, 403" */
+    struct expect expect; /* derived */
+    const struct plan_identity *base; /* derived */
 };
 
 struct plan_header {
@@ -148,16 +264,21 @@ struct plan_request {
 struct plan_memory {
     char *name;
     struct origin origin;
-    /* source = process: exactly one of these says which; none: the process that listens on the
-     * port */
+    enum memory_source source;
+    /* at most one of these says which process; none: the one that listens on the target's port,
+     * which source = command can do without */
     int64_t pid; /* 0: not given */
     char *pid_file;
-    char *process;        /* name, as in /proc/PID/comm */
-    uint64_t port;        /* 0: not given */
-    char *exec;           /* command line that tlsoak starts and ends */
-    uint64_t every_ns;    /* 0: 200 ms in runs below 5 minutes, else 1 s; resolved by plan_check */
-    uint64_t deadline_ns; /* of one reading */
-    double limit_bytes;   /* for the forecast; 0: none */
+    char *process;            /* name, as in /proc/PID/comm */
+    uint64_t port;            /* 0: not given */
+    char *exec;               /* command line that tlsoak starts and ends */
+    char *command;            /* source = command: prints the bytes that the server uses; {pid} */
+    char *settle;             /* command or URL that comes before each reading, {pid}; NULL: none */
+    uint64_t every_ns;        /* 0 is resolved by plan_check, here and below */
+    uint64_t deadline_ns;     /* of one reading, with what settles it */
+    double limit_bytes;       /* for the forecast; 0: none */
+    enum settle_by settle_by; /* derived, as the next */
+    struct plan_target settle_target; /* of a URL, for net */
 };
 
 struct plan_judge {
@@ -172,7 +293,10 @@ struct plan_judge {
 struct plan_attribution {
     enum attribution_mode mode;
     uint64_t dwell_ns;
-    uint64_t warmup_ns; /* steady load before the first dwell */
+    uint64_t warmup_ns;   /* steady load before the first dwell, and before `steady` */
+    uint64_t steady_ns;   /* more of it, which is judged */
+    uint64_t duration_ns; /* of all dwells; 0: what the rest of the run leaves */
+    uint64_t cooldown_ns; /* no load at the end */
 };
 
 struct plan {
@@ -187,6 +311,10 @@ struct plan {
     size_t n_apikeys;
     struct plan_jwt *jwts;
     size_t n_jwts;
+    struct plan_identity *identities; /* at least one, made up when none was written */
+    size_t n_identities;
+    struct plan_refuse *refuses;
+    size_t n_refuses;
     struct plan_request *requests; /* at least one: GET of the URL's path when none was written */
     size_t n_requests;
     struct plan_memory *memories;

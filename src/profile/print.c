@@ -113,7 +113,7 @@ static void print_option(const struct printer *p, const struct option *option, c
 {
     const char *field = base + option->offset;
 
-    if ((option->flags & OPTION_NO_FIELD) != 0) {
+    if ((option->flags & OPTION_NO_FIELD) != 0 || store_is_idle(p->plan->store, field)) {
         return;
     }
     if (option->suffix != NULL && str_equal(option->suffix, "DRIVER")) {

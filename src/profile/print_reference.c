@@ -86,8 +86,9 @@ void profile_print_reference(struct sink *sink)
         INI_LINE_MAX);
     for (size_t s = 0; s < SECTION_COUNT; s++) {
         const struct section_info *section = section_info((enum section)s);
-        sink_printf(sink, "\n; %s\n[%s%s]\n", section->help, section->name,
-                    section->item_size > 0 ? " default" : "");
+        sink_printf(sink, "\n");
+        print_wrapped(sink, "; ", section->help);
+        sink_printf(sink, "[%s%s]\n", section->name, section->item_size > 0 ? " default" : "");
         for (size_t i = 0; option_at(i) != NULL; i++) {
             if (option_at(i)->section == (enum section)s) {
                 print_reference_option(sink, option_at(i));
@@ -96,25 +97,37 @@ void profile_print_reference(struct sink *sink)
     }
 }
 
+static void print_help_option(struct sink *sink, const struct option *option)
+{
+    struct sink *form = sink_new();
+    size_t len;
+
+    sink_printf(form, "  %s%s = ", option->key, option->suffix != NULL ? option->suffix : "");
+    print_form(form, option);
+    const char *text = sink_text(form, &len);
+    sink_write(sink, text, len);
+    if (option->initial != NULL) {
+        bool fits = len + strlen(option->initial) <= HELP_WIDTH;
+        sink_printf(sink, "%s  [%s]", fits ? "" : "\n    ", option->initial);
+    }
+    sink_printf(sink, "\n");
+    print_wrapped(sink, "      ", option->help);
+    sink_free(form);
+}
+
 void profile_print_help(struct sink *sink)
 {
     for (size_t s = 0; s < SECTION_COUNT; s++) {
         const struct section_info *section = section_info((enum section)s);
-        sink_printf(sink, "%s[%s%s]  %s\n", s > 0 ? "\n" : "", section->name,
-                    section->item_size > 0 ? " NAME" : "", section->help);
+        sink_printf(sink, "%s[%s%s]\n", s > 0 ? "\n" : "", section->name,
+                    section->item_size > 0 ? " NAME" : "");
+        print_wrapped(sink, "  ", section->help);
         for (size_t i = 0; option_at(i) != NULL; i++) {
             const struct option *option = option_at(i);
             if (option->section != (enum section)s) {
                 continue;
             }
-            sink_printf(sink, "  %s%s = ", option->key,
-                        option->suffix != NULL ? option->suffix : "");
-            print_form(sink, option);
-            if (option->initial != NULL) {
-                sink_printf(sink, "  [%s]", option->initial);
-            }
-            sink_printf(sink, "\n");
-            print_wrapped(sink, "      ", option->help);
+            print_help_option(sink, option);
         }
     }
 }

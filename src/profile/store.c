@@ -9,6 +9,7 @@ struct note {
     const void *field;
     struct origin origin;
     const char *written;
+    bool is_idle;
 };
 
 struct plan_store {
@@ -60,8 +61,8 @@ static size_t place(const struct plan_store *store, const void *field)
     return low;
 }
 
-void store_note(struct plan_store *store, const void *field, struct origin origin,
-                const char *written)
+/* The field's note, made when there is none. */
+static struct note *note_for(struct plan_store *store, const void *field)
 {
     size_t at = place(store, field);
 
@@ -70,8 +71,23 @@ void store_note(struct plan_store *store, const void *field, struct origin origi
         for (size_t i = store->n_notes++; i > at; i--) {
             store->notes[i] = store->notes[i - 1];
         }
+        store->notes[at] = (struct note){.field = field, .origin = {.file = "default"}};
     }
-    store->notes[at] = (struct note){.field = field, .origin = origin, .written = written};
+    return &store->notes[at];
+}
+
+void store_note(struct plan_store *store, const void *field, struct origin origin,
+                const char *written)
+{
+    struct note *note = note_for(store, field);
+
+    note->origin = origin;
+    note->written = written;
+}
+
+void store_note_idle(struct plan_store *store, const void *field)
+{
+    note_for(store, field)->is_idle = true;
 }
 
 static const struct note *find(const struct plan_store *store, const void *field)
@@ -89,6 +105,13 @@ const char *store_written(const struct plan_store *store, const void *field)
     const struct note *note = find(store, field);
 
     return note != NULL ? note->written : NULL;
+}
+
+bool store_is_idle(const struct plan_store *store, const void *field)
+{
+    const struct note *note = find(store, field);
+
+    return note != NULL && note->is_idle;
 }
 
 void store_note_section(struct plan_store *store, enum section section, struct origin origin)
@@ -126,6 +149,8 @@ void plan_free(struct plan *plan)
     free(plan->certs);
     free(plan->apikeys);
     free(plan->jwts);
+    free(plan->identities);
+    free(plan->refuses);
     free(plan->requests);
     free(plan->memories);
     store_free(plan->store);

@@ -1,5 +1,7 @@
 /* What a plan owns besides its structs: every string, and where every value came from.  Strings
- * are handed over once and live as long as the plan, so nobody else needs to free one. */
+ * are handed over once and live as long as the plan, so nobody else needs to free one.
+ *
+ * More than eight functions: strings, notes of fields and notes of sections. */
 #ifndef PROFILE_STORE_H
 #define PROFILE_STORE_H
 
@@ -20,6 +22,9 @@ void store_note(struct plan_store *store, const void *field, struct origin origi
                 const char *written);
 /* As it was written, or NULL when the value itself was written. */
 const char *store_written(const struct plan_store *store, const void *field);
+/* The value at that address has no say in this plan: the effective profile leaves it out. */
+void store_note_idle(struct plan_store *store, const void *field);
+bool store_is_idle(const struct plan_store *store, const void *field);
 /* Where a section that is not a list begins; SECTION_COUNT: the profile as a whole. */
 void store_note_section(struct plan_store *store, enum section section, struct origin origin);
 /* True for what plan_origin says of a field that nobody wrote. */

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#define HTTP_PORT      80
 #define HTTPS_PORT     443
 #define NAME_MAX_BYTES 253
 #define LABEL_MAX      63
@@ -125,6 +126,25 @@ const char *url_parse_authority(const char *text, size_t len, uint16_t port, str
     return NULL;
 }
 
+/* What follows https:// or http://. */
+static const char *parse_rest(const char *authority, uint16_t port, struct url *ret_url)
+{
+    size_t len = strcspn(authority, "/?#");
+    const char *path = authority + len;
+
+    if (strchr(path, '#') != NULL) {
+        return "has a #fragment, which no server ever sees";
+    }
+    if (path[0] != '\0' && !url_is_path(path)) {
+        return "has a path with spaces or letters that must be written as %XX";
+    }
+    const char *wrong = url_parse_authority(authority, len, port, ret_url);
+    if (wrong == NULL) {
+        ret_url->path = path[0] == '/' ? xstrdup(path) : xasprintf("/%s", path);
+    }
+    return wrong;
+}
+
 const char *url_parse(const char *text, struct url *ret_url)
 {
     static const char scheme[] = "https://";
@@ -135,18 +155,15 @@ const char *url_parse(const char *text, struct url *ret_url)
     if (!str_has_prefix(text, scheme)) {
         return "is not an https URL (write https://HOST:PORT/PATH)";
     }
-    const char *authority = text + strlen(scheme);
-    size_t len = strcspn(authority, "/?#");
-    const char *path = authority + len;
-    if (strchr(path, '#') != NULL) {
-        return "has a #fragment, which no server ever sees";
+    return parse_rest(text + strlen(scheme), HTTPS_PORT, ret_url);
+}
+
+const char *url_parse_plain(const char *text, struct url *ret_url)
+{
+    static const char scheme[] = "http://";
+
+    if (!str_has_prefix(text, scheme)) {
+        return "is not an http URL (write http://HOST:PORT/PATH)";
     }
-    if (path[0] != '\0' && !url_is_path(path)) {
-        return "has a path with spaces or letters that must be written as %XX";
-    }
-    const char *wrong = url_parse_authority(authority, len, HTTPS_PORT, ret_url);
-    if (wrong == NULL) {
-        ret_url->path = path[0] == '/' ? xstrdup(path) : xasprintf("/%s", path);
-    }
-    return wrong;
+    return parse_rest(text + strlen(scheme), HTTP_PORT, ret_url);
 }

@@ -16,6 +16,9 @@ struct url {
 
 /* NULL and *ret_url filled in (free its texts), or what is wrong, as the end of a sentence. */
 const char *url_parse(const char *text, struct url *ret_url) __attribute__((warn_unused_result));
+/* The same of an http:// URL. */
+const char *url_parse_plain(const char *text, struct url *ret_url)
+    __attribute__((warn_unused_result));
 /* "HOST", "HOST:PORT", "[IPv6]:PORT"; the same, path is NULL; `port` stands when none is given. */
 const char *url_parse_authority(const char *text, size_t len, uint16_t port, struct url *ret_url)
     __attribute__((warn_unused_result));

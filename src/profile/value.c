@@ -165,9 +165,12 @@ static bool secret_is_hidden(const struct doc_entry *entry, const char *label, s
     if (len == 0 || one_variable || (is_header && holds_variable(text))) {
         return true;
     }
+    bool is_set = entry->origin.line == 0 && str_equal(entry->origin.file, "--set");
     diag_add(diag, entry->origin,
-             "%s: a secret does not belong in a profile; write @FILE (a file beside the profile) "
-             "or ${VARIABLE}",
+             is_set ? "%s: everyone on this machine can read a command line, so a secret does not "
+                      "belong there; write @FILE or ${VARIABLE}"
+                    : "%s: a secret does not belong in a profile; write @FILE (a file beside the "
+                      "profile) or ${VARIABLE}",
              label);
     return false;
 }

@@ -109,6 +109,39 @@ static void long_runs_read_memory_once_a_second(void **state)
     plan_free(plan);
 }
 
+static void readings_that_take_their_time_are_rarer(void **state)
+{
+    const char *const sets[] = {"run.duration=1m"};
+    struct plan *plan = load_text(SHORT "[memory a]\nsource = command\ncommand = cat /x\n"
+                                        "[memory b]\nsettle = http://[::1]:6060/gc?now=1\n"
+                                        "[memory c]\nsettle = https://gc.test/\nevery = 30s\n"
+                                        "[memory d]\nsettle = jcmd {pid} GC.run\n"
+                                        "[memory e]\n",
+                                  sets, 1);
+    const struct plan_memory *memory = plan->memories;
+
+    (void)state;
+    assert_int_equal(memory[0].source, MEMORY_SOURCE_COMMAND);
+    assert_int_equal(memory[0].every_ns, NS_PER_S);
+    assert_int_equal(memory[0].deadline_ns, NS_PER_S);
+    assert_int_equal(memory[0].settle_by, SETTLE_NOT);
+    assert_int_equal(memory[1].source, MEMORY_SOURCE_PROCESS);
+    assert_int_equal(memory[1].every_ns, 5 * NS_PER_S);
+    assert_int_equal(memory[1].deadline_ns, 5 * NS_PER_S);
+    assert_int_equal(memory[1].settle_by, SETTLE_HTTP);
+    assert_string_equal(memory[1].settle_target.dial_host, "::1");
+    assert_int_equal(memory[1].settle_target.dial_port, 6060);
+    assert_string_equal(memory[1].settle_target.url_path, "/gc?now=1");
+    assert_string_equal(memory[1].settle_target.host_header, "[::1]:6060");
+    assert_int_equal(memory[2].deadline_ns, 10 * NS_PER_S);
+    assert_int_equal(memory[2].settle_by, SETTLE_HTTPS);
+    assert_int_equal(memory[2].settle_target.dial_port, 443);
+    assert_string_equal(memory[2].settle_target.host_header, "gc.test");
+    assert_int_equal(memory[3].settle_by, SETTLE_COMMAND);
+    assert_int_equal(memory[4].deadline_ns, NS_PER_S);
+    plan_free(plan);
+}
+
 static void a_child_overrides_its_parent(void **state)
 {
     struct plan *plan = load(DATA "/family.ini", NULL, 0);
@@ -399,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_said_has_its_default),
         cmocka_unit_test(long_runs_read_memory_once_a_second),
+        cmocka_unit_test(readings_that_take_their_time_are_rarer),
         cmocka_unit_test(a_child_overrides_its_parent),
         cmocka_unit_test(sets_win),
         cmocka_unit_test(the_environment_and_files_fill_values),

@@ -111,6 +111,38 @@ static void contradictions_are_named(void **state)
     check_file("across.ini");
 }
 
+static void identities_that_do_not_fit_are_named(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("TLSOAK_TEST_SECRET", "canary", 1), 0);
+    check_file("identities.ini");
+}
+
+static void values_without_a_say_are_named(void **state)
+{
+    CLEANUP_FREE char *found = NULL;
+
+    (void)state;
+    assert_int_equal(setenv("TLSOAK_TEST_SECRET", "canary", 1), 0);
+    check_file("certs.ini");
+    check_file("tokens.ini");
+    found = mistakes_of(DIR "/tokens.ini", NULL, 0);
+    assert_null(strstr(found, "canary"));
+}
+
+static void refusals_that_no_server_could_give_are_named(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("TLSOAK_TEST_SECRET", "canary", 1), 0);
+    check_file("refuse.ini");
+}
+
+static void readings_that_cannot_be_taken_are_named(void **state)
+{
+    (void)state;
+    check_file("memory.ini");
+}
+
 static void plain_http_is_refused(void **state)
 {
     (void)state;
@@ -271,9 +303,46 @@ static void sets_name_their_mistakes(void **state)
         "@FILE\n"
         "--set: unknown driver in judge.budget.jwts; did you mean judge.budget.jwt?\n"
         "--set: pace.rate: \"5\" is not a rate (write 200/s, 12k/m)\n"
-        "--set: apikey.secret: a secret does not belong in a profile; write @FILE (a file beside "
-        "the profile) or ${VARIABLE}\n"
+        "--set: apikey.secret: everyone on this machine can read a command line, so a secret does "
+        "not belong there; write @FILE or ${VARIABLE}\n"
         "--set: request.path: \"nope\" is not a path (begins with /; spaces are written as %20)\n");
+}
+
+/* Of the same secrets, written in the three ways; none of them shows in a mistake. */
+static void a_command_line_holds_no_secret(void **state)
+{
+    static const char *const keys[] = {"apikey.secret", "jwt.key", "cert.password",
+                                       "jwt.client_secret", "request.list.header.Cookie"};
+
+    (void)state;
+    assert_int_equal(setenv("TLSOAK_TEST_SECRET", "canary", 1), 0);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        CLEANUP_FREE char *plain = xasprintf("%s=canary", keys[i]);
+        CLEANUP_FREE char *file = xasprintf("%s=@" DIR "/secret.txt", keys[i]);
+        CLEANUP_FREE char *variable = xasprintf("%s=${TLSOAK_TEST_SECRET}", keys[i]);
+        CLEANUP_FREE char *refused = mistakes_of(DIR "/sets.ini", (const char *const[]){plain}, 1);
+        CLEANUP_FREE char *from_file = mistakes_of(DIR "/sets.ini", (const char *const[]){file}, 1);
+        CLEANUP_FREE char *from_variable =
+            mistakes_of(DIR "/sets.ini", (const char *const[]){variable}, 1);
+        assert_non_null(strstr(refused, "everyone on this machine can read a command line"));
+        assert_null(strstr(refused, "canary"));
+        assert_null(strstr(from_file, "command line"));
+        assert_null(strstr(from_variable, "command line"));
+    }
+}
+
+static void sections_are_counted(void **state)
+{
+    struct sink *sink = sink_new();
+
+    (void)state;
+    sink_printf(sink, "[target]\nurl = https://a.test/\n[apikey]\n");
+    for (int i = 1; i <= 17; i++) {
+        sink_printf(sink, "[refuse r%d]\napikey = none\n", i);
+    }
+    CLEANUP_FREE char *found = mistakes_of_text(sink_text(sink, NULL));
+    sink_free(sink);
+    assert_string_equal(found, "P:36: [refuse r17]: at most 16 [refuse] sections\n");
 }
 
 int main(void)
@@ -283,6 +352,10 @@ int main(void)
         cmocka_unit_test(each_line_is_placed),
         cmocka_unit_test(missing_values_are_named),
         cmocka_unit_test(contradictions_are_named),
+        cmocka_unit_test(identities_that_do_not_fit_are_named),
+        cmocka_unit_test(values_without_a_say_are_named),
+        cmocka_unit_test(refusals_that_no_server_could_give_are_named),
+        cmocka_unit_test(readings_that_cannot_be_taken_are_named),
         cmocka_unit_test(plain_http_is_refused),
         cmocka_unit_test(secrets_are_refused_and_not_repeated),
         cmocka_unit_test(a_circle_of_extends_is_a_mistake),
@@ -291,6 +364,8 @@ int main(void)
         cmocka_unit_test(marks_of_other_systems_do_no_harm),
         cmocka_unit_test(a_hostile_file_takes_little_memory),
         cmocka_unit_test(sets_name_their_mistakes),
+        cmocka_unit_test(a_command_line_holds_no_secret),
+        cmocka_unit_test(sections_are_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

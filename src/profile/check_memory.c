@@ -1,0 +1,138 @@
+#include "profile/check_parts.h"
+
+#include "base/mem.h"
+#include "base/mono.h"
+#include "base/str.h"
+#include "base/unit.h"
+#include "profile/build.h"
+#include "profile/store.h"
+#include "profile/url.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SHORT_RUN_NS (300 * NS_PER_S)
+
+static int ways_given(const struct plan_memory *memory)
+{
+    return (memory->pid != 0) + (memory->pid_file != NULL) + (memory->process != NULL) +
+           (memory->port != 0) + (memory->exec != NULL);
+}
+
+static void check_source(const struct checker *c, const struct plan_memory *memory)
+{
+    if (ways_given(memory) > 1) {
+        diag_add(c->diag, memory->origin,
+                 "[memory %s]: only one of pid, pid_file, name, port and exec says which process",
+                 memory->name);
+    }
+    if (memory->source == MEMORY_SOURCE_COMMAND) {
+        check_needed(c, &memory->command, memory->command, "memory.command",
+                     check_origin(c, &memory->source, memory->origin),
+                     "source = command runs it (write command = ...)");
+    } else {
+        check_unused(c, SECTION_MEMORY, memory, CHECK_KEYS("command"),
+                     "with memory.source = process (write source = command)");
+    }
+}
+
+static void check_every(const struct checker *c, struct plan_memory *memory)
+{
+    uint64_t duration_ns = c->plan->run.duration_ns;
+
+    if (memory->every_ns == 0) {
+        memory->every_ns = memory->settle != NULL                    ? 5 * NS_PER_S
+                           : memory->source == MEMORY_SOURCE_COMMAND ? NS_PER_S
+                           : duration_ns < SHORT_RUN_NS              ? 200 * NS_PER_MS
+                                                                     : NS_PER_S;
+    }
+    if (memory->every_ns < NS_PER_MS || (duration_ns > 0 && memory->every_ns > duration_ns)) {
+        diag_add(c->diag, check_origin(c, &memory->every_ns, memory->origin),
+                 "memory.every: not between 1ms and run.duration");
+    }
+}
+
+/* A reading that lasts longer than the time to the next would push all later ones away. */
+static void check_deadline(const struct checker *c, struct plan_memory *memory)
+{
+    const struct plan_attribution *design = &c->plan->attribution;
+    uint64_t most_ns = memory->every_ns;
+    const char *what = "memory.every";
+    char text[UNIT_TEXT];
+
+    if (memory->settle == NULL && memory->source == MEMORY_SOURCE_PROCESS) {
+        memory->deadline_ns = memory->deadline_ns != 0 ? memory->deadline_ns : NS_PER_S;
+        return;
+    }
+    if (memory->settle != NULL && design->mode != ATTRIBUTION_OFF && design->dwell_ns < most_ns) {
+        most_ns = design->dwell_ns;
+        what = "attribution.dwell";
+    }
+    if (memory->deadline_ns == 0) {
+        memory->deadline_ns = most_ns < 10 * NS_PER_S ? most_ns : 10 * NS_PER_S;
+    } else if (memory->deadline_ns > most_ns) {
+        diag_add(c->diag, plan_origin(c->plan, &memory->deadline_ns),
+                 "memory.deadline: longer than %s (%s); such a reading would not be over when the "
+                 "next is due",
+                 what, unit_duration(text, (double)most_ns));
+    }
+}
+
+static void derive_plain(const struct checker *c, struct plan_memory *memory)
+{
+    struct plan_target *t = &memory->settle_target;
+    struct plan_store *store = c->plan->store;
+    struct url url;
+    const char *wrong = url_parse_plain(memory->settle, &url);
+
+    if (wrong != NULL) {
+        CLEANUP_FREE char *shown =
+            strchr(memory->settle, '@') != NULL ? xstrdup("...@...") : build_shown(memory->settle);
+        diag_add(c->diag, plan_origin(c->plan, &memory->settle), "memory.settle: \"%s\" %s", shown,
+                 wrong);
+        return;
+    }
+    *t = (struct plan_target){
+        .url = memory->settle,
+        .url_host = store_keep(store, url.host),
+        .url_path = store_keep(store, url.path),
+        .dial_port = url.port,
+        .host_header = store_keep(store, xasprintf("%s%s%s:%u", url.is_ipv6 ? "[" : "", url.host,
+                                                   url.is_ipv6 ? "]" : "", (unsigned)url.port)),
+    };
+    t->dial_host = t->url_host;
+}
+
+static void check_settle(const struct checker *c, struct plan_memory *memory)
+{
+    if (memory->settle == NULL) {
+        memory->settle_by = SETTLE_NOT;
+    } else if (str_equal(memory->settle, "command")) {
+        memory->settle_by = SETTLE_ITSELF;
+        if (memory->source != MEMORY_SOURCE_COMMAND) {
+            diag_add(
+                c->diag, plan_origin(c->plan, &memory->settle),
+                "memory.settle: no command collects with memory.source = process (write source "
+                "= command)");
+        }
+    } else if (str_has_prefix(memory->settle, "http://")) {
+        memory->settle_by = SETTLE_HTTP;
+        derive_plain(c, memory);
+    } else if (str_has_prefix(memory->settle, "https://")) {
+        memory->settle_by = SETTLE_HTTPS;
+        check_settle_target(c, memory);
+    } else {
+        memory->settle_by = SETTLE_COMMAND;
+    }
+}
+
+void check_memories(const struct checker *c)
+{
+    for (size_t i = 0; i < c->plan->n_memories; i++) {
+        struct plan_memory *memory = &c->plan->memories[i];
+        check_source(c, memory);
+        check_every(c, memory);
+        check_deadline(c, memory);
+        check_settle(c, memory);
+    }
+}
