@@ -2,8 +2,8 @@
 
 #include "ident/crypt.h"
 #include "ident/template.h"
+#include "ident/text_load.h"
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/sink.h"
 #include "base/str.h"
@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_FILE_MAX (256U << 20)
-#define KEY_MAX      8192 /* bytes of one key: more than servers take as a header */
+#define SECRET_MIN 12 /* characters; a UUID ends in as many */
 
 static const char hmac_field[] = "{hmac}";
 
@@ -49,21 +48,6 @@ char *apikey_generate(const struct plan_apikey *section, uint64_t n, const char 
     return key;
 }
 
-/* A key goes into a header (RFC 9110 section 5.5): visible ASCII, blanks inside only. */
-static bool fits_header(const char *key)
-{
-    size_t len = strlen(key);
-    if (len == 0 || len > KEY_MAX || key[0] == ' ' || key[len - 1] == ' ') {
-        return false;
-    }
-    for (size_t i = 0; i < len; i++) {
-        if (key[i] < 0x20 || key[i] >= 0x7f) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool apikey_check(const struct plan *plan, const struct plan_apikey *section, struct diag *diag)
 {
     struct origin origin = plan_origin(plan, &section->template);
@@ -71,7 +55,7 @@ bool apikey_check(const struct plan *plan, const struct plan_apikey *section, st
         return false;
     }
     CLEANUP_FREE char *sample = apikey_generate(section, 1, "run");
-    if (!fits_header(sample)) {
+    if (!text_fits_header(sample, APIKEY_MAX)) {
         diag_add(diag, origin, "apikey.template: \"%s\" cannot be sent as a header",
                  section->template);
         return false;
@@ -79,60 +63,83 @@ bool apikey_check(const struct plan *plan, const struct plan_apikey *section, st
     return true;
 }
 
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Where the secret part begins: the letters and digits at the end, when they are many and mixed, as
+ * tags and random text are and words and numbers are not; the key's end when there is none. */
+static size_t secret_begin(const char *key, size_t len)
+{
+    size_t at = len, n_letters = 0, n_digits = 0;
+    while (at > 0 && (is_letter(key[at - 1]) || is_digit(key[at - 1]))) {
+        at--;
+        n_letters += is_letter(key[at]);
+        n_digits += is_digit(key[at]);
+    }
+    return len - at >= SECRET_MIN && n_letters > 0 && n_digits > 0 ? at : len;
+}
+
+char *apikey_spoil(const char *key)
+{
+    size_t len = strlen(key), begin = secret_begin(key, len);
+    if (begin == len) {
+        char *other = xmalloc(33);
+        template_random(other);
+        return other;
+    }
+    char *copy = xstrdup(key);
+    char *c = &copy[begin + (len - begin) / 2];
+    /* Hex stays hex, in its own case. */
+    if (is_digit(*c)) {
+        *c = *c == '9' ? '0' : (char)(*c + 1);
+    } else {
+        *c = (char)((*c & 0x20) | ((*c | 0x20) == 'a' ? 'B' : 'A'));
+    }
+    return copy;
+}
+
+char *apikey_for_query(const char *key)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char *text = xmalloc(3 * strlen(key) + 1), *out = text;
+    for (const unsigned char *c = (const unsigned char *)key; *c != '\0'; c++) {
+        if (is_letter((char)*c) || is_digit((char)*c) || strchr("-._~", *c) != NULL) {
+            *out++ = (char)*c;
+        } else {
+            *out++ = '%';
+            *out++ = hex[*c >> 4];
+            *out++ = hex[*c & 15];
+        }
+    }
+    *out = '\0';
+    return text;
+}
+
 size_t apikey_load(const struct plan *plan, const struct plan_apikey *section, char ***ret_keys,
                    struct diag *diag)
 {
-    struct origin origin = plan_origin(plan, &section->path);
-    size_t len, n = 0, capacity = 0, line = 0;
-    char *text = file_read(section->path, KEY_FILE_MAX, &len);
-    char **keys = NULL;
-    bool good = text != NULL;
-    if (text == NULL) {
-        diag_add(diag, origin, "apikey.path: %s cannot be read: %s", section->path,
-                 strerror(errno));
+    struct text_list list;
+    char error[TEXT_ERROR];
+    if (!text_list_load(&list, section->path, "key", APIKEY_MAX, error)) {
+        diag_add(diag, plan_origin(plan, &section->path), "apikey.path: %s", error);
         return 0;
     }
-    for (char *at = text, *next; at != NULL && good; at = next) {
-        next = strchr(at, '\n');
-        if (next != NULL) {
-            *next++ = '\0';
-        }
-        line++;
-        char *key = str_trim(at);
-        if (key[0] == '\0' || key[0] == '#') {
-            continue;
-        }
-        if (!fits_header(key)) {
-            diag_add(diag, origin,
-                     "apikey.path: %s:%zu holds a key that cannot be sent as a header",
-                     section->path, line);
-            good = false;
-            break;
-        }
-        ARRAY_RESERVE(keys, n, capacity);
-        keys[n++] = xstrdup(key);
-    }
-    crypt_wipe(text, len);
-    free(text);
-    if (good && n == 0) {
-        diag_add(diag, origin, "apikey.path: %s holds no key", section->path);
-    }
-    if (!good || n == 0) {
-        for (size_t i = 0; i < n; i++) {
-            free(keys[i]);
-        }
-        free(keys);
-        return 0;
-    }
-    *ret_keys = keys;
-    return n;
+    *ret_keys = list.texts;
+    return list.n;
 }
 
 bool apikey_verify(const char *key, size_t len, const char *secret, size_t secret_len)
 {
     unsigned char tag[CRYPT_TAG];
     char hex[2 * CRYPT_TAG + 1];
-    if (len > KEY_MAX || len < 2 * CRYPT_TAG + 2 || key[len - 2 * CRYPT_TAG - 1] != '.') {
+    if (len > APIKEY_MAX || len < 2 * CRYPT_TAG + 2 || key[len - 2 * CRYPT_TAG - 1] != '.') {
         return false;
     }
     crypt_hmac_sha256(secret, secret_len, key, len - 2 * CRYPT_TAG - 1, tag);

@@ -1,19 +1,21 @@
 #include "ident/cert.h"
 
+#include "ident/cert_inside.h"
 #include "ident/cert_parts.h"
 #include "ident/crypt.h"
 #include "ident/der.h"
+#include "ident/der_usage.h"
 #include "ident/template.h"
 
 #include "base/bug.h"
 #include "base/mem.h"
-#include "base/mono.h"
 #include "base/sink.h"
 
 #include <openssl/ec_key.h>
 #include <openssl/evp.h>
 #include <openssl/nid.h>
 #include <openssl/rsa.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,20 +55,35 @@ void cert_free(struct cert *cert)
     free(cert);
 }
 
-struct evp_pkey_st *cert_key_new(enum key_type type)
+static EVP_PKEY *generate(int id, int curve, int bits)
 {
-    int id = type == KEY_RSA_2048  ? EVP_PKEY_RSA
-             : type == KEY_ED25519 ? EVP_PKEY_ED25519
-                                   : EVP_PKEY_EC;
     EVP_PKEY *key = NULL;
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_id(id, NULL);
     BUG_ON(context == NULL || EVP_PKEY_keygen_init(context) != 1);
-    BUG_ON(id == EVP_PKEY_EC &&
-           EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, NID_X9_62_prime256v1) != 1);
-    BUG_ON(id == EVP_PKEY_RSA && EVP_PKEY_CTX_set_rsa_keygen_bits(context, 2048) != 1);
+    BUG_ON(curve != 0 && EVP_PKEY_CTX_set_ec_paramgen_curve_nid(context, curve) != 1);
+    BUG_ON(bits != 0 && EVP_PKEY_CTX_set_rsa_keygen_bits(context, bits) != 1);
     BUG_ON(EVP_PKEY_keygen(context, &key) != 1);
     EVP_PKEY_CTX_free(context);
     return key;
+}
+
+struct evp_pkey_st *cert_key_new(enum key_type type)
+{
+    switch (type) {
+    case KEY_ECDSA_P384:
+        return generate(EVP_PKEY_EC, NID_secp384r1, 0);
+    case KEY_RSA_2048:
+        return generate(EVP_PKEY_RSA, 0, 2048);
+    case KEY_RSA_3072:
+        return generate(EVP_PKEY_RSA, 0, 3072);
+    case KEY_RSA_4096:
+        return generate(EVP_PKEY_RSA, 0, 4096);
+    case KEY_ED25519:
+        return generate(EVP_PKEY_ED25519, 0, 0);
+    case KEY_ECDSA_P256:
+        break;
+    }
+    return generate(EVP_PKEY_EC, NID_X9_62_prime256v1, 0);
 }
 
 void cert_key_free(struct evp_pkey_st *key)
@@ -74,36 +91,72 @@ void cert_key_free(struct evp_pkey_st *key)
     EVP_PKEY_free(key);
 }
 
-void cert_serial_new(unsigned char serial[20], size_t *ret_len)
-{
-    crypt_random(serial, 16);
-    serial[0] = (unsigned char)((serial[0] & 0x7f) | 0x40);
-    *ret_len = 16;
-}
-
-bool cert_check_names(const struct plan *plan, const struct plan_cert *section, struct diag *diag)
+/* One template: its fields, then what it expands to. */
+static void check_template(const struct plan *plan, const void *field, const char *text,
+                           const char *key, bool (*check)(const char *text, char error[DER_ERROR]),
+                           struct diag *diag)
 {
     char error[DER_ERROR] = "";
+    struct origin origin = plan_origin(plan, field);
+    if (text == NULL || !template_check(text, NULL, origin, diag)) {
+        return;
+    }
+    struct sink *expanded = sink_new();
+    template_expand(expanded, text, 1, "run");
+    if (!check(sink_text(expanded, NULL), error)) {
+        diag_add(diag, origin, "cert.%s: %s", key, error);
+    }
+    sink_free(expanded);
+}
+
+static bool differs_by_number(const char *template)
+{
+    return strstr(template, "{n}") != NULL || strstr(template, "{uuid}") != NULL ||
+           strstr(template, "{random}") != NULL;
+}
+
+/* Numbers go up to the count, or without end. */
+static void check_serial(const struct plan *plan, const struct plan_cert *section,
+                         struct diag *diag)
+{
+    unsigned char serial[20];
+    size_t len;
+    char error[DER_ERROR];
+    struct origin origin = plan_origin(plan, &section->serial);
+    bool endless = section->pick == PICK_FRESH || section->retire_after > 0;
+    uint64_t greatest = endless ? UINT64_MAX : section->count;
+    if (section->serial == NULL || !template_check(section->serial, NULL, origin, diag)) {
+        return;
+    }
+    if (!cert_serial_expand(section->serial, 1, "run", serial, &len, error) ||
+        !cert_serial_expand(section->serial, greatest, "run", serial, &len, error)) {
+        diag_add(diag, origin, "cert.serial: %s", error);
+    } else if (greatest > 1 && !differs_by_number(section->serial)) {
+        diag_add(diag, origin, "cert.serial: all certificates would have the same; put {n} in it");
+    }
+}
+
+bool cert_check(const struct plan *plan, const struct plan_cert *section, struct diag *diag)
+{
+    struct der_usage usage;
+    char error[DER_ERROR];
     size_t before = diag_count(diag);
-    struct sink *text = sink_new();
-    struct origin subject_origin = plan_origin(plan, &section->subject);
-    if (template_check(section->subject, NULL, subject_origin, diag)) {
-        template_expand(text, section->subject, 1, "run");
-        if (!der_check_subject(sink_text(text, NULL), error)) {
-            diag_add(diag, subject_origin, "cert.subject: %s", error);
-        }
+    check_template(plan, &section->subject, section->subject, "subject", der_check_subject, diag);
+    check_template(plan, &section->san, section->san, "san", der_check_san, diag);
+    if (section->intermediates > 0) {
+        check_template(plan, &section->intermediate_subject, section->intermediate_subject,
+                       "intermediate_subject", der_check_subject, diag);
     }
-    sink_free(text);
-    text = sink_new();
-    struct origin san_origin = plan_origin(plan, &section->san);
-    if (section->san != NULL && template_check(section->san, NULL, san_origin, diag)) {
-        template_expand(text, section->san, 1, "run");
-        if (!der_check_san(sink_text(text, NULL), error)) {
-            diag_add(diag, san_origin, "cert.san: %s", error);
-        }
+    check_serial(plan, section, diag);
+    if (section->key_usage != NULL && !der_usage_parse(section->key_usage, &usage, error)) {
+        diag_add(diag, plan_origin(plan, &section->key_usage), "cert.key_usage: %s", error);
     }
-    sink_free(text);
     return diag_count(diag) == before;
+}
+
+void cert_thumbprint(const struct cert *cert, unsigned char thumbprint[32])
+{
+    SHA256(CRYPTO_BUFFER_data(cert->chain[0]), CRYPTO_BUFFER_len(cert->chain[0]), thumbprint);
 }
 
 void cert_describe(const struct cert *cert, char *text, size_t size)

@@ -1,5 +1,6 @@
 /* What ident itself needs of certificates beyond cert.h: minting at a given time, copies,
- * issuers that no file holds.  Private to ident. */
+ * issuers that no file holds.  Loading from files is in cert_load.h, certificates to be refused
+ * in cert_bad.h.  Private to ident. */
 #ifndef IDENT_CERT_PARTS_H
 #define IDENT_CERT_PARTS_H
 
@@ -25,7 +26,10 @@ void cert_serial_new(unsigned char serial[20], size_t *ret_len);
 struct cert_issuer *cert_issuer_new(CRYPTO_BUFFER *certificate, EVP_PKEY *key)
     __attribute__((warn_unused_result));
 const struct der_issuer *cert_issuer_der(const struct cert_issuer *issuer);
-/* Whether a template of subject and san can be written as a certificate's names. */
-bool cert_check_names(const struct plan *plan, const struct plan_cert *section, struct diag *diag);
+/* Whether what a section says can be minted: its templates of subject, san and serial (expanded for
+ * the greatest number there will be), its key usages, the subjects of its intermediates.  Mistakes
+ * with their lines.  cert_issuer_load calls it. */
+bool cert_check(const struct plan *plan, const struct plan_cert *section, struct diag *diag)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -99,23 +99,46 @@ bool crypt_sign(struct evp_pkey_st *key, const void *data, size_t len,
     return ok;
 }
 
+size_t crypt_base64url_to(char *text, const void *bytes, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const unsigned char *in = bytes;
+    char *out = text;
+    for (; len >= 3; len -= 3, in += 3, out += 4) {
+        uint32_t group = (uint32_t)in[0] << 16 | (uint32_t)in[1] << 8 | in[2];
+        out[0] = digits[group >> 18];
+        out[1] = digits[group >> 12 & 63];
+        out[2] = digits[group >> 6 & 63];
+        out[3] = digits[group & 63];
+    }
+    if (len > 0) {
+        uint32_t group = (uint32_t)in[0] << 16 | (len == 2 ? (uint32_t)in[1] << 8 : 0);
+        *out++ = digits[group >> 18];
+        *out++ = digits[group >> 12 & 63];
+        if (len == 2) {
+            *out++ = digits[group >> 6 & 63];
+        }
+    }
+    return (size_t)(out - text);
+}
+
 void crypt_base64url(struct sink *sink, const void *bytes, size_t len)
 {
-    uint8_t encoded[65];
-    const uint8_t *in = bytes;
-    while (len > 0) {
-        size_t part = len < 48 ? len : 48;
-        size_t n = EVP_EncodeBlock(encoded, in, part);
-        while (n > 0 && encoded[n - 1] == '=') {
-            n--;
-        }
-        for (size_t i = 0; i < n; i++) {
-            encoded[i] = encoded[i] == '+' ? '-' : encoded[i] == '/' ? '_' : encoded[i];
-        }
-        sink_write(sink, encoded, n);
-        in += part;
-        len -= part;
+    CLEANUP_FREE char *text = xmalloc(CRYPT_BASE64(len));
+    sink_write(sink, text, crypt_base64url_to(text, bytes, len));
+}
+
+/* The bits of the last character that stand for nothing must be zero (RFC 4648 section 3.5), or one
+ * value would have many spellings. */
+static bool is_canonical(const char *bytes, size_t n_bytes, const char *text, size_t len)
+{
+    char tail[4];
+    size_t rest = n_bytes % 3;
+    if (rest == 0) {
+        return len % 4 == 0;
     }
+    size_t n = crypt_base64url_to(tail, bytes + n_bytes - rest, rest);
+    return len % 4 == n && memcmp(tail, text + len - n, n) == 0;
 }
 
 char *crypt_unbase64url(const char *text, size_t len, size_t *ret_len)
@@ -130,10 +153,13 @@ char *crypt_unbase64url(const char *text, size_t len, size_t *ret_len)
         padded[i] = (uint8_t)(c == '-' ? '+' : c == '_' ? '/' : c);
     }
     char *bytes = xmalloc(padded_len + 1);
-    if (EVP_DecodeBase64((uint8_t *)bytes, ret_len, padded_len, padded, padded_len) != 1) {
+    size_t n;
+    if (EVP_DecodeBase64((uint8_t *)bytes, &n, padded_len, padded, padded_len) != 1 ||
+        !is_canonical(bytes, n, text, len)) {
         free(bytes);
         return NULL;
     }
-    bytes[*ret_len] = '\0';
+    bytes[n] = '\0';
+    *ret_len = n;
     return bytes;
 }

@@ -1,6 +1,6 @@
 /* The few cryptographic verbs that identities need: random bytes, HMAC, constant-time comparison,
  * wiping, signing with whatever key is given, base64url.  Private to ident; no BoringSSL type is
- * visible but by name. */
+ * visible but by name.  More than eight functions, one for each verb. */
 #ifndef IDENT_CRYPT_H
 #define IDENT_CRYPT_H
 
@@ -9,8 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CRYPT_TAG       32   /* bytes of HMAC-SHA256 */
-#define CRYPT_SIGNATURE 1024 /* bytes of the longest signature: RSA with 8,192 bits */
+#define CRYPT_TAG         32   /* bytes of HMAC-SHA256 */
+#define CRYPT_SIGNATURE   1024 /* bytes of the longest signature: RSA with 8,192 bits */
+#define CRYPT_BASE64(len) (((len) + 2) / 3 * 4)
 
 struct evp_pkey_st;
 
@@ -30,9 +31,12 @@ void crypt_hex(char *text, const void *bytes, size_t len);
 bool crypt_sign(struct evp_pkey_st *key, const void *data, size_t len,
                 unsigned char signature[CRYPT_SIGNATURE], size_t *ret_len)
     __attribute__((warn_unused_result));
-/* base64url without padding (RFC 4648 section 5). */
+/* base64url without padding (RFC 4648 section 5): `text` holds CRYPT_BASE64(len), and is not
+ * terminated.  Returns the length. */
+size_t crypt_base64url_to(char *text, const void *bytes, size_t len);
 void crypt_base64url(struct sink *sink, const void *bytes, size_t len);
-/* The reverse, strict.  The caller frees it; NULL on anything but that alphabet. */
+/* The reverse, strict.  The caller frees it; NULL on anything but that alphabet, and where the last
+ * character is not the one that would be written. */
 char *crypt_unbase64url(const char *text, size_t len, size_t *ret_len)
     __attribute__((warn_unused_result));
 

@@ -1,5 +1,7 @@
 #include "ident/der_name.h"
 
+#include "ident/der_write.h"
+
 #include "base/str.h"
 
 #include <arpa/inet.h>
@@ -10,22 +12,22 @@
 
 struct attribute {
     const char *name;
-    const char *oid;
+    struct der_oid oid;
     unsigned tag; /* of the value's string type */
 };
 
 /* RFC 5280 appendix A.1; RFC 4519 for UID and DC. */
 static const struct attribute attributes[] = {
-    {"CN", "2.5.4.3", CBS_ASN1_UTF8STRING},
-    {"O", "2.5.4.10", CBS_ASN1_UTF8STRING},
-    {"OU", "2.5.4.11", CBS_ASN1_UTF8STRING},
-    {"C", "2.5.4.6", CBS_ASN1_PRINTABLESTRING},
-    {"ST", "2.5.4.8", CBS_ASN1_UTF8STRING},
-    {"L", "2.5.4.7", CBS_ASN1_UTF8STRING},
-    {"serialNumber", "2.5.4.5", CBS_ASN1_PRINTABLESTRING},
-    {"UID", "0.9.2342.19200300.100.1.1", CBS_ASN1_UTF8STRING},
-    {"DC", "0.9.2342.19200300.100.1.25", CBS_ASN1_IA5STRING},
-    {"emailAddress", "1.2.840.113549.1.9.1", CBS_ASN1_IA5STRING},
+    {"CN", {"\x55\x04\x03", 3}, CBS_ASN1_UTF8STRING},
+    {"O", {"\x55\x04\x0a", 3}, CBS_ASN1_UTF8STRING},
+    {"OU", {"\x55\x04\x0b", 3}, CBS_ASN1_UTF8STRING},
+    {"C", {"\x55\x04\x06", 3}, CBS_ASN1_PRINTABLESTRING},
+    {"ST", {"\x55\x04\x08", 3}, CBS_ASN1_UTF8STRING},
+    {"L", {"\x55\x04\x07", 3}, CBS_ASN1_UTF8STRING},
+    {"serialNumber", {"\x55\x04\x05", 3}, CBS_ASN1_PRINTABLESTRING},
+    {"UID", {"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x01", 10}, CBS_ASN1_UTF8STRING},
+    {"DC", {"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x19", 10}, CBS_ASN1_IA5STRING},
+    {"emailAddress", {"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01", 9}, CBS_ASN1_IA5STRING},
 };
 
 #define N_ATTRIBUTES (sizeof attributes / sizeof attributes[0])
@@ -122,11 +124,10 @@ static bool add_attribute(CBB *name, struct span part, char error[DER_ERROR])
                        value.text, attribute->name);
         return false;
     }
-    CBB set, pair, oid, text;
+    CBB set, pair, text;
     return CBB_add_asn1(name, &set, CBS_ASN1_SET) && CBB_add_asn1(&set, &pair, CBS_ASN1_SEQUENCE) &&
-           CBB_add_asn1(&pair, &oid, CBS_ASN1_OBJECT) &&
-           CBB_add_asn1_oid_from_text(&oid, attribute->oid, strlen(attribute->oid)) &&
-           CBB_add_asn1(&pair, &text, attribute->tag) && add_text(&text, value) && CBB_flush(name);
+           der_add_oid(&pair, &attribute->oid) && CBB_add_asn1(&pair, &text, attribute->tag) &&
+           add_text(&text, value) && CBB_flush(name);
 }
 
 bool der_add_subject(CBB *out, const char *subject, char error[DER_ERROR])
@@ -243,18 +244,12 @@ bool der_check_san(const char *san, char error[DER_ERROR])
 
 static const char *attribute_name(const CBS *oid)
 {
-    uint8_t bytes[32];
-    const char *name = NULL;
-    for (size_t i = 0; i < N_ATTRIBUTES && name == NULL; i++) {
-        CBB cbb;
-        if (CBB_init_fixed(&cbb, bytes, sizeof bytes) &&
-            CBB_add_asn1_oid_from_text(&cbb, attributes[i].oid, strlen(attributes[i].oid)) &&
-            CBS_mem_equal(oid, bytes, CBB_len(&cbb))) {
-            name = attributes[i].name;
+    for (size_t i = 0; i < N_ATTRIBUTES; i++) {
+        if (CBS_mem_equal(oid, (const uint8_t *)attributes[i].oid.bytes, attributes[i].oid.len)) {
+            return attributes[i].name;
         }
-        CBB_cleanup(&cbb);
     }
-    return name != NULL ? name : "?";
+    return "?";
 }
 
 void der_name_text(CBS name, char *text, size_t size)

@@ -1,34 +1,29 @@
 #include "ident/pool.h"
 
-#include "ident/crypt.h"
-#include "ident/cert_parts.h"
+#include "ident/credential.h"
 #include "ident/pool_make.h"
+#include "ident/zipf.h"
 
 #include "base/bug.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define RENEWAL_SCAN 256 /* places ahead that one order looks at */
-
-/* A credential as it is allocated; the rest of the tool sees the front. */
-struct holder {
-    struct credential front;
-    enum credential_kind kind;
-    int64_t renew_at_s; /* from then on it is stale; 0: never */
-    atomic_bool *used;  /* of several workers' copies; NULL: front.used alone tells */
-};
+#define RETIRED_SCAN 256 /* places ahead that are looked at for one that is not retired */
+#define ADOPT_MAX    64  /* changed credentials placed in one take */
 
 struct pool {
     struct pool_rule rule;
     struct rng rng;
+    struct zipf zipf;
     struct credential **items; /* the worker's share of a finite set */
     size_t n_items;
     size_t index;               /* of the current one */
     bool chosen;                /* `index` is the next one, which could not be given yet */
-    struct batch *batch;        /* never-repeating: what is left of the last batch */
+    struct batch *batch;        /* what is left of the last batch */
+    struct swap *swap;          /* what changed on disk and is not placed yet */
     struct credential *current; /* never-repeating: given last, and held */
     bool started;               /* something was given */
     bool held;
@@ -37,51 +32,6 @@ struct pool {
     uint64_t n_taken;     /* takes that were not dropped yet */
     struct supply supply;
 };
-
-struct credential *credential_new(enum credential_kind kind, uint64_t n)
-{
-    struct holder *holder = xcalloc(1, sizeof *holder);
-    holder->kind = kind;
-    holder->front.n = n;
-    holder->front.refs = 1;
-    return &holder->front;
-}
-
-void credential_set_life(struct credential *credential, int64_t not_after_s, int64_t now_s,
-                         int64_t renew_before_s)
-{
-    int64_t life_s = not_after_s - now_s;
-    int64_t before_s = renew_before_s < life_s / 2 ? renew_before_s : life_s / 2;
-    credential->not_after_s = not_after_s;
-    ((struct holder *)credential)->renew_at_s = not_after_s != 0 ? not_after_s - before_s : 0;
-}
-
-struct credential *credential_share(struct credential *credential, atomic_bool *used)
-{
-    struct holder *original = (struct holder *)credential;
-    struct credential *copy = credential_new(original->kind, credential->n);
-    original->used = used;
-    ((struct holder *)copy)->used = used;
-    copy->cert = credential->cert != NULL ? cert_copy(credential->cert) : NULL;
-    if (credential->text != NULL) {
-        copy->text = xstrdup(credential->text);
-        copy->text_len = credential->text_len;
-    }
-    copy->not_after_s = credential->not_after_s;
-    ((struct holder *)copy)->renew_at_s = original->renew_at_s;
-    return copy;
-}
-
-void credential_free(struct credential *credential)
-{
-    if (credential == NULL) {
-        return;
-    }
-    cert_free(credential->cert);
-    crypt_wipe(credential->text, credential->text_len);
-    free(credential->text);
-    free((struct holder *)credential);
-}
 
 struct pool *pool_new(const struct pool_rule *rule, struct credential **items, size_t n_items,
                       int wake_fd)
@@ -92,8 +42,10 @@ struct pool *pool_new(const struct pool_rule *rule, struct credential **items, s
     pool->items = items;
     pool->n_items = n_items;
     pool->supply.wake_fd = wake_fd;
-    rng_init(&pool->rng, rule->seed, "pool",
-             (uint64_t)rule->worker * CREDENTIAL_KINDS + rule->kind);
+    if (rule->pick == PICK_ZIPF) {
+        pool->zipf = zipf_of(rule->exponent, n_items);
+    }
+    rng_init(&pool->rng, rule->seed, "pool", rule->stream);
     return pool;
 }
 
@@ -102,12 +54,16 @@ struct supply *pool_supply(struct pool *pool)
     return &pool->supply;
 }
 
-static void batch_free(struct batch *batch)
+/* Ends an order: what was not placed goes, and what it referred to is let go. */
+static void renewal_end(struct renewal *renewal)
 {
-    for (size_t i = batch != NULL ? batch->next : 0; batch != NULL && i < batch->n; i++) {
-        credential_free(batch->items[i]);
+    for (size_t i = 0; i < renewal->n; i++) {
+        credential_release((struct credential *)renewal->old[i]);
+        credential_release(i < renewal->n_made ? renewal->made[i] : NULL);
     }
-    free(batch);
+    renewal->n = 0;
+    renewal->n_made = 0;
+    atomic_store_explicit(&renewal->state, RENEWAL_IDLE, memory_order_relaxed);
 }
 
 void pool_free(struct pool *pool)
@@ -116,38 +72,17 @@ void pool_free(struct pool *pool)
         return;
     }
     BUG_ON(pool->n_taken != 0);
+    renewal_end(&pool->supply.renewal);
     for (size_t i = 0; i < pool->n_items; i++) {
-        credential_free(pool->items[i]);
+        credential_release(pool->items[i]);
     }
     free(pool->items);
-    credential_free(pool->current);
+    credential_release(pool->current);
     batch_free(pool->batch);
     batch_free(atomic_load(&pool->supply.mailbox));
-    struct renewal *renewal = &pool->supply.renewal;
-    for (size_t i = 0; i < renewal->n && atomic_load(&renewal->state) == RENEWAL_MADE; i++) {
-        credential_free(renewal->made[i]);
-    }
+    swap_free(pool->swap);
+    swap_free(atomic_load(&pool->supply.swapped));
     free(pool);
-}
-
-/* Gives one reference back; the last one frees. */
-static void release(struct credential *credential)
-{
-    BUG_ON(credential->refs == 0);
-    if (--credential->refs == 0) {
-        credential_free(credential);
-    }
-}
-
-static bool is_stale(const struct credential *credential, int64_t now_s)
-{
-    int64_t renew_at_s = ((const struct holder *)credential)->renew_at_s;
-    return renew_at_s != 0 && renew_at_s <= now_s;
-}
-
-static bool is_expired(const struct credential *credential, int64_t now_s)
-{
-    return credential->not_after_s != 0 && credential->not_after_s <= now_s;
 }
 
 /* Whether the rule asks for another credential now. */
@@ -182,17 +117,26 @@ static void note_switch(struct pool *pool, uint64_t now_ns)
     }
 }
 
-/* Puts renewed credentials in the places of the old ones, which live on where they are held. */
+/* The old one lives on where it is held. */
+static void place(struct pool *pool, size_t index, struct credential *made)
+{
+    credential_complete(made, pool->items[index]);
+    credential_release(pool->items[index]);
+    pool->items[index] = made;
+}
+
+/* What was made for a place that has another occupant by now (retired, or changed on disk) has no
+ * use: that one's turn comes when it is stale itself. */
 static void place_renewed(struct pool *pool)
 {
     struct renewal *renewal = &pool->supply.renewal;
-    for (size_t i = 0; i < renewal->n; i++) {
-        struct credential **place = &pool->items[renewal->index[i]];
-        release(*place);
-        *place = renewal->made[i];
+    for (size_t i = 0; i < renewal->n_made; i++) {
+        if (pool->items[renewal->index[i]] == renewal->old[i]) {
+            place(pool, renewal->index[i], renewal->made[i]);
+            renewal->made[i] = NULL;
+        }
     }
-    renewal->n = 0;
-    atomic_store_explicit(&renewal->state, RENEWAL_IDLE, memory_order_relaxed);
+    renewal_end(renewal);
 }
 
 /* Orders what will soon be due and is stale: one order is under way at a time. */
@@ -201,49 +145,50 @@ static void order_renewals(struct pool *pool, int64_t now_s)
     struct renewal *renewal = &pool->supply.renewal;
     size_t scan = pool->n_items < RENEWAL_SCAN ? pool->n_items : RENEWAL_SCAN;
     size_t ahead = (pool->index + SUPPLY_RENEWAL_MAX) % pool->n_items;
-    if (!is_stale(pool->items[pool->index], now_s) &&
+    if (!credential_is_stale(pool->items[pool->index], now_s) &&
         (pool->rule.pick != PICK_SEQUENTIAL || pool->rule.rotate.kind == ROTATE_NEVER ||
-         !is_stale(pool->items[ahead], now_s))) {
+         !credential_is_stale(pool->items[ahead], now_s))) {
         return;
     }
     scan = pool->rule.rotate.kind == ROTATE_NEVER ? 1 : scan;
-    renewal->n = 0;
-    renewal->now_s = now_s;
     for (size_t i = 0; i < scan && renewal->n < SUPPLY_RENEWAL_MAX; i++) {
         size_t at = (pool->index + i) % pool->n_items;
-        if (is_stale(pool->items[at], now_s)) {
+        if (credential_is_stale(pool->items[at], now_s)) {
+            pool->items[at]->refs++;
             renewal->index[renewal->n] = at;
-            renewal->number[renewal->n++] = pool->items[at]->n;
+            renewal->old[renewal->n++] = pool->items[at];
         }
     }
+    renewal->now_s = now_s;
     supply_ask(&pool->supply);
 }
 
-static struct credential *take_finite(struct pool *pool, bool due, int64_t now_s)
+static void renew(struct pool *pool, int64_t now_s)
 {
-    if (due && !pool->chosen) {
-        if (pool->rule.pick == PICK_RANDOM) {
-            pool->index = rng_below(&pool->rng, pool->n_items);
-        } else if (pool->started) {
-            pool->index = (pool->index + 1) % pool->n_items;
-        }
-        pool->chosen = true;
+    int state = atomic_load_explicit(&pool->supply.renewal.state, memory_order_acquire);
+    if (state == RENEWAL_MADE) {
+        place_renewed(pool);
     }
-    if (pool->rule.renewable) {
-        struct renewal *renewal = &pool->supply.renewal;
-        int state = atomic_load_explicit(&renewal->state, memory_order_acquire);
-        if (state == RENEWAL_MADE) {
-            place_renewed(pool);
-        }
-        if (state != RENEWAL_ASKED) {
-            order_renewals(pool, now_s);
-        }
-        if (is_expired(pool->items[pool->index], now_s)) {
-            return NULL;
-        }
+    if (state != RENEWAL_ASKED) {
+        order_renewals(pool, now_s);
     }
-    pool->chosen = false;
-    return pool->items[pool->index];
+}
+
+/* Places what changed on disk; connections that hold the old ones keep them. */
+static void adopt(struct pool *pool)
+{
+    if (pool->swap == NULL) {
+        pool->swap = supply_take_swap(&pool->supply);
+    }
+    struct swap *swap = pool->swap;
+    for (size_t i = 0; swap != NULL && i < ADOPT_MAX && swap->next < swap->n; i++) {
+        const struct swap_item *item = &swap->items[swap->next++];
+        place(pool, item->index, item->made);
+    }
+    if (swap != NULL && swap->next == swap->n) {
+        free(swap);
+        pool->swap = NULL;
+    }
 }
 
 /* The next credential of the batch that is still good; those that went stale unused are lost. */
@@ -258,38 +203,90 @@ static struct credential *next_fresh(struct pool *pool, int64_t now_s)
             }
         }
         struct credential *credential = pool->batch->items[pool->batch->next++];
-        if (!is_stale(credential, now_s)) {
+        if (!credential_is_stale(credential, now_s)) {
             return credential;
         }
-        credential_free(credential);
+        credential_release(credential);
     }
+}
+
+static bool is_retired(const struct pool *pool, size_t index)
+{
+    return pool->rule.retire_after != 0 &&
+           *credential_uses(pool->items[index]) >= pool->rule.retire_after;
+}
+
+/* Whether the place has one that may be given: a retired one is replaced first, for good. */
+static bool is_open(struct pool *pool, size_t index, int64_t now_s)
+{
+    if (!is_retired(pool, index)) {
+        return true;
+    }
+    struct credential *fresh = next_fresh(pool, now_s);
+    if (fresh == NULL) {
+        return false;
+    }
+    credential_release(pool->items[index]);
+    pool->items[index] = fresh;
+    return true;
+}
+
+/* Turns `index` to the place that is due, or from one that is retired to the next that is not;
+ * false when there is none, or none near: the next take looks on from there. */
+static bool choose(struct pool *pool, bool due, int64_t now_s)
+{
+    if (due && !pool->chosen) {
+        if (pool->rule.pick == PICK_RANDOM) {
+            pool->index = rng_below(&pool->rng, pool->n_items);
+        } else if (pool->rule.pick == PICK_ZIPF) {
+            pool->index = zipf_draw(&pool->zipf, &pool->rng) - 1;
+        } else if (pool->started) {
+            pool->index = (pool->index + 1) % pool->n_items;
+        }
+        pool->chosen = true;
+    }
+    size_t scan = pool->n_items < RETIRED_SCAN ? pool->n_items : RETIRED_SCAN;
+    for (size_t i = 0; i < scan; i++) {
+        if (is_open(pool, pool->index, now_s)) {
+            return true;
+        }
+        pool->index = (pool->index + 1) % pool->n_items;
+    }
+    return false;
+}
+
+static struct credential *take_finite(struct pool *pool, bool due, int64_t now_s)
+{
+    adopt(pool);
+    bool resting = pool->held && pool->started && !pool->chosen;
+    if (!resting && !choose(pool, due, now_s)) {
+        return NULL;
+    }
+    if (pool->rule.renewable) {
+        renew(pool, now_s);
+    }
+    if (credential_is_dead(pool->items[pool->index], now_s)) {
+        return NULL;
+    }
+    pool->chosen = false;
+    if (!pool->held) {
+        ++*credential_uses(pool->items[pool->index]);
+    }
+    return pool->items[pool->index];
 }
 
 static struct credential *take_fresh(struct pool *pool, bool due, int64_t now_s)
 {
-    if (!due && !is_stale(pool->current, now_s)) {
+    if (!due && !credential_is_stale(pool->current, now_s)) {
         return pool->current;
     }
     struct credential *next = next_fresh(pool, now_s);
     if (next != NULL) {
-        if (pool->current != NULL) {
-            release(pool->current);
-        }
+        credential_release(pool->current);
         pool->current = next;
         return next;
     }
-    return due || is_expired(pool->current, now_s) ? NULL : pool->current;
-}
-
-static bool is_first_use(struct credential *credential)
-{
-    struct holder *holder = (struct holder *)credential;
-    if (credential->used) {
-        return false;
-    }
-    credential->used = true;
-    return holder->used == NULL ||
-           !atomic_exchange_explicit(holder->used, true, memory_order_relaxed);
+    return due || credential_is_dead(pool->current, now_s) ? NULL : pool->current;
 }
 
 struct credential *pool_take(struct pool *pool, uint64_t now_ns, int64_t now_s, bool *ret_first_use)
@@ -307,7 +304,7 @@ struct credential *pool_take(struct pool *pool, uint64_t now_ns, int64_t now_s, 
     pool->uses += pool->held ? 0 : 1;
     pool->n_taken++;
     credential->refs++;
-    *ret_first_use = is_first_use(credential);
+    *ret_first_use = credential_claim(credential);
     return credential;
 }
 
@@ -315,7 +312,7 @@ void pool_drop(struct pool *pool, struct credential *credential)
 {
     BUG_ON(pool->n_taken == 0);
     pool->n_taken--;
-    release(credential);
+    credential_release(credential);
 }
 
 void pool_hold(struct pool *pool, bool held)
@@ -325,7 +322,7 @@ void pool_hold(struct pool *pool, bool held)
 
 bool pool_per_connection(const struct pool *pool)
 {
-    return pool->rule.rotate.kind == ROTATE_CONNECTION;
+    return pool->rule.rotate.kind == ROTATE_CONNECTION || pool->rule.dialled;
 }
 
 enum credential_kind pool_kind(const struct pool *pool)

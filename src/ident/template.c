@@ -7,9 +7,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum field { FIELD_N, FIELD_UUID, FIELD_RUN, FIELD_RANDOM, FIELD_COUNT };
-
-static const char *const field_names[FIELD_COUNT] = {"n", "uuid", "run", "random"};
+static const char *const field_names[TEMPLATE_FIELDS] = {"n", "uuid", "run", "random"};
 
 /* Length of the name in "{name}" at `at`, 0 when that is not a field. */
 static size_t field_len(const char *at)
@@ -20,7 +18,7 @@ static size_t field_len(const char *at)
 
 static int field_find(const char *name, size_t len)
 {
-    for (int i = 0; i < FIELD_COUNT; i++) {
+    for (int i = 0; i < TEMPLATE_FIELDS; i++) {
         if (strlen(field_names[i]) == len && memcmp(field_names[i], name, len) == 0) {
             return i;
         }
@@ -40,7 +38,7 @@ static bool looks_like_json(const char *text)
     return *text == '"' || *text == '}';
 }
 
-static void write_uuid(struct sink *sink)
+void template_uuid(char text[37])
 {
     unsigned char b[16];
     char hex[33];
@@ -48,61 +46,71 @@ static void write_uuid(struct sink *sink)
     b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); /* RFC 9562 section 5.4 */
     b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
     crypt_hex(hex, b, sizeof b);
-    sink_write(sink, hex, 8);
-    for (int i = 8; i < 20; i += 4) {
-        sink_write(sink, "-", 1);
-        sink_write(sink, hex + i, 4);
-    }
-    sink_write(sink, "-", 1);
-    sink_write(sink, hex + 20, 12);
+    memcpy(text, hex, 8);
+    memcpy(text + 9, hex + 8, 4);
+    memcpy(text + 14, hex + 12, 4);
+    memcpy(text + 19, hex + 16, 4);
+    memcpy(text + 24, hex + 20, 12);
+    text[8] = text[13] = text[18] = text[23] = '-';
+    text[36] = '\0';
 }
 
-static void write_field(struct sink *sink, enum field field, uint64_t n, const char *run_id)
+void template_random(char text[33])
 {
     unsigned char bytes[16];
-    char hex[33];
-    switch (field) {
-    case FIELD_N:
-        sink_printf(sink, "%" PRIu64, n);
-        break;
-    case FIELD_UUID:
-        write_uuid(sink);
-        break;
-    case FIELD_RUN:
-        sink_write(sink, run_id, strlen(run_id));
-        break;
-    case FIELD_RANDOM:
-    case FIELD_COUNT:
-        crypt_random(bytes, sizeof bytes);
-        crypt_hex(hex, bytes, sizeof bytes);
-        sink_write(sink, hex, 32);
-        break;
+    crypt_random(bytes, sizeof bytes);
+    crypt_hex(text, bytes, sizeof bytes);
+}
+
+struct template_reader template_reader(const char *text)
+{
+    return (struct template_reader){.at = text, .json = looks_like_json(text)};
+}
+
+bool template_next(struct template_reader *reader, struct template_piece *ret_piece)
+{
+    const char *at = reader->at;
+    size_t len = strcspn(at, "{}"), skip = len;
+    enum template_field field = TEMPLATE_TEXT;
+    if (*at == '\0') {
+        return false;
     }
+    if (len == 0) {
+        size_t name = *at == '{' && (reader->json || at[1] != '{') ? field_len(at) : 0;
+        int found = field_find(at + 1, name);
+        field = found >= 0 ? (enum template_field)found : TEMPLATE_TEXT;
+        len = 1;
+        skip = found >= 0 ? name + 2 : !reader->json && at[1] == at[0] ? 2 : 1;
+    }
+    *ret_piece = (struct template_piece){.field = field, .text = at, .len = len};
+    reader->at = at + skip;
+    return true;
 }
 
 void template_expand(struct sink *sink, const char *text, uint64_t n, const char *run_id)
 {
-    bool json = looks_like_json(text);
-    while (*text != '\0') {
-        size_t plain = strcspn(text, "{}");
-        sink_write(sink, text, plain);
-        text += plain;
-        if (*text == '\0') {
+    struct template_reader reader = template_reader(text);
+    struct template_piece piece;
+    char value[37];
+    while (template_next(&reader, &piece)) {
+        switch (piece.field) {
+        case TEMPLATE_N:
+            sink_printf(sink, "%" PRIu64, n);
             break;
-        }
-        if (!json && text[1] == text[0]) {
-            sink_write(sink, text, 1);
-            text += 2;
-            continue;
-        }
-        size_t len = *text == '{' ? field_len(text) : 0;
-        int field = field_find(text + 1, len);
-        if (field >= 0) {
-            write_field(sink, (enum field)field, n, run_id);
-            text += len + 2;
-        } else {
-            sink_write(sink, text, 1);
-            text++;
+        case TEMPLATE_UUID:
+            template_uuid(value);
+            sink_write(sink, value, 36);
+            break;
+        case TEMPLATE_RUN:
+            sink_write(sink, run_id, strlen(run_id));
+            break;
+        case TEMPLATE_RANDOM:
+            template_random(value);
+            sink_write(sink, value, 32);
+            break;
+        case TEMPLATE_TEXT:
+            sink_write(sink, piece.text, piece.len);
+            break;
         }
     }
 }

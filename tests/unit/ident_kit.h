@@ -6,13 +6,21 @@
 #include "base/diag.h"
 #include "base/mem.h"
 #include "base/mono.h"
+#include "base/rng.h"
 #include "profile/plan.h"
 
 #include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 struct kit {
     char dir[64];
@@ -61,6 +69,38 @@ __attribute__((format(printf, 1, 2))) static inline int kit_shell(const char *fo
     return system(command);
 }
 
+/* Every bit of every byte changed, and every shorter text, must not be accepted. */
+static inline void kit_tamper(char *text, size_t len,
+                              bool (*accepts)(const char *text, size_t len, void *context),
+                              void *context)
+{
+    for (size_t i = 0; i < len; i++) {
+        for (int bit = 0; bit < 8; bit++) {
+            text[i] = (char)(text[i] ^ (1 << bit));
+            assert_false(accepts(text, len, context));
+            text[i] = (char)(text[i] ^ (1 << bit));
+        }
+        assert_false(accepts(text, i, context));
+    }
+    assert_true(accepts(text, len, context));
+}
+
+/* Noise with many dots in it must not be accepted, nor upset anything. */
+static inline void kit_garbage(bool (*accepts)(const char *text, size_t len, void *context),
+                               void *context)
+{
+    struct rng rng;
+    rng_init(&rng, 11, "garbage", 0);
+    for (int round = 0; round < 20000; round++) {
+        char bytes[200];
+        size_t len = rng_below(&rng, sizeof bytes);
+        for (size_t i = 0; i < len; i++) {
+            bytes[i] = rng_below(&rng, 12) == 0 ? '.' : (char)rng_below(&rng, 256);
+        }
+        assert_false(accepts(bytes, len, context));
+    }
+}
+
 static inline struct plan_apikey kit_apikey(size_t count, enum pick pick, struct rotate rotate)
 {
     static char template[] = "client-{n}.{hmac}", secret[] = "0123456789abcdef";
@@ -79,6 +119,17 @@ static inline struct plan_jwt kit_jwt(size_t count, enum pick pick, uint64_t lif
                              .count = count,
                              .rotate = {.kind = ROTATE_CONNECTION},
                              .pick = pick};
+}
+
+/* A client with the first section of each kind that the plan has. */
+static inline struct plan_identity kit_identity(const struct plan *plan, bool bound)
+{
+    static char name[] = "x";
+    return (struct plan_identity){.name = name,
+                                  .bound = bound,
+                                  .with_cert = plan->n_certs > 0 ? &plan->certs[0] : NULL,
+                                  .with_apikey = plan->n_apikeys > 0 ? &plan->apikeys[0] : NULL,
+                                  .with_jwt = plan->n_jwts > 0 ? &plan->jwts[0] : NULL};
 }
 
 #endif

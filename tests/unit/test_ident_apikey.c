@@ -88,6 +88,11 @@ static void the_tag_is_hmac_sha256(void **state)
         key, "client-7.fba0fd5ef8abb36499ae49b4cbab7b3436d66b047c96ead30b6300dc7350e74f");
 }
 
+static bool accepts(const char *key, size_t len, void *secret)
+{
+    return apikey_verify(key, len, secret, strlen(secret));
+}
+
 static void keys_verify(void **state)
 {
     (void)state;
@@ -95,36 +100,75 @@ static void keys_verify(void **state)
     struct plan_apikey section = kit_apikey(1, PICK_SEQUENTIAL, (struct rotate){0});
     section.template = template;
     CLEANUP_FREE char *key = apikey_generate(&section, 7, "run");
-    size_t len = strlen(key), secret_len = strlen(section.secret);
     assert_true(str_has_prefix(key, "a.b-7-"));
-    assert_true(apikey_verify(key, len, section.secret, secret_len));
-    assert_false(apikey_verify(key, len, section.secret, secret_len - 1));
-    for (size_t i = 0; i < len; i++) {
-        for (int bit = 0; bit < 8; bit++) {
-            key[i] = (char)(key[i] ^ (1 << bit));
-            assert_false(apikey_verify(key, len, section.secret, secret_len));
-            key[i] = (char)(key[i] ^ (1 << bit));
-        }
-        assert_false(apikey_verify(key, i, section.secret, secret_len));
-    }
+    assert_false(apikey_verify(key, strlen(key), section.secret, strlen(section.secret) - 1));
+    kit_tamper(key, strlen(key), accepts, section.secret);
 }
 
 static void garbage_is_refused(void **state)
 {
     (void)state;
-    struct rng rng;
-    rng_init(&rng, 11, "garbage", 0);
-    for (int round = 0; round < 20000; round++) {
-        char bytes[200];
-        size_t len = rng_below(&rng, sizeof bytes);
-        for (size_t i = 0; i < len; i++) {
-            bytes[i] = rng_below(&rng, 12) == 0 ? '.' : (char)rng_below(&rng, 256);
-        }
-        assert_false(apikey_verify(bytes, len, "secret", 6));
-    }
+    char secret[] = "secret";
+    kit_garbage(accepts, secret);
     CLEANUP_FREE char *dots = xmalloc(100000);
     memset(dots, '.', 100000);
     assert_false(apikey_verify(dots, 100000, "secret", 6));
+}
+
+static size_t n_differences(const char *a, const char *b)
+{
+    size_t n = 0;
+    assert_int_equal(strlen(a), strlen(b));
+    for (; *a != '\0'; a++, b++) {
+        n += *a != *b;
+    }
+    return n;
+}
+
+/* Of the same form, so that the server looks at it as closely as at a good one. */
+static void a_spoiled_key_differs_in_its_secret(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {
+        "0f0e0d0c0b0a09080706050403020100", "client-7.9c9c9c9c9c9c9c9c9c9c9c9a",
+        "c1-7d444840-9dc0-11d1-b245-5ffdce74fad2", "sk_live_4eC39HqLyjWDarjtT1zdp7dc"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        CLEANUP_FREE char *bad = apikey_spoil(keys[i]);
+        assert_int_equal(n_differences(keys[i], bad), 1);
+        /* Up to the last separator it is as it was. */
+        size_t kept = strlen(keys[i]) - strspn(keys[i], "0123456789abcdef") == 0
+                          ? 0
+                          : (size_t)(strpbrk(keys[i], ".-_") - keys[i]);
+        assert_memory_equal(keys[i], bad, kept);
+    }
+    struct plan_apikey section = kit_apikey(1, PICK_SEQUENTIAL, (struct rotate){0});
+    for (uint64_t n = 1; n < 200; n++) {
+        CLEANUP_FREE char *key = apikey_generate(&section, n, "run");
+        CLEANUP_FREE char *bad = apikey_spoil(key);
+        assert_int_equal(n_differences(key, bad), 1);
+        assert_int_equal(strspn(strchr(bad, '.') + 1, "0123456789abcdef"), 64);
+        assert_false(apikey_verify(bad, strlen(bad), section.secret, strlen(section.secret)));
+    }
+}
+
+/* Another number would be another client's good key. */
+static void a_key_without_a_secret_part_becomes_random(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"client-7", "client-000000000007", "7", "superclientkey"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        CLEANUP_FREE char *bad = apikey_spoil(keys[i]);
+        CLEANUP_FREE char *another = apikey_spoil(keys[i]);
+        assert_int_equal(strspn(bad, "0123456789abcdef"), 32);
+        assert_string_not_equal(bad, another);
+    }
+}
+
+static void keys_are_encoded_for_a_query(void **state)
+{
+    (void)state;
+    CLEANUP_FREE char *text = apikey_for_query("aZ09-._~ a+b/c=d&e%\xc3\xa9");
+    assert_string_equal(text, "aZ09-._~%20a%2Bb%2Fc%3Dd%26e%25%C3%A9");
 }
 
 static void write_keys(const struct kit *kit, const char *text, char **ret_path)
@@ -194,6 +238,9 @@ int main(void)
         cmocka_unit_test(the_tag_is_hmac_sha256),
         cmocka_unit_test(keys_verify),
         cmocka_unit_test(garbage_is_refused),
+        cmocka_unit_test(a_spoiled_key_differs_in_its_secret),
+        cmocka_unit_test(a_key_without_a_secret_part_becomes_random),
+        cmocka_unit_test(keys_are_encoded_for_a_query),
         cmocka_unit_test_setup_teardown(a_file_holds_a_key_a_line, kit_set_up, kit_tear_down),
         cmocka_unit_test_setup_teardown(odd_files_are_mistakes, kit_set_up, kit_tear_down),
         cmocka_unit_test(odd_templates_are_mistakes),

@@ -5,48 +5,30 @@
 #include "base/mono.h"
 #include "base/str.h"
 
-#include <malloc.h>
 #include <pthread.h>
-#include <sched.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ident_kit.h"
-
-#include <cmocka.h>
+#include "mint_kit.h"
 
 #define N_WORKERS 3
 
+/* One identity with all that the plan has, each part for itself. */
 static struct mint *mint_of(struct plan *plan, unsigned n_workers)
 {
+    static struct plan_identity identity;
     struct diag *diag = diag_new();
-    struct mint *mint = mint_new(plan, n_workers, "run-1", NULL, diag);
+    identity = kit_identity(plan, false);
+    plan->identities = &identity;
+    plan->n_identities = 1;
+    const struct mint_job job = {.plan = plan, .n_workers = n_workers, .run_id = "run-1"};
+    struct mint *mint = mint_new(&job, diag);
     for (size_t i = 0; i < diag_count(diag); i++) {
         print_message("%s\n", diag_text(diag, i));
     }
     assert_non_null(mint);
     diag_free(diag);
     return mint;
-}
-
-/* Takes until the pool delivers: the mint thread may be at it.  The time out is ctest's. */
-static struct credential *take_soon(struct pool *pool, uint64_t now_ns, int64_t now_s,
-                                    bool *ret_first)
-{
-    struct credential *credential;
-    while ((credential = pool_take(pool, now_ns, now_s, ret_first)) == NULL) {
-        sched_yield();
-    }
-    return credential;
-}
-
-static int64_t wall_s(void)
-{
-    return (int64_t)mono_wall_s();
 }
 
 struct expectation {
@@ -64,7 +46,7 @@ static void check_counts(const struct expectation *expectation)
     unsigned char first_by[1001] = {0}, seen_by[1001] = {0};
     size_t n_first = 0;
     for (unsigned worker = 0; worker < N_WORKERS; worker++) {
-        struct pool *pool = mint_pool(mint, worker, CREDENTIAL_APIKEY);
+        struct pool *pool = mint_pool(mint, worker, 0, CREDENTIAL_APIKEY);
         for (uint64_t i = 0; i < 10000; i++) {
             bool first;
             struct credential *key = pool_take(pool, i * NS_PER_MS, 1, &first);
@@ -106,7 +88,7 @@ static void random_is_the_seeds(void **state)
     for (int round = 0; round < 3; round++) {
         struct plan plan = {.apikeys = &section, .n_apikeys = 1, .run.seed = round < 2 ? 5 : 6};
         struct mint *mint = mint_of(&plan, 1);
-        struct pool *pool = mint_pool(mint, 0, CREDENTIAL_APIKEY);
+        struct pool *pool = mint_pool(mint, 0, 0, CREDENTIAL_APIKEY);
         for (int i = 0; i < 50; i++) {
             bool first;
             struct credential *key = pool_take(pool, 0, 1, &first);
@@ -136,7 +118,7 @@ static void hold_rests_the_rule(void **state)
         kit_apikey(10, PICK_SEQUENTIAL, (struct rotate){.kind = ROTATE_USES, .uses = 2});
     struct plan plan = {.apikeys = &section, .n_apikeys = 1};
     struct mint *mint = mint_of(&plan, 1);
-    struct pool *pool = mint_pool(mint, 0, CREDENTIAL_APIKEY);
+    struct pool *pool = mint_pool(mint, 0, 0, CREDENTIAL_APIKEY);
     assert_int_equal(take_n(pool, 0), 1);
     pool_hold(pool, true);
     for (int i = 0; i < 100; i++) {
@@ -156,7 +138,7 @@ static void every_keeps_its_phase(void **state)
         kit_apikey(10, PICK_SEQUENTIAL, (struct rotate){.kind = ROTATE_EVERY, .every_ns = 100});
     struct plan plan = {.apikeys = &section, .n_apikeys = 1};
     struct mint *mint = mint_of(&plan, 1);
-    struct pool *pool = mint_pool(mint, 0, CREDENTIAL_APIKEY);
+    struct pool *pool = mint_pool(mint, 0, 0, CREDENTIAL_APIKEY);
     assert_int_equal(take_n(pool, 1000), 1);
     assert_int_equal(take_n(pool, 1099), 1);
     assert_int_equal(take_n(pool, 1170), 2);
@@ -177,7 +159,7 @@ static void shared_by_workers_is_new_once(void **state)
     struct mint *mint = mint_of(&plan, 5);
     unsigned n_first = 0;
     for (unsigned worker = 5; worker-- > 0;) {
-        struct pool *pool = mint_pool(mint, worker, CREDENTIAL_APIKEY);
+        struct pool *pool = mint_pool(mint, worker, 0, CREDENTIAL_APIKEY);
         for (int i = 0; i < 3; i++) {
             bool first;
             struct credential *key = pool_take(pool, 0, 1, &first);
@@ -190,14 +172,15 @@ static void shared_by_workers_is_new_once(void **state)
     mint_free(mint);
 }
 
-/* At three quarters of its life a token is replaced under the same number; who holds it keeps it. */
+/* At three quarters of its life a token is replaced under the same number; who holds it keeps
+ * it. */
 static void stale_tokens_are_renewed(void **state)
 {
     (void)state;
     struct plan_jwt section = kit_jwt(300, PICK_SEQUENTIAL, 400);
     struct plan plan = {.jwts = &section, .n_jwts = 1};
     struct mint *mint = mint_of(&plan, 1);
-    struct pool *pool = mint_pool(mint, 0, CREDENTIAL_JWT);
+    struct pool *pool = mint_pool(mint, 0, 0, CREDENTIAL_JWT);
     int64_t start_s = wall_s();
     bool first;
     mint_start(mint);
@@ -232,7 +215,7 @@ static void short_lives_end_early(void **state)
     section.renew_before_ns = 200 * NS_PER_MS;
     struct plan plan = {.jwts = &section, .n_jwts = 1};
     struct mint *mint = mint_of(&plan, 1);
-    struct pool *pool = mint_pool(mint, 0, CREDENTIAL_JWT);
+    struct pool *pool = mint_pool(mint, 0, 0, CREDENTIAL_JWT);
     bool first;
     struct credential *token = pool_take(pool, 0, 0, &first);
     int64_t end_s = token->not_after_s;
@@ -252,7 +235,7 @@ static void expired_tokens_are_not_given(void **state)
     struct plan_jwt section = kit_jwt(4, PICK_SEQUENTIAL, 400);
     struct plan plan = {.jwts = &section, .n_jwts = 1};
     struct mint *mint = mint_of(&plan, 1);
-    struct pool *pool = mint_pool(mint, 0, CREDENTIAL_JWT);
+    struct pool *pool = mint_pool(mint, 0, 0, CREDENTIAL_JWT);
     int64_t start_s = wall_s();
     bool first;
     struct credential *token = pool_take(pool, 0, start_s + 395, &first);
@@ -275,7 +258,7 @@ static void fresh_is_renewed_before_its_end(void **state)
     section.rotate.kind = ROTATE_NEVER;
     struct plan plan = {.jwts = &section, .n_jwts = 1};
     struct mint *mint = mint_of(&plan, 1);
-    struct pool *pool = mint_pool(mint, 0, CREDENTIAL_JWT);
+    struct pool *pool = mint_pool(mint, 0, 0, CREDENTIAL_JWT);
     int64_t start_s = wall_s();
     bool first;
     for (int i = 0; i < 10; i++) {
@@ -340,7 +323,7 @@ static void fresh_never_repeats(void **state)
     struct worker workers[2];
     mint_start(mint);
     for (unsigned i = 0; i < 2; i++) {
-        workers[i] = (struct worker){.pool = mint_pool(mint, i, CREDENTIAL_APIKEY),
+        workers[i] = (struct worker){.pool = mint_pool(mint, i, 0, CREDENTIAL_APIKEY),
                                      .n_takes = 10000,
                                      .numbers = numbers + (size_t)i * 10000};
         assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
@@ -360,17 +343,6 @@ static void fresh_never_repeats(void **state)
     mint_free(mint);
 }
 
-/* Bytes that are allocated now; one arena, since mallinfo2 sees the main one only. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-size_t __sanitizer_get_current_allocated_bytes(void);
-#define allocated_bytes __sanitizer_get_current_allocated_bytes
-#else
-static size_t allocated_bytes(void)
-{
-    return mallinfo2().uordblks;
-}
-#endif
-
 static void take_many(struct pool *pool, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -389,7 +361,7 @@ static void memory_is_flat(void **state)
         kit_apikey(0, PICK_FRESH, (struct rotate){.kind = ROTATE_CONNECTION});
     struct plan plan = {.apikeys = &section, .n_apikeys = 1};
     struct mint *mint = mint_of(&plan, 1);
-    struct pool *pool = mint_pool(mint, 0, CREDENTIAL_APIKEY);
+    struct pool *pool = mint_pool(mint, 0, 0, CREDENTIAL_APIKEY);
     mint_start(mint);
     take_many(pool, 10000);
     size_t before = allocated_bytes();
@@ -415,14 +387,19 @@ static void progress_reaches_its_end(void **state)
     struct plan_jwt jwt = kit_jwt(700, PICK_SEQUENTIAL, 3600);
     struct plan plan = {.apikeys = &apikey, .n_apikeys = 1, .jwts = &jwt, .n_jwts = 1};
     struct diag *diag = diag_new();
-    struct mint *mint = mint_new(&plan, 2, "run-1", tell, diag);
+    struct plan_identity identity = kit_identity(&plan, false);
+    plan.identities = &identity;
+    plan.n_identities = 1;
+    const struct mint_job job = {
+        .plan = &plan, .n_workers = 2, .run_id = "run-1", .progress = tell};
+    struct mint *mint = mint_new(&job, diag);
     assert_non_null(mint);
-    assert_null(mint_pool(mint, 0, CREDENTIAL_CERT));
+    assert_null(mint_pool(mint, 0, 0, CREDENTIAL_CERT));
     assert_int_equal(told_done, 1200);
     assert_int_equal(told_total, 1200);
-    assert_true(pool_per_connection(mint_pool(mint, 1, CREDENTIAL_JWT)));
-    assert_false(pool_per_connection(mint_pool(mint, 1, CREDENTIAL_APIKEY)));
-    assert_int_equal(pool_kind(mint_pool(mint, 1, CREDENTIAL_JWT)), CREDENTIAL_JWT);
+    assert_true(pool_per_connection(mint_pool(mint, 1, 0, CREDENTIAL_JWT)));
+    assert_false(pool_per_connection(mint_pool(mint, 1, 0, CREDENTIAL_APIKEY)));
+    assert_int_equal(pool_kind(mint_pool(mint, 1, 0, CREDENTIAL_JWT)), CREDENTIAL_JWT);
     mint_free(mint);
     diag_free(diag);
 }
