@@ -400,6 +400,7 @@ void conn_send(struct conn *conn, const char *head, size_t head_len, const char 
     conn->out[0] = (struct iovec){.iov_base = (void *)(uintptr_t)head, .iov_len = head_len};
     conn->out[1] = (struct iovec){.iov_base = (void *)(uintptr_t)body, .iov_len = body_len};
     h1_begin(&conn->h1, head_request, conn->env->show);
+    h1_keep(&conn->h1, conn->env->keep, conn->env->keep_size);
     conn_deadline_arm(conn, CONN_DEADLINE_FIRST_BYTE, conn->sent_ns);
     conn_deadline_arm(conn, CONN_DEADLINE_EXCHANGE, conn->sent_ns);
     conn_show_request(conn, head, head_len, body_len);

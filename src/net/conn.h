@@ -79,6 +79,8 @@ struct conn_env {
     size_t next_addr;
     struct conn_handler handler;
     struct sink *show; /* `--once -v`: what happens, in words; usually NULL */
+    char *keep;        /* gets the first keep_size bytes of each response's body; usually NULL */
+    size_t keep_size;
     struct conn_deadline_list deadline[CONN_DEADLINE_COUNT];
     struct conn *reap;                   /* closed in this loop turn */
     uint64_t bytes_sent, bytes_received; /* HTTP bytes; the worker reads and clears them */
@@ -123,8 +125,8 @@ struct conn {
 };
 
 /* Prepares env for `loop` (overwriting all of it); the deadlines are the target's timeouts, 0 for
- * none. env->handler and env->show are the worker's to set afterwards.  conn_env_stop stops its
- * timers; all connections have been reaped before. */
+ * none. env->handler, env->show and env->keep are the worker's to set afterwards.  conn_env_stop
+ * stops its timers; all connections have been reaped before. */
 void conn_env_init(struct conn_env *env, struct ev_loop *loop, struct tls_client *tls,
                    const struct plan_target *target, const struct addr *addrs, size_t n_addrs);
 void conn_env_stop(struct conn_env *env);

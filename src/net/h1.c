@@ -41,7 +41,11 @@ static int on_body(llhttp_t *parser, const char *at, size_t length)
 {
     struct h1 *h1 = parser->data;
 
-    (void)at;
+    if (h1->body_bytes < h1->keep_size) {
+        size_t room = h1->keep_size - (size_t)h1->body_bytes;
+
+        memcpy(h1->keep + h1->body_bytes, at, length < room ? length : room);
+    }
     h1->body_bytes += length;
     h1->progress = true;
     return 0;
@@ -218,6 +222,12 @@ void h1_begin(struct h1 *h1, bool head_request, struct sink *show)
     h1->show = show;
     llhttp_init(parser, HTTP_RESPONSE, show != NULL ? &showing : &lean);
     parser->data = h1;
+}
+
+void h1_keep(struct h1 *h1, char *keep, size_t size)
+{
+    h1->keep = keep;
+    h1->keep_size = size;
 }
 
 static enum h1_status failed(struct h1 *h1, enum outcome outcome)

@@ -32,9 +32,10 @@ enum tls_status { TLS_DONE, TLS_WANT_READ, TLS_WANT_WRITE, TLS_EOF, TLS_FAILED }
 struct tls_client; /* a worker's: context, trust store, caches, read buffer */
 struct tls;        /* one connection's */
 
-/* Loads the trust store and sets versions, ciphers and groups; NULL with mistakes (file:line). */
-struct tls_client *tls_client_new(const struct plan *plan, struct diag *diag)
-    __attribute__((warn_unused_result));
+/* For the plan's target or another one of the plan's (a token endpoint), which is borrowed: loads
+ * the trust store and sets versions, ciphers and groups; NULL with mistakes (file:line). */
+struct tls_client *tls_client_new(const struct plan *plan, const struct plan_target *target,
+                                  struct diag *diag) __attribute__((warn_unused_result));
 void tls_client_free(struct tls_client *client);
 
 /* Takes a connected non-blocking socket (which the caller keeps and closes).  `cert` may be NULL

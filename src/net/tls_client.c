@@ -4,7 +4,12 @@
 #include "net/tls_private.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define FOREIGN_SIGNATURE 1024 /* RSA with 8,192 bits */
 
 /* Callbacks of the library: the connection is the one whose verb is running. */
 
@@ -29,6 +34,66 @@ static enum ssl_verify_result_t on_verify(SSL *ssl, uint8_t *ret_alert)
     return ssl_verify_invalid;
 }
 
+/* Signing with a key that is not the certificate's.  The library holds a key to its certificate,
+ * but not a method; it chooses the algorithm by the certificate, so what the key cannot do in that
+ * way is done in its own: the signature is wrong in any case. */
+
+static size_t sign_with(EVP_PKEY *key, uint16_t algorithm, const uint8_t *in, size_t in_len,
+                        uint8_t *to, size_t size)
+{
+    const EVP_MD *digest = SSL_get_signature_algorithm_digest(algorithm);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *key_ctx;
+    size_t len = size;
+    bool ok;
+
+    digest = digest != NULL ? digest : EVP_sha256();
+    digest = EVP_PKEY_id(key) == EVP_PKEY_ED25519 ? NULL : digest;
+    ok = ctx != NULL && EVP_DigestSignInit(ctx, &key_ctx, digest, NULL, key) == 1;
+    if (ok && EVP_PKEY_id(key) == EVP_PKEY_RSA && SSL_is_signature_algorithm_rsa_pss(algorithm)) {
+        ok = EVP_PKEY_CTX_set_rsa_padding(key_ctx, RSA_PKCS1_PSS_PADDING) == 1 &&
+             EVP_PKEY_CTX_set_rsa_pss_saltlen(key_ctx, -1) == 1;
+    }
+    ok = ok && EVP_DigestSign(ctx, to, &len, in, in_len) == 1;
+    EVP_MD_CTX_free(ctx);
+    return ok ? len : 0;
+}
+
+static enum ssl_private_key_result_t sign_as_another(SSL *ssl, uint8_t *out, size_t *out_len,
+                                                     size_t max_out, uint16_t algorithm,
+                                                     const uint8_t *in, size_t in_len)
+{
+    uint8_t signature[FOREIGN_SIGNATURE];
+    size_t len = sign_with(client_of(ssl)->current->cert->key, algorithm, in, in_len, signature,
+                           sizeof signature);
+
+    if (len == 0) {
+        return ssl_private_key_failure;
+    }
+    *out_len = len < max_out ? len : max_out;
+    memcpy(out, signature, *out_len);
+    return ssl_private_key_success;
+}
+
+/* Neither is ever called in a client that signs at once. */
+static enum ssl_private_key_result_t never_decrypts(SSL *ssl, uint8_t *out, size_t *out_len,
+                                                    size_t max_out, const uint8_t *in,
+                                                    size_t in_len)
+{
+    (void)ssl, (void)out, (void)out_len, (void)max_out, (void)in, (void)in_len;
+    return ssl_private_key_failure;
+}
+
+static enum ssl_private_key_result_t never_completes(SSL *ssl, uint8_t *out, size_t *out_len,
+                                                     size_t max_out)
+{
+    (void)ssl, (void)out, (void)out_len, (void)max_out;
+    return ssl_private_key_failure;
+}
+
+static const SSL_PRIVATE_KEY_METHOD foreign = {
+    .sign = sign_as_another, .decrypt = never_decrypts, .complete = never_completes};
+
 /* Runs only when the server asks for a certificate. */
 static int on_certificate_request(SSL *ssl, void *arg)
 {
@@ -39,7 +104,8 @@ static int on_certificate_request(SSL *ssl, void *arg)
     if (cert == NULL) {
         return 1;
     }
-    if (SSL_set_chain_and_key(ssl, cert->chain, cert->n_chain, cert->key, NULL) != 1) {
+    if (SSL_set_chain_and_key(ssl, cert->chain, cert->n_chain, cert->foreign_key ? NULL : cert->key,
+                              cert->foreign_key ? &foreign : NULL) != 1) {
         tls->outcome = OUTCOME_CLIENT_ERROR;
         return 0;
     }
@@ -70,11 +136,24 @@ static uint16_t protocol_of(enum tls_version version)
     return version == TLS_VERSION_1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
 }
 
-static bool set_options(SSL_CTX *ctx, const struct plan *plan, struct diag *diag)
+/* The library's own, and Ed25519, which it leaves out: test PKIs use it for servers, too. */
+static void take_signatures(SSL_CTX *ctx)
+{
+    static const uint16_t taken[] = {
+        SSL_SIGN_ECDSA_SECP256R1_SHA256, SSL_SIGN_RSA_PSS_RSAE_SHA256, SSL_SIGN_RSA_PKCS1_SHA256,
+        SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_RSA_PSS_RSAE_SHA384, SSL_SIGN_RSA_PKCS1_SHA384,
+        SSL_SIGN_RSA_PSS_RSAE_SHA512,    SSL_SIGN_RSA_PKCS1_SHA512,    SSL_SIGN_ED25519,
+    };
+
+    BUG_ON(SSL_CTX_set_verify_algorithm_prefs(ctx, taken, sizeof taken / sizeof *taken) != 1);
+}
+
+static bool set_options(SSL_CTX *ctx, const struct plan *plan, const struct plan_target *target,
+                        struct diag *diag)
 {
     static const uint8_t http11[] = "\x08http/1.1";
-    const struct plan_target *target = &plan->target;
-    bool resumes = plan->pace.resume_ratio > 0 || plan->attribution.mode != ATTRIBUTION_OFF;
+    bool resumes = target == &plan->target &&
+                   (plan->pace.resume_ratio > 0 || plan->attribution.mode != ATTRIBUTION_OFF);
     size_t mistakes = diag_count(diag);
 
     if (SSL_CTX_set_min_proto_version(ctx, protocol_of(target->tls_min)) != 1 ||
@@ -94,6 +173,7 @@ static bool set_options(SSL_CTX *ctx, const struct plan *plan, struct diag *diag
     BUG_ON(SSL_CTX_set_alpn_protos(ctx, http11, sizeof http11 - 1) != 0);
     SSL_CTX_set_session_cache_mode(ctx, resumes ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL
                                                 : SSL_SESS_CACHE_OFF);
+    take_signatures(ctx);
     SSL_CTX_set_grease_enabled(ctx, 0);
     SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN);
     ERR_clear_error();
@@ -121,19 +201,20 @@ static bool make_bio(struct tls_client *client)
     return true;
 }
 
-struct tls_client *tls_client_new(const struct plan *plan, struct diag *diag)
+struct tls_client *tls_client_new(const struct plan *plan, const struct plan_target *target,
+                                  struct diag *diag)
 {
     struct tls_client *client = xcalloc(1, sizeof *client);
 
     client->buffers = xcalloc(1, sizeof *client->buffers);
     client->buffers->refs = 1;
     client->buffers->pool = CRYPTO_BUFFER_POOL_new();
-    client->server_name = plan->target.server_name;
+    client->server_name = target->server_name;
     client->ctx = SSL_CTX_new(TLS_with_buffers_method());
     BUG_ON(client->ctx == NULL || client->buffers->pool == NULL || !make_bio(client));
     set_callbacks(client);
-    client->trust = trust_new(plan, diag);
-    if (!set_options(client->ctx, plan, diag) || client->trust == NULL) {
+    client->trust = trust_new(plan, target, diag);
+    if (!set_options(client->ctx, plan, target, diag) || client->trust == NULL) {
         tls_client_free(client);
         return NULL;
     }

@@ -34,7 +34,7 @@ struct tls_client {
     BIO *bio;
     struct trust *trust;
     struct buffers *buffers;
-    const char *server_name; /* borrows from the plan */
+    const char *server_name; /* borrows from the target */
     struct tls *current;     /* whose verb is running */
     struct tls *in_owner;    /* whose ciphertext in[in_pos..in_len) is */
     size_t in_pos, in_len;

@@ -38,17 +38,35 @@ static const char *const system_bundles[] = {
     "/etc/ssl/cert.pem",
 };
 
-static bool load_named(struct trust *trust, const struct plan *plan, struct diag *diag)
-{
-    const char *path = plan->target.server_ca;
-    struct origin origin = plan_origin(plan, &plan->target.server_ca);
+/* Where the profile names the CA. */
+struct option {
+    struct origin origin;
+    const char *name;
+};
 
+static struct option option_of(const struct plan *plan, const struct plan_target *target)
+{
+    for (size_t i = 0; i < plan->n_jwts; i++) {
+        const struct plan_jwt *jwt = &plan->jwts[i];
+
+        if (target == &jwt->token_target && jwt->token_ca != NULL) {
+            return (struct option){plan_origin(plan, &jwt->token_ca), "jwt.token_ca"};
+        }
+    }
+    return (struct option){plan_origin(plan, &plan->target.server_ca), "target.server_ca"};
+}
+
+static bool load_named(struct trust *trust, const char *path, const struct option *option,
+                       struct diag *diag)
+{
     if (access(path, R_OK) != 0) {
-        diag_add(diag, origin, "target.server_ca: cannot read %s: %s", path, strerror(errno));
+        diag_add(diag, option->origin, "%s: cannot read %s: %s", option->name, path,
+                 strerror(errno));
         return false;
     }
     if (X509_STORE_load_locations(trust->store, path, NULL) != 1) {
-        diag_add(diag, origin, "target.server_ca: %s holds no certificate in PEM form", path);
+        diag_add(diag, option->origin, "%s: %s holds no certificate in PEM form", option->name,
+                 path);
         return false;
     }
     /* Whoever names an intermediate or the server's own certificate means just that. */
@@ -56,31 +74,33 @@ static bool load_named(struct trust *trust, const struct plan *plan, struct diag
     return true;
 }
 
-static bool load_system(struct trust *trust, const struct plan *plan, struct diag *diag)
+static bool load_system(struct trust *trust, const struct option *option, struct diag *diag)
 {
     for (size_t i = 0; i < sizeof system_bundles / sizeof *system_bundles; i++) {
         if (X509_STORE_load_locations(trust->store, system_bundles[i], NULL) == 1) {
             return true;
         }
     }
-    diag_add(diag, plan_origin(plan, &plan->target.server_ca),
-             "this system has no CA bundle: name the server's CA in target.server_ca");
+    diag_add(diag, option->origin, "this system has no CA bundle: name the server's CA in %s",
+             option->name);
     return false;
 }
 
-struct trust *trust_new(const struct plan *plan, struct diag *diag)
+struct trust *trust_new(const struct plan *plan, const struct plan_target *target,
+                        struct diag *diag)
 {
     struct trust *trust = xcalloc(1, sizeof *trust);
+    struct option option = option_of(plan, target);
     bool loaded;
 
-    trust->mode = plan->target.verify;
-    trust->name = xstrdup(plan->target.verify_name != NULL ? plan->target.verify_name : "");
+    trust->mode = target->verify;
+    trust->name = xstrdup(target->verify_name != NULL ? target->verify_name : "");
     if (trust->mode == VERIFY_NO) {
         return trust;
     }
     trust->store = X509_STORE_new();
-    loaded = plan->target.server_ca != NULL ? load_named(trust, plan, diag)
-                                            : load_system(trust, plan, diag);
+    loaded = target->server_ca != NULL ? load_named(trust, target->server_ca, &option, diag)
+                                       : load_system(trust, &option, diag);
     ERR_clear_error();
     if (!loaded) {
         trust_free(trust);

@@ -14,10 +14,10 @@
 struct stack_st_CRYPTO_BUFFER;
 struct trust;
 
-/* Loads target.server_ca, or the system's store where the profile names none; NULL with mistakes.
- */
-struct trust *trust_new(const struct plan *plan, struct diag *diag)
-    __attribute__((warn_unused_result));
+/* Loads the target's server_ca, or the system's store where the profile names none; NULL with
+ * mistakes. */
+struct trust *trust_new(const struct plan *plan, const struct plan_target *target,
+                        struct diag *diag) __attribute__((warn_unused_result));
 void trust_free(struct trust *trust);
 /* OUTCOME_OK or OUTCOME_SERVER_CERT_*.  `chain`: leaf first, as the server sent it. */
 enum outcome trust_verify(struct trust *trust, const struct stack_st_CRYPTO_BUFFER *chain,

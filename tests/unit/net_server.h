@@ -5,6 +5,7 @@
 
 #include "base/bug.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "ident/cert.h"
 
 #include <arpa/inet.h>
@@ -55,12 +56,14 @@ static inline void identity_extend(X509 *cert, X509 *issuer, int nid, const char
     X509_EXTENSION_free(extension);
 }
 
-/* Issuer NULL: a CA of its own.  Valid from `from_s` to `to_s`, counted from now. */
-static inline struct identity identity_make(const char *name, const struct identity *issuer,
-                                            const char *san, long from_s, long to_s)
+/* A certificate about this key, which it takes over.  Issuer NULL: a CA of its own.  Valid from
+ * `from_s` to `to_s`, counted from now. */
+static inline struct identity identity_of_key(EVP_PKEY *key, const char *name,
+                                              const struct identity *issuer, const char *san,
+                                              long from_s, long to_s)
 {
     static long serial = 1;
-    struct identity made = {X509_new(), identity_key()};
+    struct identity made = {X509_new(), key};
     const struct identity *signer = issuer != NULL ? issuer : &made;
 
     X509_set_version(made.cert, X509_VERSION_3);
@@ -78,6 +81,12 @@ static inline struct identity identity_make(const char *name, const struct ident
     }
     BUG_ON(X509_sign(made.cert, signer->key, EVP_sha256()) == 0);
     return made;
+}
+
+static inline struct identity identity_make(const char *name, const struct identity *issuer,
+                                            const char *san, long from_s, long to_s)
+{
+    return identity_of_key(identity_key(), name, issuer, san, from_s, to_s);
 }
 
 static inline void identity_free(struct identity *identity)
@@ -136,6 +145,7 @@ struct script {
     const struct identity
         *client_ca;   /* asks for a certificate and requires it; NULL: does not ask */
     uint16_t version; /* the only one; 0: any */
+    bool ed25519;     /* takes the signatures of such keys, too */
 };
 
 struct server {
@@ -145,6 +155,7 @@ struct server {
     pthread_t thread;
     SSL_CTX *ctx;
     unsigned n_accepted; /* read after server_stop */
+    char request[8192];  /* the last one, with what of its body came in one piece */
 };
 
 #define ORDINARY "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -157,7 +168,7 @@ static inline void server_reset(int fd)
 }
 
 /* One request, up to its empty line; false at the end of the stream. */
-static inline bool server_read_request(SSL *ssl)
+static inline bool server_read_request(struct server *server, SSL *ssl)
 {
     char text[70000];
     size_t len = 0;
@@ -171,6 +182,7 @@ static inline bool server_read_request(SSL *ssl)
         len += (size_t)n;
         text[len] = '\0';
         if (strstr(text, "\r\n\r\n") != NULL) {
+            (void)str_copy(server->request, sizeof server->request, text);
             return true;
         }
     }
@@ -192,14 +204,15 @@ static inline void server_drain(int fd)
     }
 }
 
-static inline void server_act(const struct script *script, SSL *ssl, int fd)
+static inline void server_act(struct server *server, SSL *ssl, int fd)
 {
+    const struct script *script = &server->script;
     size_t len = script->reply == NULL    ? 0
                  : script->reply_len != 0 ? script->reply_len
                                           : strlen(script->reply);
 
     for (unsigned i = 0; i < script->n_before; i++) {
-        if (!server_read_request(ssl)) {
+        if (!server_read_request(server, ssl)) {
             return;
         }
         server_say(ssl, ORDINARY, strlen(ORDINARY));
@@ -214,7 +227,7 @@ static inline void server_act(const struct script *script, SSL *ssl, int fd)
         return;
     }
     do {
-        if (!server_read_request(ssl)) {
+        if (!server_read_request(server, ssl)) {
             return;
         }
         server_say(ssl, script->reply, len);
@@ -249,7 +262,7 @@ static inline void server_one(struct server *server, int fd)
 
         SSL_set_fd(ssl, fd);
         if (SSL_accept(ssl) == 1 && script->act != ACT_REFUSE) {
-            server_act(script, ssl, fd);
+            server_act(server, ssl, fd);
         }
         SSL_free(ssl);
     }
@@ -283,6 +296,11 @@ static inline void server_context(struct server *server)
     if (script->version != 0) {
         SSL_CTX_set_min_proto_version(server->ctx, script->version);
         SSL_CTX_set_max_proto_version(server->ctx, script->version);
+    }
+    if (script->ed25519) {
+        static const uint16_t all[] = {SSL_SIGN_ED25519, SSL_SIGN_ECDSA_SECP256R1_SHA256};
+
+        BUG_ON(SSL_CTX_set_verify_algorithm_prefs(server->ctx, all, 2) != 1);
     }
     if (script->client_ca != NULL) {
         SSL_CTX_set_verify(server->ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);

@@ -166,7 +166,7 @@ static void dial_run(struct dial *dial, struct tls_client *client, uint16_t port
 static void dial_with(struct dial *dial, struct server *server)
 {
     struct diag *diag = diag_new();
-    struct tls_client *client = tls_client_new(&dial->plan, diag);
+    struct tls_client *client = tls_client_new(&dial->plan, &dial->plan.target, diag);
 
     assert_non_null(client);
     dial_run(dial, client, server->port);
@@ -231,7 +231,7 @@ static void test_resumption(void **state)
     for (EACH_VERSION(i)) {
         struct dial first = dial_to(), second = dial_to();
         struct diag *diag = diag_new();
-        struct tls_client *client = tls_client_new(&first.plan, diag);
+        struct tls_client *client = tls_client_new(&first.plan, &first.plan.target, diag);
         struct script script = serve();
         struct server server;
 
@@ -261,7 +261,7 @@ static void test_sessions_are_not_kept_when_nobody_resumes(void **state)
 
     (void)state;
     dial.plan.pace.resume_ratio = 0;
-    client = tls_client_new(&dial.plan, diag);
+    client = tls_client_new(&dial.plan, &dial.plan.target, diag);
     server_start(&server, serve());
     dial_run(&dial, client, server.port);
     assert_int_equal(dial.n_ok, 1);
@@ -405,7 +405,7 @@ static void test_nobody_listens(void **state)
 {
     struct dial dial = dial_to();
     struct diag *diag = diag_new();
-    struct tls_client *client = tls_client_new(&dial.plan, diag);
+    struct tls_client *client = tls_client_new(&dial.plan, &dial.plan.target, diag);
     struct server server;
 
     (void)state;
@@ -448,7 +448,7 @@ static void test_connect_timeout(void **state)
 {
     struct dial dial = dial_to();
     struct diag *diag = diag_new();
-    struct tls_client *client = tls_client_new(&dial.plan, diag);
+    struct tls_client *client = tls_client_new(&dial.plan, &dial.plan.target, diag);
     struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof sa;
     int listener = socket(AF_INET, SOCK_STREAM, 0), filler[4];
@@ -663,7 +663,7 @@ static void test_many_time_out(void **state)
 
     (void)state;
     dial.plan.target.timeout_handshake_ns = SHORT_NS;
-    client = tls_client_new(&dial.plan, diag);
+    client = tls_client_new(&dial.plan, &dial.plan.target, diag);
     server_start(&server, (struct script){.act = ACT_STALL_HELLO, .own = &pki.server});
     addr = loopback(server.port);
     crowd_start(&crowd, client, &dial.plan, &addr);
@@ -692,7 +692,7 @@ static void test_stopping(void **state)
     struct dial dial = dial_to();
     struct diag *diag = diag_new();
     struct crowd crowd = {.outcome = OUTCOME_STOPPED};
-    struct tls_client *client = tls_client_new(&dial.plan, diag);
+    struct tls_client *client = tls_client_new(&dial.plan, &dial.plan.target, diag);
     struct server server;
     struct addr addr;
 
@@ -767,15 +767,15 @@ static void test_mistakes(void **state)
 
     (void)state;
     dial.plan.target.groups = (char[]){"X25519:P-999"};
-    assert_null(tls_client_new(&dial.plan, diag));
+    assert_null(tls_client_new(&dial.plan, &dial.plan.target, diag));
     assert_int_equal(diag_count(diag), 1);
     dial.plan.target.groups = NULL;
     dial.plan.target.ciphers = (char[]){"NO-SUCH-CIPHER"};
-    assert_null(tls_client_new(&dial.plan, diag));
+    assert_null(tls_client_new(&dial.plan, &dial.plan.target, diag));
     assert_int_equal(diag_count(diag), 2);
     dial.plan.target.ciphers = NULL;
     dial.plan.target.server_ca = (char[]){"/nonexistent/ca.pem"};
-    assert_null(tls_client_new(&dial.plan, diag));
+    assert_null(tls_client_new(&dial.plan, &dial.plan.target, diag));
     assert_int_equal(diag_count(diag), 3);
     diag_free(diag);
 }

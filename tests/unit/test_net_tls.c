@@ -130,7 +130,7 @@ static void test_two_connections_share_the_buffer(void **state)
     struct script script = {.act = ACT_SERVE, .reply = reply, .reply_len = len, .own = &f->server};
     struct server servers[2];
     struct diag *diag = diag_new();
-    struct tls_client *client = tls_client_new(&f->plan, diag);
+    struct tls_client *client = tls_client_new(&f->plan, &f->plan.target, diag);
     struct tls *one, *two;
     const char *data;
     int fd[2], there = 0;
@@ -182,7 +182,7 @@ static void test_verdicts_live_for_a_minute(void **state)
 {
     struct fixture *f = *state;
     struct diag *diag = diag_new();
-    struct trust *trust = trust_new(&f->plan, diag);
+    struct trust *trust = trust_new(&f->plan, &f->plan.target, diag);
     STACK_OF(CRYPTO_BUFFER) *good = chain_of(&f->server), *bad = chain_of(&f->other);
     const uint64_t t = 1000 * NS_PER_S;
 
@@ -209,7 +209,7 @@ static void test_a_verdict_ends_with_its_certificate(void **state)
 {
     struct fixture *f = *state;
     struct diag *diag = diag_new();
-    struct trust *trust = trust_new(&f->plan, diag);
+    struct trust *trust = trust_new(&f->plan, &f->plan.target, diag);
     struct identity brief = identity_make("server", &f->ca, "DNS:localhost", -DAY_S, 10);
     STACK_OF(CRYPTO_BUFFER) *chain = chain_of(&brief);
     const uint64_t t = 1000 * NS_PER_S;
@@ -233,7 +233,7 @@ static void test_always_means_always(void **state)
     struct trust *trust;
 
     plan.target.verify = VERIFY_ALWAYS;
-    trust = trust_new(&plan, diag);
+    trust = trust_new(&plan, &plan.target, diag);
     for (uint64_t i = 1; i <= 3; i++) {
         assert_int_equal(trust_verify(trust, good, 1), OUTCOME_OK);
         assert_int_equal(trust_full_checks(trust), i);

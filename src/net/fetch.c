@@ -1,0 +1,137 @@
+#include "net/fetch.h"
+
+#include "base/mem.h"
+#include "base/mono.h"
+#include "base/str.h"
+#include "ident/crypt.h"
+#include "net/conn.h"
+
+#include <ev.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RESOLVE_NS (5 * NS_PER_S)
+
+enum { MAX_ADDRS = 16 };
+
+struct fetch {
+    const struct plan_target *target;
+    struct ev_loop *loop;
+    struct tls_client *tls;
+    struct addr addrs[MAX_ADDRS];
+    size_t n_addrs;
+    char *kept; /* FETCH_BODY_MAX */
+};
+
+/* One request under way. */
+struct request {
+    const char *head, *body;
+    size_t head_len, body_len;
+    struct fetch_answer *answer;
+    bool answered, ended;
+};
+
+static void fetch_ready(struct conn *conn)
+{
+    const struct request *request = conn->owner;
+
+    conn->close_after = true;
+    conn_send(conn, request->head, request->head_len, request->body, request->body_len,
+              str_has_prefix(request->head, "HEAD "));
+}
+
+static void fetch_exchanged(struct conn *conn, enum outcome outcome)
+{
+    struct request *request = conn->owner;
+
+    request->answered = true;
+    request->answer->outcome = outcome;
+    request->answer->status = conn->h1.status;
+    request->answer->body_len = outcome == OUTCOME_OK && conn->h1.body_bytes < FETCH_BODY_MAX
+                                    ? (size_t)conn->h1.body_bytes
+                                : outcome == OUTCOME_OK ? FETCH_BODY_MAX
+                                                        : 0;
+}
+
+static void fetch_closed(struct conn *conn, enum outcome outcome)
+{
+    struct request *request = conn->owner;
+    int alert = conn->tls != NULL ? tls_alert(conn->tls) : -1;
+
+    if (!request->answered) {
+        request->answer->outcome = outcome;
+    }
+    request->answer->alert = alert > 0 ? alert : -1; /* 0: its close_notify */
+    request->ended = true;
+    ev_break(conn->env->loop, EVBREAK_ALL);
+}
+
+struct fetch *fetch_new(const struct plan *plan, const struct plan_target *target,
+                        struct diag *diag)
+{
+    struct fetch *fetch = xcalloc(1, sizeof *fetch);
+    struct origin origin = plan_origin(plan, &target->url);
+
+    fetch->target = target;
+    fetch->kept = xmalloc(FETCH_BODY_MAX);
+    fetch->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    if (fetch->loop == NULL) {
+        diag_add(diag, origin, "no descriptors (ulimit -n)");
+    }
+    fetch->tls = tls_client_new(plan, target, diag);
+    fetch->n_addrs = addr_resolve(target->dial_host, target->dial_port, RESOLVE_NS, origin,
+                                  fetch->addrs, MAX_ADDRS, diag);
+    if (fetch->loop == NULL || fetch->tls == NULL || fetch->n_addrs == 0) {
+        fetch_free(fetch);
+        return NULL;
+    }
+    return fetch;
+}
+
+void fetch_free(struct fetch *fetch)
+{
+    if (fetch == NULL) {
+        return;
+    }
+    tls_client_free(fetch->tls);
+    if (fetch->loop != NULL) {
+        ev_loop_destroy(fetch->loop);
+    }
+    free(fetch->kept);
+    free(fetch);
+}
+
+/* A token in memory that is left behind would be found there. */
+static void hand_over_body(struct fetch *fetch, struct fetch_answer *answer)
+{
+    answer->body = xmalloc(answer->body_len + 1);
+    memcpy(answer->body, fetch->kept, answer->body_len);
+    answer->body[answer->body_len] = '\0';
+}
+
+void fetch_perform(struct fetch *fetch, const struct cert *cert, const char *head, size_t head_len,
+                   const char *body, size_t body_len, struct fetch_answer *ret_answer)
+{
+    struct request request = {
+        .head = head, .head_len = head_len, .body = body, .body_len = body_len};
+    struct conn_env env;
+    struct conn conn = {.owner = &request};
+    uint64_t kept;
+
+    *ret_answer = (struct fetch_answer){.alert = -1};
+    request.answer = ret_answer;
+    conn_env_init(&env, fetch->loop, fetch->tls, fetch->target, fetch->addrs, fetch->n_addrs);
+    env.handler = (struct conn_handler){fetch_ready, fetch_exchanged, fetch_closed};
+    env.keep = fetch->kept;
+    env.keep_size = FETCH_BODY_MAX;
+    ev_now_update(fetch->loop); /* its clock stood still since the last request */
+    conn_dial(&conn, &env, cert, NULL);
+    if (!request.ended) { /* a dial may fail at once */
+        ev_run(fetch->loop, 0);
+    }
+    conn_reap(&env);
+    conn_env_stop(&env);
+    hand_over_body(fetch, ret_answer);
+    kept = conn.h1.body_bytes < FETCH_BODY_MAX ? conn.h1.body_bytes : FETCH_BODY_MAX;
+    crypt_wipe(fetch->kept, (size_t)kept);
+}

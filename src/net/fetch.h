@@ -1,0 +1,36 @@
+/* One HTTPS request, blocking, on a loop of its own: for what happens beside the load (the question
+ * whether mutual TLS is enforced, token endpoints).  Every wait has the target's deadline. */
+#ifndef NET_FETCH_H
+#define NET_FETCH_H
+
+#include "base/diag.h"
+#include "ident/cert.h"
+#include "net/addr.h"
+#include "profile/plan.h"
+#include "record/outcome.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define FETCH_BODY_MAX (1U << 20)
+
+struct fetch; /* loop, TLS client and address of one target */
+
+struct fetch_answer {
+    enum outcome outcome; /* OUTCOME_OK: a complete response of any status */
+    int alert;            /* that the server sent; -1: none */
+    int status;           /* of the response's head, whole or not; 0: none */
+    char *body;           /* NUL-terminated, cut at FETCH_BODY_MAX; the caller wipes and frees it */
+    size_t body_len;
+};
+
+/* Resolves the name and loads the CA; NULL with mistakes.  `target` is borrowed (its derived fields
+ * say where to dial). */
+struct fetch *fetch_new(const struct plan *plan, const struct plan_target *target,
+                        struct diag *diag) __attribute__((warn_unused_result));
+void fetch_free(struct fetch *fetch);
+/* Dials, presents `cert` (NULL: none), sends head and body, and closes after the response. */
+void fetch_perform(struct fetch *fetch, const struct cert *cert, const char *head, size_t head_len,
+                   const char *body, size_t body_len, struct fetch_answer *ret_answer);
+
+#endif
