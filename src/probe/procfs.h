@@ -32,7 +32,8 @@ size_t procfs_find(const char *root, const char *name, int64_t *ret_pids, size_t
 /* comm of the process, "?" when it cannot be read; number of descendants. */
 const char *procfs_name(const char *root, int64_t pid, char *text, size_t size);
 size_t procfs_children(const char *root, int64_t pid);
-/* "jvm", "go", ... recognised from /proc/PID/maps and exe; "native" otherwise. */
+/* "jvm", "go", "node", "dotnet", recognised from /proc/PID/maps and exe of the process, else of the
+ * first of its descendants that has one; "native" otherwise. */
 const char *procfs_runtime(const char *root, int64_t pid);
 
 #endif

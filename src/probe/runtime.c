@@ -80,7 +80,11 @@ static const char *runtime_of_maps(const char *root, int64_t pid)
     static const struct {
         const char *library;
         const char *runtime;
-    } libraries[] = {{"/libjvm.so", "jvm"}, {"/libcoreclr.so", "dotnet"}, {"/libnode.so", "node"}};
+    } libraries[] = {{"/libjvm.so", "jvm"},
+                     {"/libcoreclr.so", "dotnet"},
+                     /* where .NET maps its code twice; all that tells an app in a single file */
+                     {"/memfd:doublemapper", "dotnet"},
+                     {"/libnode.so", "node"}};
     CLEANUP_FREE char *path = xasprintf("%s/%lld/maps", root, (long long)pid);
     CLEANUP_FREE char *line = NULL;
     const char *runtime = NULL;
@@ -98,7 +102,8 @@ static const char *runtime_of_maps(const char *root, int64_t pid)
     return runtime;
 }
 
-const char *procfs_runtime(const char *root, int64_t pid)
+/* NULL: none that we know. */
+static const char *runtime_of(const char *root, int64_t pid)
 {
     const char *runtime = runtime_of_maps(root, pid);
     char exe[256];
@@ -110,5 +115,18 @@ const char *procfs_runtime(const char *root, int64_t pid)
         (str_equal(exe, "node") || str_equal(exe, "nodejs"))) {
         return "node";
     }
-    return is_go(root, pid) ? "go" : "native";
+    return is_go(root, pid) ? "go" : NULL;
+}
+
+const char *procfs_runtime(const char *root, int64_t pid)
+{
+    CLEANUP_FREE struct process *tree = NULL;
+    size_t n = process_tree(root, pid, &tree);
+    const char *runtime = NULL;
+
+    /* a shell or an init may have started what matters */
+    for (size_t i = 0; i < n && runtime == NULL; i++) {
+        runtime = runtime_of(root, tree[i].pid);
+    }
+    return runtime != NULL ? runtime : "native";
 }

@@ -8,31 +8,45 @@
 #include "probe/watch.h"
 #include "probe/spawn.h"
 
-#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
-#define N_READINGS   4096
-#define EXEC_WAIT_NS (15 * NS_PER_S)
-#define EXEC_POLL_NS (20 * NS_PER_MS)
-#define SHORT_RUN_NS (300 * NS_PER_S)
+#define N_READINGS       4096
+#define N_MESSAGES       32
+#define MESSAGE_EVERY_NS (60 * NS_PER_S) /* of a source whose readings fail now and then */
+#define EXEC_WAIT_NS     (15 * NS_PER_S)
+#define EXEC_POLL_NS     (20 * NS_PER_MS)
+#define SHORT_RUN_NS     (300 * NS_PER_S)
 /* Detail holds the server's mm lock for about 1 ms in 300 MB. */
 #define DETAIL_EVERY_NS       (10 * NS_PER_S)
 #define DETAIL_EVERY_SHORT_NS (5 * NS_PER_S)
 
+/* A thread of its own for each source: one that waits for a collection delays no other. */
+struct post {
+    struct sampler *sampler;
+    struct watch *watch;
+    pthread_t thread;
+    bool failing;
+    uint64_t next_message_ns;
+};
+
 struct sampler {
     struct place place;
     struct watch *watches;
+    struct post *posts;
     size_t n_watches;
     bool running;
-    pthread_t thread;
+    int stop_fd;           /* an eventfd, readable from the end on */
     pthread_mutex_t mutex; /* of all below */
-    pthread_cond_t wake;   /* on CLOCK_MONOTONIC */
-    bool stop;
+    struct sampler_message messages[N_MESSAGES];
+    size_t n_messages;
     bool overflowed;
     size_t first, n; /* ring */
     struct reading readings[N_READINGS];
@@ -89,6 +103,15 @@ static struct located start_command(struct watch *watch)
     return located;
 }
 
+/* A command tells the memory of a server that is elsewhere, or that may not be seen. */
+static bool stands_alone(const struct plan_memory *memory)
+{
+    bool names_process = memory->pid != 0 || memory->pid_file != NULL || memory->process != NULL ||
+                         memory->port != 0 || memory->exec != NULL;
+
+    return memory->source == MEMORY_SOURCE_COMMAND && !names_process;
+}
+
 /* Finds the process of one source and takes a first reading. */
 static struct located open_watch(struct watch *watch)
 {
@@ -123,14 +146,22 @@ static bool prove_watches(struct sampler *sampler, bool *ret_refused, struct dia
     size_t n_proven = 0;
 
     for (size_t i = 0; i < sampler->n_watches; i++) {
-        proofs[i] = locate_prove(&sampler->place, sampler->watches[i].pid);
-        sampler->watches[i].proven = proofs[i].pid != 0 && sampler->place.n_addrs > 0;
+        struct watch *watch = &sampler->watches[i];
+        if (watch->pid == 0) {
+            n_proven++; /* the profile's word for it */
+            continue;
+        }
+        proofs[i] = locate_prove(&sampler->place, watch->pid);
+        watch->proven = proofs[i].pid != 0 && sampler->place.n_addrs > 0;
         n_proven += proofs[i].pid != 0;
     }
     for (size_t i = 0; i < sampler->n_watches; i++) {
-        if (proofs[i].pid == 0 && n_proven == 0) {
+        if (proofs[i].pid != 0 || sampler->watches[i].pid == 0) {
+            continue;
+        }
+        if (n_proven == 0) {
             add_mistake(&sampler->watches[i], &proofs[i], ret_refused, diag);
-        } else if (proofs[i].pid == 0) {
+        } else {
             log_note("memory %s: %s; it is sampled as what stands behind the target",
                      sampler->watches[i].memory->name, proofs[i].why);
         }
@@ -143,24 +174,53 @@ static bool open_watches(struct sampler *sampler, bool *ret_refused, struct diag
     bool ok = true;
 
     for (size_t i = 0; i < sampler->n_watches; i++) {
-        struct located located = open_watch(&sampler->watches[i]);
-        if (located.pid == 0) {
-            add_mistake(&sampler->watches[i], &located, ret_refused, diag);
+        struct watch *watch = &sampler->watches[i];
+        struct located located = open_watch(watch);
+        if (located.pid == 0 && stands_alone(watch->memory)) {
+            log_note("memory %s: restarts of the server are not seen (%s)", watch->memory->name,
+                     located.why);
+            (void)snprintf(watch->text, sizeof watch->text, "the server of the command of %s",
+                           watch->memory->name);
+        } else if (located.pid == 0) {
+            add_mistake(watch, &located, ret_refused, diag);
             ok = false;
         }
     }
     return ok && prove_watches(sampler, ret_refused, diag);
 }
 
-static void init_lock(struct sampler *sampler)
+static void check_command(const struct plan *plan, const struct watch *watch, char *const *field,
+                          struct diag *diag)
 {
-    pthread_condattr_t attributes;
+    char why[LOCATE_TEXT];
+    CLEANUP_FREE char **words =
+        *field != NULL ? errand_words(*field, watch->pid, why, sizeof why) : NULL;
+    struct origin origin = plan_origin(plan, field);
 
-    BUG_ON(pthread_mutex_init(&sampler->mutex, NULL) != 0);
-    BUG_ON(pthread_condattr_init(&attributes) != 0);
-    BUG_ON(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) != 0);
-    BUG_ON(pthread_cond_init(&sampler->wake, &attributes) != 0);
-    (void)pthread_condattr_destroy(&attributes);
+    if (*field != NULL && words == NULL) {
+        diag_add(diag, origin.line != 0 ? origin : watch->memory->origin, "memory.%s: %s",
+                 field == &watch->memory->command ? "command" : "settle", why);
+    }
+}
+
+/* Commands and endpoints that can't work are mistakes, not readings that fail. */
+static bool prepare_watches(struct sampler *sampler, const struct plan *plan, struct diag *diag)
+{
+    size_t n_before = diag_count(diag);
+
+    for (size_t i = 0; i < sampler->n_watches; i++) {
+        struct watch *watch = &sampler->watches[i];
+        if (watch->memory->source == MEMORY_SOURCE_COMMAND) {
+            check_command(plan, watch, &watch->memory->command, diag);
+        }
+        if (watch->memory->settle_by == SETTLE_COMMAND) {
+            check_command(plan, watch, &watch->memory->settle, diag);
+        }
+        if (watch->memory->settle_by != SETTLE_NOT && watch->memory->settle_by != SETTLE_ITSELF) {
+            watch->settle = settle_new(plan, watch->memory, diag);
+        }
+    }
+    return diag_count(diag) == n_before;
 }
 
 struct sampler *sampler_new(const struct plan *plan, const struct addr *addrs, size_t n_addrs,
@@ -169,19 +229,24 @@ struct sampler *sampler_new(const struct plan *plan, const struct addr *addrs, s
     struct sampler *sampler = xcalloc(1, sizeof *sampler);
     bool short_run = plan->run.duration_ns < SHORT_RUN_NS;
 
-    init_lock(sampler);
+    BUG_ON(pthread_mutex_init(&sampler->mutex, NULL) != 0);
+    sampler->stop_fd = eventfd(0, EFD_CLOEXEC);
+    BUG_ON(sampler->stop_fd < 0);
     locate_init(&sampler->place, "/proc", plan->target.dial_port, addrs, n_addrs);
     sampler->n_watches = plan->n_memories;
     sampler->watches = xcalloc(plan->n_memories + 1, sizeof *sampler->watches);
+    sampler->posts = xcalloc(plan->n_memories + 1, sizeof *sampler->posts);
     for (size_t i = 0; i < plan->n_memories; i++) {
         sampler->watches[i] = (struct watch){
             .place = &sampler->place,
             .memory = &plan->memories[i],
             .index = (int)i,
+            .stop_fd = sampler->stop_fd,
             .detail_every_ns = short_run ? DETAIL_EVERY_SHORT_NS : DETAIL_EVERY_NS,
         };
+        sampler->posts[i] = (struct post){.sampler = sampler, .watch = &sampler->watches[i]};
     }
-    if (!open_watches(sampler, ret_refused, diag)) {
+    if (!open_watches(sampler, ret_refused, diag) || !prepare_watches(sampler, plan, diag)) {
         sampler_free(sampler);
         return NULL;
     }
@@ -200,68 +265,76 @@ static void put(struct sampler *sampler, const struct reading *reading, bool *re
     sampler->readings[(sampler->first + sampler->n++) % N_READINGS] = *reading;
 }
 
-static struct watch *next_watch(struct sampler *sampler)
+/* The mutex is held.  The first failure, and once a minute that of a source that comes and goes. */
+static void put_message(struct post *post, uint64_t now_ns)
 {
-    struct watch *next = &sampler->watches[0];
+    struct sampler *sampler = post->sampler;
+    const struct watch *watch = post->watch;
+    bool failed = watch->why[0] != '\0';
+    bool told = (failed && !post->failing && now_ns >= post->next_message_ns);
 
-    for (size_t i = 1; i < sampler->n_watches; i++) {
-        if (sampler->watches[i].next_ns < next->next_ns) {
-            next = &sampler->watches[i];
-        }
-    }
-    return next;
-}
-
-/* Waits for an absolute time, so that slow readings never shift the later ones.  The mutex is
- * held. */
-static void wait_until(struct sampler *sampler, uint64_t t_ns)
-{
-    struct timespec at = {.tv_sec = (time_t)(t_ns / NS_PER_S), .tv_nsec = (long)(t_ns % NS_PER_S)};
-
-    while (!sampler->stop && mono_now_ns() < t_ns) {
-        if (pthread_cond_timedwait(&sampler->wake, &sampler->mutex, &at) == ETIMEDOUT) {
-            break;
-        }
+    post->failing = failed;
+    if (told && sampler->n_messages < N_MESSAGES) {
+        struct sampler_message *message = &sampler->messages[sampler->n_messages++];
+        message->at_ns = now_ns;
+        (void)snprintf(message->text, sizeof message->text, "memory %s was not read: %s",
+                       watch->memory->name != NULL ? watch->memory->name : "source", watch->why);
+        post->next_message_ns = now_ns + MESSAGE_EVERY_NS;
     }
 }
 
-static void *sampler_main(void *argument)
+/* Waits for an absolute time, so that slow readings never shift the later ones; false when the run
+ * is over. */
+static bool wait_until(const struct sampler *sampler, uint64_t t_ns)
 {
-    struct sampler *sampler = argument;
+    for (;;) {
+        struct pollfd stop = {.fd = sampler->stop_fd, .events = POLLIN};
+        uint64_t now_ns = mono_now_ns(), left_ns = t_ns > now_ns ? t_ns - now_ns : 0;
+        struct timespec left = {.tv_sec = (time_t)(left_ns / NS_PER_S),
+                                .tv_nsec = (long)(left_ns % NS_PER_S)};
+        if (ppoll(&stop, 1, &left, NULL) > 0) {
+            return false;
+        }
+        if (mono_now_ns() >= t_ns) {
+            return true;
+        }
+    }
+}
+
+static void *post_main(void *argument)
+{
+    struct post *post = argument;
+    struct sampler *sampler = post->sampler;
     bool first_loss = false;
 
-    (void)pthread_mutex_lock(&sampler->mutex);
-    for (;;) {
-        struct watch *watch = next_watch(sampler);
+    while (wait_until(sampler, watch_begin_ns(post->watch))) {
         struct reading reading;
-        wait_until(sampler, watch->next_ns);
-        if (sampler->stop) {
-            break;
-        }
-        (void)pthread_mutex_unlock(&sampler->mutex);
-        watch_read(watch, &reading);
-        watch_schedule(watch, mono_now_ns());
+        watch_read(post->watch, &reading);
+        watch_schedule(post->watch, mono_now_ns());
         if (first_loss) {
             log_warn("readings of the server's memory were not taken in time and are lost");
             first_loss = false;
         }
         (void)pthread_mutex_lock(&sampler->mutex);
         put(sampler, &reading, &first_loss);
+        put_message(post, reading.t_ns);
+        (void)pthread_mutex_unlock(&sampler->mutex);
     }
-    (void)pthread_mutex_unlock(&sampler->mutex);
     return NULL;
 }
 
-void sampler_start(struct sampler *sampler)
+void sampler_start(struct sampler *sampler, uint64_t dwells_from_ns, uint64_t dwell_ns)
 {
     sigset_t all, before;
 
-    if (sampler->n_watches == 0) {
-        return;
-    }
     sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    BUG_ON(pthread_create(&sampler->thread, NULL, sampler_main, sampler) != 0);
+    for (size_t i = 0; i < sampler->n_watches; i++) {
+        struct post *post = &sampler->posts[i];
+        post->watch->dwells_from_ns = dwell_ns > 0 ? dwells_from_ns : 0;
+        post->watch->dwell_ns = dwell_ns;
+        BUG_ON(pthread_create(&post->thread, NULL, post_main, post) != 0);
+    }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     sampler->running = true;
 }
@@ -280,6 +353,20 @@ size_t sampler_take(struct sampler *sampler, struct reading *ret_readings, size_
     return n;
 }
 
+bool sampler_message(struct sampler *sampler, struct sampler_message *ret_message)
+{
+    (void)pthread_mutex_lock(&sampler->mutex);
+    bool any = sampler->n_messages > 0;
+    if (any) {
+        *ret_message = sampler->messages[0];
+        sampler->n_messages--;
+        memmove(sampler->messages, sampler->messages + 1,
+                sampler->n_messages * sizeof *sampler->messages);
+    }
+    (void)pthread_mutex_unlock(&sampler->mutex);
+    return any;
+}
+
 const char *sampler_describe(const struct sampler *sampler, size_t i)
 {
     return i < sampler->n_watches ? sampler->watches[i].text : "?";
@@ -287,28 +374,31 @@ const char *sampler_describe(const struct sampler *sampler, size_t i)
 
 const char *sampler_runtime(const struct sampler *sampler, size_t i)
 {
-    return procfs_runtime(sampler->watches[i].place->root, sampler->watches[i].pid);
+    const struct watch *watch = &sampler->watches[i];
+
+    return watch->pid != 0 ? procfs_runtime(watch->place->root, watch->pid) : "";
 }
 
 void sampler_free(struct sampler *sampler)
 {
+    uint64_t one = 1;
+
     if (sampler == NULL) {
         return;
     }
-    if (sampler->running) {
-        (void)pthread_mutex_lock(&sampler->mutex);
-        sampler->stop = true;
-        (void)pthread_cond_signal(&sampler->wake);
-        (void)pthread_mutex_unlock(&sampler->mutex);
-        (void)pthread_join(sampler->thread, NULL);
+    BUG_ON(write(sampler->stop_fd, &one, sizeof one) != (ssize_t)sizeof one);
+    for (size_t i = 0; sampler->running && i < sampler->n_watches; i++) {
+        (void)pthread_join(sampler->posts[i].thread, NULL);
     }
     for (size_t i = 0; i < sampler->n_watches; i++) {
         if (sampler->watches[i].spawned != 0) {
             spawn_end(sampler->watches[i].spawned);
         }
+        settle_free(sampler->watches[i].settle);
     }
-    (void)pthread_cond_destroy(&sampler->wake);
+    (void)close(sampler->stop_fd);
     (void)pthread_mutex_destroy(&sampler->mutex);
     free(sampler->watches);
+    free(sampler->posts);
     free(sampler);
 }

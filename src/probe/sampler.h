@@ -1,6 +1,8 @@
-/* The probe thread: reads each memory source of the plan at its own period, with a deadline, and
- * hands readings over by value.  A slow source never delays a tick of the load.  Before the run
- * it finds the processes and proves that they are the ones that listen on the target's port. */
+/* The probe threads, one a memory source of the plan: each reads its source at its own period, with
+ * a deadline, and hands readings over by value.  A slow source never delays another, or a tick of
+ * the load.  Before the run it finds the processes and proves that they are the ones that listen
+ * on the target's port; a source whose command tells the memory of a server elsewhere may have
+ * none. */
 #ifndef PROBE_SAMPLER_H
 #define PROBE_SAMPLER_H
 
@@ -11,8 +13,15 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct sampler;
+
+/* Why readings fail: a settling or a command that did.  Their readings are gaps. */
+struct sampler_message {
+    uint64_t at_ns;
+    char text[256]; /* one sentence */
+};
 
 /* Finds the process of every [memory NAME] (by pid, pid file, name, exec or listening port) and,
  * when a target address is on this machine, checks that the owner of its listening socket is in
@@ -22,12 +31,17 @@ struct sampler;
 struct sampler *sampler_new(const struct plan *plan, const struct addr *addrs, size_t n_addrs,
                             bool *ret_refused, struct diag *diag)
     __attribute__((warn_unused_result));
-void sampler_start(struct sampler *sampler);
+/* With dwell_ns (0: no experiment), sources with `settle` are read at the end of each dwell, the
+ * first at dwells_from_ns (monotonic), and as their `every` says before. */
+void sampler_start(struct sampler *sampler, uint64_t dwells_from_ns, uint64_t dwell_ns);
 /* Moves out up to `max` readings, oldest first, without waiting; returns how many. */
 size_t sampler_take(struct sampler *sampler, struct reading *ret_readings, size_t max);
+/* Moves out the oldest message; false when there is none. */
+bool sampler_message(struct sampler *sampler, struct sampler_message *ret_message)
+    __attribute__((warn_unused_result));
 /* "nginx (pid 4711 and 2 children)" for source i. */
 const char *sampler_describe(const struct sampler *sampler, size_t i);
-/* What source i runs on, as procfs_runtime has it: "jvm", "go", "native", ... */
+/* What source i runs on, as procfs_runtime has it: "jvm", "go", "native", ...; "": unknown. */
 const char *sampler_runtime(const struct sampler *sampler, size_t i);
 /* Ends the thread and what `exec` started (SIGTERM, then SIGKILL after 2 s). */
 void sampler_free(struct sampler *sampler);

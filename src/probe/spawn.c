@@ -1,5 +1,6 @@
 #include "probe/spawn.h"
 
+#include "base/core.h"
 #include "base/mem.h"
 #include "base/mono.h"
 
@@ -18,13 +19,9 @@
 #define GRACE_NS (2 * NS_PER_S)
 #define POLL_NS  (5 * NS_PER_MS)
 
-struct words {
-    char **items; /* NULL at the end; point into one text */
-    size_t n, capacity;
-};
-
-/* Cuts `text` into words in place; false when a quote is not closed. */
-static bool split(char *text, struct words *words)
+/* Cuts `text` into words in place, whose pointers end with NULL; false when a quote is not
+ * closed. */
+static bool cut(char *text, char **words)
 {
     static const char space[] = " \t\r\n";
     char *from = text, *to = text;
@@ -32,12 +29,11 @@ static bool split(char *text, struct words *words)
     for (;;) {
         char quote = '\0';
         from += strspn(from, space);
-        ARRAY_RESERVE(words->items, words->n, words->capacity);
-        words->items[words->n] = *from != '\0' ? to : NULL;
-        if (*from == '\0') {
+        *words = *from != '\0' ? to : NULL;
+        if (*words == NULL) {
             return true;
         }
-        words->n++;
+        words++;
         for (; *from != '\0' && (quote != '\0' || strchr(space, *from) == NULL); from++) {
             if (quote == '\0' && (*from == '\'' || *from == '"')) {
                 quote = *from;
@@ -55,6 +51,25 @@ static bool split(char *text, struct words *words)
     }
 }
 
+char **spawn_words(const char *command, char *why, size_t size)
+{
+    size_t len = strlen(command), most = len / 2 + 2;
+    /* a word that is not followed by white space needs room for its end */
+    char **words = xmalloc(most * sizeof *words + len + 2);
+    char *text = (char *)(words + most);
+
+    (void)snprintf(text, len + 2, "%s ", command);
+    if (!cut(text, words)) {
+        (void)snprintf(why, size, "a quote of the command is not closed");
+    } else if (words[0] == NULL) {
+        (void)snprintf(why, size, "the command is empty");
+    } else {
+        return words;
+    }
+    free(words);
+    return NULL;
+}
+
 /* In the child: only calls that are safe after fork. */
 static _Noreturn void become(char **words, pid_t parent, int report)
 {
@@ -63,6 +78,7 @@ static _Noreturn void become(char **words, pid_t parent, int report)
 
     (void)setpgid(0, 0);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    core_allow();
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     for (int i = 1; i < NSIG; i++) {
@@ -109,19 +125,9 @@ static int64_t start_words(char **words, char *why, size_t size)
 
 int64_t spawn_start(const char *command, char *why, size_t size)
 {
-    CLEANUP_FREE char *text = xasprintf("%s ", command);
-    struct words words = {0};
-    int64_t pid = 0;
+    CLEANUP_FREE char **words = spawn_words(command, why, size);
 
-    if (!split(text, &words)) {
-        (void)snprintf(why, size, "a quote of the command is not closed");
-    } else if (words.n == 0) {
-        (void)snprintf(why, size, "the command is empty");
-    } else {
-        pid = start_words(words.items, why, size);
-    }
-    free(words.items);
-    return pid;
+    return words != NULL ? start_words(words, why, size) : 0;
 }
 
 bool spawn_ended(int64_t pid, char *how, size_t size)

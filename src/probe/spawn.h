@@ -8,8 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Starts a command line: words between white space, '...' and "..." keep it.  The pid, or 0 with
- * one sentence in `why`. */
+/* Cuts a command line into words: white space parts them, '...' and "..." keep it, and nothing else
+ * has a meaning (for pipes and variables write sh -c '...').  Ends with NULL; the caller frees the
+ * whole by one free(); NULL with one sentence in `why`. */
+char **spawn_words(const char *command, char *why, size_t size) __attribute__((warn_unused_result));
+/* Starts a command line.  The pid, or 0 with one sentence in `why`. */
 int64_t spawn_start(const char *command, char *why, size_t size)
     __attribute__((warn_unused_result));
 /* True when it has ended by itself; says how in `how` ("exit code 1", "signal 11") the first

@@ -1,12 +1,20 @@
 #include "probe/watch.h"
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/mono.h"
+#include "base/str.h"
+#include "base/unit.h"
 #include "probe/procfs.h"
 
-#define SEARCH_EVERY_NS   NS_PER_S
-#define LOST_AFTER_NS     (10 * NS_PER_S)
-#define PERIOD_DEFAULT_NS NS_PER_S
+#include <stdio.h>
+#include <string.h>
+
+#define SEARCH_EVERY_NS     NS_PER_S
+#define LOST_AFTER_NS       (10 * NS_PER_S)
+#define PERIOD_DEFAULT_NS   NS_PER_S
+#define DEADLINE_DEFAULT_NS (10 * NS_PER_S) /* of settling and commands */
+#define LEAD_SPARE_NS       (20 * NS_PER_MS)
 
 bool watch_adopt(struct watch *watch, int64_t pid)
 {
@@ -88,21 +96,104 @@ static void judge_time(struct watch *watch, bool detail, uint64_t took_ns, struc
     }
 }
 
-void watch_read(struct watch *watch, struct reading *ret_reading)
+static bool gives_floors(const struct watch *watch)
 {
-    uint64_t now = mono_now_ns();
-    bool detail = now >= watch->next_detail_ns;
-    struct reading reading = {.t_ns = now, .source = watch->index};
+    return watch->memory->settle_by != SETTLE_NOT;
+}
+
+/* Settling and asking took this long, with something to spare. */
+static void learn_lead(struct watch *watch, uint64_t took_ns)
+{
+    if (gives_floors(watch)) {
+        watch->lead_ns = took_ns + took_ns / 4 + LEAD_SPARE_NS;
+    }
+}
+
+/* False with `why` when what comes next would not be a floor. */
+static bool settle(struct watch *watch, const struct patience *patience)
+{
+    char why[WATCH_WHY - 16] = "";
+
+    if (watch->settle == NULL) {
+        return true;
+    }
+    if (!settle_perform(watch->settle, watch->pid, patience, why, sizeof why)) {
+        (void)snprintf(watch->why, sizeof watch->why, "settle: %s", why);
+        return false;
+    }
+    return true;
+}
+
+/* The bytes that the command prints; -1 with `why`. */
+static int64_t ask_command(struct watch *watch, const struct patience *patience)
+{
+    char why[WATCH_WHY - 16] = "", line[ERRAND_LINE_MAX];
+    CLEANUP_FREE char **words = errand_words(watch->memory->command, watch->pid, why, sizeof why);
+    double bytes = -1;
+
+    if (words != NULL && errand_run(words, patience, line, why, sizeof why) &&
+        !(unit_parse_bytes(str_trim(line), &bytes) && bytes < (double)(INT64_MAX / 2))) {
+        (void)snprintf(why, sizeof why, "%s printed \"%.40s\", which is not a number of bytes",
+                       words[0], line);
+        bytes = -1;
+    }
+    if (bytes < 0) {
+        (void)snprintf(watch->why, sizeof watch->why, "command: %s", why);
+    }
+    return (int64_t)bytes;
+}
+
+/* What the kernel says of the process. */
+static void read_process(struct watch *watch, struct reading *reading)
+{
+    uint64_t now = reading->t_ns;
+    bool detail = now >= watch->next_detail_ns ||
+                  (gives_floors(watch) && watch->next_detail_ns != UINT64_MAX);
 
     if (detail) {
         watch->next_detail_ns = now + watch->detail_every_ns;
     }
-    read_now(watch, detail, &reading);
-    judge_time(watch, detail, mono_now_ns() - now, &reading);
-    if (reading.lost) {
-        search(watch, detail, &reading);
+    read_now(watch, detail, reading);
+    judge_time(watch, detail, mono_now_ns() - now, reading);
+    if (reading->lost) {
+        search(watch, detail, reading);
     }
-    if (!reading.ok) {
+}
+
+void watch_read(struct watch *watch, struct reading *ret_reading)
+{
+    uint64_t begun_ns = mono_now_ns(), incarnation = watch->incarnation;
+    uint64_t deadline_ns =
+        watch->memory->deadline_ns != 0 ? watch->memory->deadline_ns : DEADLINE_DEFAULT_NS;
+    struct patience patience = {.until_ns = begun_ns + deadline_ns, .stop_fd = watch->stop_fd};
+    bool commanded = watch->memory->source == MEMORY_SOURCE_COMMAND;
+    int64_t told = -1;
+    struct reading reading = {.source = watch->index};
+
+    watch->why[0] = '\0';
+    bool settled = settle(watch, &patience);
+    if (settled && commanded) {
+        told = ask_command(watch, &patience);
+    }
+    reading.t_ns = mono_now_ns();
+    if (settled && (told >= 0 || !commanded)) {
+        learn_lead(watch, reading.t_ns - begun_ns);
+    }
+    set_unknown(&reading);
+    if (watch->pid != 0) {
+        read_process(watch, &reading);
+    } else {
+        reading.ok = told >= 0;
+    }
+    if (watch->memory->settle_by == SETTLE_ITSELF && told < 0) {
+        settled = false;
+    }
+    /* what was settled, or asked, was another process */
+    if (watch->incarnation != incarnation && (gives_floors(watch) || commanded)) {
+        settled = false;
+    }
+    reading.value[MEMORY_COMMAND] = told;
+    if (!reading.ok || !settled) {
         set_unknown(&reading);
         reading.incarnation = watch->incarnation;
     } else {
@@ -111,14 +202,31 @@ void watch_read(struct watch *watch, struct reading *ret_reading)
     *ret_reading = reading;
 }
 
-void watch_schedule(struct watch *watch, uint64_t now_ns)
+static uint64_t period(const struct watch *watch)
 {
     uint64_t every = watch->memory->every_ns != 0 ? watch->memory->every_ns : PERIOD_DEFAULT_NS;
 
+    if (!gives_floors(watch) || watch->dwells_from_ns == 0) {
+        return every;
+    }
+    if (watch->next_ns >= watch->dwells_from_ns) {
+        return watch->dwell_ns;
+    }
+    return every < watch->dwells_from_ns - watch->next_ns ? every
+                                                          : watch->dwells_from_ns - watch->next_ns;
+}
+
+void watch_schedule(struct watch *watch, uint64_t now_ns)
+{
     if (watch->next_ns == 0) {
         watch->next_ns = now_ns;
     }
-    while (watch->next_ns <= now_ns) {
-        watch->next_ns += every;
-    }
+    do {
+        watch->next_ns += period(watch);
+    } while (watch->next_ns <= now_ns + watch->lead_ns);
+}
+
+uint64_t watch_begin_ns(const struct watch *watch)
+{
+    return watch->next_ns > watch->lead_ns ? watch->next_ns - watch->lead_ns : 0;
 }

@@ -196,7 +196,7 @@ static void samples_the_listener_of_the_target(void **state)
     assert_non_null(sampler);
     (void)snprintf(text, sizeof text, "listener (pid %d)", pid);
     assert_string_equal(sampler_describe(sampler, 0), text);
-    sampler_start(sampler);
+    sampler_start(sampler, 0, 0);
     struct reading first = wait_for(sampler, is_ok, 0);
     struct reading second = wait_for(sampler, is_ok, 0);
     assert_true(first.value[MEMORY_PSS] > 0); /* the first has all details */
@@ -308,7 +308,7 @@ static void what_stands_behind_the_server_may_be_sampled_too(void **state)
     setting.memories[1].pid = other;
     struct sampler *sampler = sampler_of(&setting);
     assert_non_null(sampler);
-    sampler_start(sampler);
+    sampler_start(sampler, 0, 0);
     (void)wait_for(sampler, is_of_second_source, 0);
     sampler_free(sampler);
     diag_free(setting.diag);
@@ -390,7 +390,7 @@ static void sees_a_restart(void **state)
     prepare(&setting, port);
     struct sampler *sampler = sampler_of(&setting);
     assert_non_null(sampler);
-    sampler_start(sampler);
+    sampler_start(sampler, 0, 0);
     struct reading before = wait_for(sampler, is_ok, 0);
     end_child(pid);
     struct reading gap = wait_for(sampler, is_gap, 0);
@@ -414,7 +414,7 @@ static void a_named_pid_is_lost_for_good(void **state)
     setting.memories[0].pid = pid;
     struct sampler *sampler = sampler_of(&setting);
     assert_non_null(sampler);
-    sampler_start(sampler);
+    sampler_start(sampler, 0, 0);
     (void)wait_for(sampler, is_ok, 0);
     end_child(pid);
     assert_false(wait_for(sampler, is_lost, 0).ok);
@@ -433,7 +433,7 @@ static void a_reading_past_its_deadline_is_a_gap(void **state)
     setting.memories[0].deadline_ns = 1;
     struct sampler *sampler = sampler_of(&setting);
     assert_non_null(sampler);
-    sampler_start(sampler);
+    sampler_start(sampler, 0, 0);
     assert_false(wait_for(sampler, is_gap, 0).lost);
     sampler_free(sampler);
     diag_free(setting.diag);
@@ -467,7 +467,7 @@ static void starts_and_ends_a_server(void **state)
             fail_msg("%s", diag_text(setting.diag, 0));
         }
         assert_int_not_equal(procfs_listener("/proc", port, NULL).pid, 0);
-        sampler_start(sampler);
+        sampler_start(sampler, 0, 0);
         (void)wait_for(sampler, is_ok, 0);
         sampler_free(sampler);
         diag_free(setting.diag);
@@ -526,7 +526,7 @@ static void works_without_a_source(void **state)
     setting.plan.n_memories = 0;
     struct sampler *sampler = sampler_of(&setting);
     assert_non_null(sampler);
-    sampler_start(sampler);
+    sampler_start(sampler, 0, 0);
     assert_int_equal(sampler_take(sampler, &reading, 1), 0);
     sampler_free(sampler);
     diag_free(setting.diag);

@@ -1,0 +1,3 @@
+module tlsoak.test/go-heap
+
+go 1.19

@@ -1,0 +1,3 @@
+module tlsoak.test/go-mtls
+
+go 1.19
