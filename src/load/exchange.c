@@ -3,6 +3,7 @@
 #include "base/bug.h"
 #include "base/mem.h"
 #include "base/mono.h"
+#include "load/refusal.h"
 #include "load/slot.h"
 #include "load/worker_inside.h"
 
@@ -26,43 +27,62 @@ static struct exchange *exchange_new(struct worker *worker)
 
 static void exchange_done(struct worker *worker, struct exchange *exchange)
 {
-    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_KINDS; kind++) {
-        worker_drop_credential(worker, kind, &exchange->held[kind]);
-        exchange->first[kind] = false;
-    }
+    holding_turn_to(&exchange->holding, NULL);
     exchange->n_sent = 0;
     exchange->next = worker->free_exchanges;
     worker->free_exchanges = exchange;
 }
 
-/* A token of a connection may end before the connection does; a second early, since the server's
- * clock rounds as it likes. */
-static bool is_ending(const struct worker *worker, const struct credential *held)
+static bool ends_by(const struct worker *worker, const struct credential *credential,
+                    uint64_t ahead_ns)
 {
-    return held != NULL && held->not_after_s != 0 &&
-           held->not_after_s <= worker_epoch_s(worker, mono_now_ns()) + 1;
+    return credential != NULL && credential->not_after_s != 0 &&
+           worker_has_ended(worker, credential, mono_now_ns() + ahead_ns);
 }
 
-/* Sees to it that the keys and tokens are there: those of the connection in the slot, those of a
- * request in the exchange. */
+/* A token of a connection may end before the connection does; a second early, since the server's
+ * clock rounds as it likes.  One that had ended at the handshake comes from a file, and there is no
+ * better. */
+static bool runs_out(const struct slot *slot, const struct credential *credential)
+{
+    return ends_by(slot->worker, credential, NS_PER_S) &&
+           !worker_has_ended(slot->worker, credential, slot->conn.ready_ns);
+}
+
+/* Sees to it that the keys and tokens are there: those of the connection in the slot, where a token
+ * may end before the connection does, those of a request in the exchange. */
 static bool equip(struct worker *worker, struct slot *slot, struct exchange *exchange)
 {
+    struct worker_identity *identity = slot->holding.identity;
+    holding_turn_to(&exchange->holding, identity);
+    enum credential_kind dialed = holding_dial_kind(identity);
     for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_KINDS; kind++) {
-        struct pool *pool = worker->pool[kind];
-        if (pool == NULL) {
+        struct pool *pool = identity->pool[kind];
+        if (pool == NULL || kind == (int)dialed) {
             continue;
         }
         bool lasting = pool_per_connection(pool);
-        struct credential **held = lasting ? &slot->held[kind] : &exchange->held[kind];
-        bool *first = lasting ? &slot->first[kind] : &exchange->first[kind];
-        if (lasting && is_ending(worker, *held)) {
-            worker_drop_credential(worker, kind, held);
+        struct holding *holding = lasting ? &slot->holding : &exchange->holding;
+        if (lasting && runs_out(slot, holding->held[kind])) {
+            holding_drop(holding, kind);
         }
-        if (*held == NULL && !worker_take_credential(worker, kind, held, first)) {
+        if (holding->held[kind] == NULL && !holding_take(worker, holding, kind)) {
             return false;
         }
     }
     return true;
+}
+
+/* The token of a client that is one with its certificate ends: only another connection can carry
+ * its successor. */
+static bool has_outlived_token(const struct slot *slot)
+{
+    const struct credential *persona = slot->holding.held[CREDENTIAL_PERSONA];
+    if (persona == NULL || holding_dial_kind(slot->holding.identity) != CREDENTIAL_PERSONA ||
+        slot->conn.n_exchanges == 0) {
+        return false;
+    }
+    return runs_out(slot, persona->part[CREDENTIAL_JWT]);
 }
 
 static bool is_last_of_connection(const struct worker *worker, const struct conn *conn)
@@ -71,24 +91,41 @@ static bool is_last_of_connection(const struct worker *worker, const struct conn
            conn->n_exchanges + 1 >= worker->requests_per_connection;
 }
 
+/* What the request carries.  Its use is counted when it is first sent. */
+static void present(struct slot *slot, struct exchange *exchange,
+                    struct credential *credentials[CREDENTIAL_PARTS])
+{
+    struct worker *worker = slot->worker;
+    bool expired = false;
+    credentials[CREDENTIAL_CERT] = NULL;
+    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_PARTS; kind++) {
+        bool own = holding_part(&exchange->holding, kind) != NULL;
+        struct holding *holding = own ? &exchange->holding : &slot->holding;
+        credentials[kind] = holding_part(holding, kind);
+        if (credentials[kind] == NULL) {
+            continue;
+        }
+        holding_expose(worker, holding, kind, exchange->n_sent == 0);
+        expired = expired || ends_by(worker, credentials[kind], 0);
+    }
+    if (expired) {
+        worker_count(worker, COUNTER_IDENTITY_EXPIRED);
+    }
+}
+
 static void send_on(struct slot *slot, struct exchange *exchange)
 {
     struct worker *worker = slot->worker;
-    struct credential *credentials[CREDENTIAL_KINDS];
-    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
-        credentials[kind] = exchange->held[kind] != NULL ? exchange->held[kind] : slot->held[kind];
-        if (kind != CREDENTIAL_CERT && credentials[kind] != NULL && exchange->n_sent == 0) {
-            bool lasting = exchange->held[kind] == NULL;
-            worker_expose(worker, kind, lasting ? &slot->first[kind] : &exchange->first[kind]);
-        }
-    }
+    struct credential *credentials[CREDENTIAL_PARTS];
     const struct request *request = exchange->request;
-    size_t size = request_size(&worker->requests, request, credentials);
+    size_t identity = slot->holding.identity->index;
+    present(slot, exchange, credentials);
+    size_t size = request_size(&worker->requests, identity, request, credentials);
     if (size > exchange->head_size) {
         exchange->head = xrealloc(exchange->head, size);
         exchange->head_size = size;
     }
-    size_t len = request_write(&worker->requests, request, credentials, exchange->head);
+    size_t len = request_write(&worker->requests, identity, request, credentials, exchange->head);
     exchange->n_sent++;
     slot->exchange = exchange;
     slot_put(slot, SLOT_NOWHERE);
@@ -111,6 +148,7 @@ static void begin(struct worker *worker, struct slot *slot, struct exchange *exc
     exchange->request = request_pick(&worker->requests, &worker->request_rng);
     worker_count(worker, COUNTER_STARTED);
     worker->n_in_flight++;
+    refusals_earn(worker->refusals);
     send_on(slot, exchange);
 }
 
@@ -132,14 +170,15 @@ static bool send_again(struct worker *worker, struct slot *slot)
 
 static bool begin_next(struct worker *worker, struct slot *slot)
 {
-    if (worker->next_exchange == NULL) {
-        worker->next_exchange = exchange_new(worker);
+    struct worker_identity *identity = slot->holding.identity;
+    if (identity->next_exchange == NULL) {
+        identity->next_exchange = exchange_new(worker);
     }
-    if (!equip(worker, slot, worker->next_exchange)) {
+    if (!equip(worker, slot, identity->next_exchange)) {
         return false;
     }
-    struct exchange *exchange = worker->next_exchange;
-    worker->next_exchange = NULL;
+    struct exchange *exchange = identity->next_exchange;
+    identity->next_exchange = NULL;
     begin(worker, slot, exchange);
     return true;
 }
@@ -154,8 +193,15 @@ static bool may_carry_again(const struct worker *worker, const struct slot *slot
 
 static bool has_next(const struct worker *worker)
 {
-    return worker->state == WORKER_RUNNING &&
+    return worker->state == WORKER_RUNNING && !worker->idle &&
            (worker->job.plan->pace.mode == PACE_CLOSED || worker->backlog.n > 0);
+}
+
+/* A connection that can carry what must be sent again goes before those that starved. */
+static struct slot *next_sender(const struct worker *worker)
+{
+    struct slot *idle = worker->queue[SLOT_IDLE].first;
+    return idle != NULL && may_carry_again(worker, idle) ? idle : slot_next(worker, SLOT_IDLE);
 }
 
 void exchange_pump(struct worker *worker)
@@ -164,14 +210,18 @@ void exchange_pump(struct worker *worker)
         return;
     }
     worker->pumping = true;
-    while (worker->queue[SLOT_IDLE].first != NULL && !worker->send_blocked) {
-        struct slot *slot = worker->queue[SLOT_IDLE].first;
-        if (may_carry_again(worker, slot)) {
-            worker->send_blocked = !send_again(worker, slot);
-        } else if (has_next(worker)) {
-            worker->send_blocked = !begin_next(worker, slot);
-        } else {
+    for (struct slot *slot; (slot = next_sender(worker)) != NULL;) {
+        struct worker_identity *identity = slot->holding.identity;
+        bool again = may_carry_again(worker, slot);
+        if (!again && !has_next(worker)) {
             break;
+        }
+        if (has_outlived_token(slot)) {
+            slot_put(slot, SLOT_NOWHERE);
+            conn_close(&slot->conn, OUTCOME_OK);
+        } else if (identity->blocked[SLOT_IDLE] ||
+                   !(again ? send_again(worker, slot) : begin_next(worker, slot))) {
+            slot_starve(slot, identity);
         }
     }
     worker->pumping = false;
@@ -280,9 +330,12 @@ void exchange_give_up(struct worker *worker, enum outcome outcome)
 void exchange_clear(struct worker *worker)
 {
     BUG_ON(worker->retry.first != NULL);
-    if (worker->next_exchange != NULL) {
-        exchange_done(worker, worker->next_exchange);
-        worker->next_exchange = NULL;
+    for (size_t i = 0; worker->identities != NULL && i < worker->job.plan->n_identities; i++) {
+        struct worker_identity *identity = &worker->identities[i];
+        if (identity->next_exchange != NULL) {
+            exchange_done(worker, identity->next_exchange);
+            identity->next_exchange = NULL;
+        }
     }
     while (worker->free_exchanges != NULL) {
         struct exchange *exchange = worker->free_exchanges;

@@ -6,7 +6,7 @@
 #ifndef LOAD_EXCHANGE_H
 #define LOAD_EXCHANGE_H
 
-#include "ident/pool.h"
+#include "load/holding.h"
 #include "record/outcome.h"
 
 #include <stdbool.h>
@@ -20,16 +20,11 @@ struct worker;
 struct exchange {
     struct exchange *next; /* in the free list or the retry queue */
     const struct request *request;
-    uint64_t due_ns;                           /* monotonic; 0 in the closed loop */
-    unsigned n_sent;                           /* times that it was sent */
-    struct credential *held[CREDENTIAL_KINDS]; /* taken for this exchange alone */
-    bool first[CREDENTIAL_KINDS];              /* a first use that is not yet counted */
-    char *head;                                /* owns */
+    uint64_t due_ns;        /* monotonic; 0 in the closed loop */
+    unsigned n_sent;        /* times that it was sent */
+    struct holding holding; /* taken for this exchange alone */
+    char *head;             /* owns */
     size_t head_size;
-};
-
-struct exchange_queue {
-    struct exchange *first, *last;
 };
 
 /* Begins what can be begun now: what must be sent again first, then what is due (open loop) or

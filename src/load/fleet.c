@@ -1,5 +1,6 @@
 #include "load/fleet.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
 #include "load/phase.h"
@@ -234,11 +235,38 @@ static void sleep_until(struct fleet *fleet, uint64_t until_ns)
     }
 }
 
+static void note_messages(struct fleet *fleet)
+{
+    struct sampler_message message;
+    while (fleet->job->sampler != NULL && sampler_message(fleet->job->sampler, &message)) {
+        log_warn("%s", message.text);
+        if (!run_event(fleet->job->run, message.at_ns, "memory", message.text)) {
+            watch_disk(&fleet->watch, errno);
+        }
+    }
+}
+
+static void note_events(struct fleet *fleet)
+{
+    note_messages(fleet);
+    struct mint_event *event = mint_events(fleet->job->mint);
+    while (event != NULL) {
+        struct mint_event *next = event->next;
+        log_warn("%s", event->text);
+        if (!run_event(fleet->job->run, event->at_ns, "identity", event->text)) {
+            watch_disk(&fleet->watch, errno);
+        }
+        free(event);
+        event = next;
+    }
+}
+
 static void tick(struct fleet *fleet)
 {
     uint64_t ticks_a_second = NS_PER_S / fleet->tick_ns;
     merge(fleet);
     take_readings(fleet, false);
+    note_events(fleet);
     fleet->draining = fleet->draining || elapsed_ns(fleet) >= fleet->plan->run.duration_ns;
     if (fleet->n_ticks % ticks_a_second == 0) {
         if (!fleet->draining) {
@@ -274,6 +302,7 @@ static void merge_rest(struct fleet *fleet)
     sum_gauges(fleet);
     interval_check(fleet->total);
     take_readings(fleet, true);
+    note_events(fleet);
     fleet->draining = true;
     end_second(fleet);
 }
@@ -308,11 +337,13 @@ static bool start_threads(struct fleet *fleet)
     sigfillset(&all);
     (void)pthread_sigmask(SIG_BLOCK, &all, &before);
     mint_start(fleet->job->mint);
-    if (fleet->job->sampler != NULL) {
-        sampler_start(fleet->job->sampler);
-    }
     uint64_t now_ns = mono_now_ns() + START_NS;
     fleet->zero_ns = now_ns > fleet->job->start_ns ? now_ns : fleet->job->start_ns;
+    if (fleet->job->sampler != NULL) {
+        const struct schedule *schedule = &fleet->schedule;
+        sampler_start(fleet->job->sampler, fleet->zero_ns + schedule->start_ns,
+                      schedule->n_dwells > 0 ? schedule->dwell_ns : 0);
+    }
     for (unsigned w = 0; w < fleet->n_workers && ok; w++) {
         fleet->crew[w].heard_ns = fleet->zero_ns;
         ok = worker_start(fleet->crew[w].worker, fleet->zero_ns);

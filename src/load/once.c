@@ -4,6 +4,7 @@
 #include "base/mono.h"
 #include "base/unit.h"
 #include "load/request.h"
+#include "load/sample.h"
 #include "net/conn.h"
 
 #include <ev.h>
@@ -18,7 +19,7 @@ struct once {
     struct conn_env env;
     struct conn conn;
     struct request_set requests;
-    struct credential *held[CREDENTIAL_KINDS];
+    struct sample sample;
     char *head; /* owns */
     enum outcome outcome;
     bool answered;
@@ -27,28 +28,21 @@ struct once {
 
 static bool take_identity(struct once *once, struct diag *diag)
 {
-    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
-        struct pool *pool = mint_pool(once->mint, 0, kind);
-        bool first;
-        if (pool == NULL) {
-            continue;
-        }
-        once->held[kind] = pool_take(pool, mono_now_ns(), (int64_t)mono_wall_s(), &first);
-        if (once->held[kind] == NULL) {
-            diag_add(diag, plan_origin(once->plan, &once->plan->target.url),
-                     "no credential was ready, or all have expired");
-            return false;
-        }
+    bool ok = sample_take(&once->sample, once->mint);
+    if (!ok) {
+        diag_add(diag, plan_origin(once->plan, &once->plan->target.url),
+                 "no credential was ready, or all have expired");
     }
-    return true;
+    return ok;
 }
 
 static void once_ready(struct conn *conn)
 {
     struct once *once = conn->owner;
     const struct request *request = once->requests.requests;
-    once->head = xmalloc(request_size(&once->requests, request, once->held));
-    size_t len = request_write(&once->requests, request, once->held, once->head);
+    struct credential *const *parts = once->sample.part;
+    once->head = xmalloc(request_size(&once->requests, 0, request, parts));
+    size_t len = request_write(&once->requests, 0, request, parts, once->head);
     conn->close_after = true;
     conn_send(conn, once->head, len, request->body, request->body_len, request->head_request);
 }
@@ -92,15 +86,31 @@ static bool is_secret_header(const struct once *once, const char *line, size_t *
 /* Is this line of the request a header that carries a credential?  Gives the length to keep. */
 static bool is_secret(const struct once *once, const char *line, size_t *ret_keep)
 {
-    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_KINDS; kind++) {
-        const struct request_prefix *prefix = &once->requests.prefix[kind];
-        if (prefix->text != NULL && strncmp(line, "> ", 2) == 0 &&
+    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_PARTS; kind++) {
+        const struct request_prefix *prefix = &once->requests.prefix[0][kind];
+        if (prefix->text != NULL && !prefix->in_query && strncmp(line, "> ", 2) == 0 &&
             strncasecmp(line + 2, prefix->text, prefix->len) == 0) {
             *ret_keep = prefix->len + 2;
             return true;
         }
     }
     return is_secret_header(once, line, ret_keep);
+}
+
+/* The request line with a key in its query, which is the last parameter. */
+static bool show_request_line(const struct once *once, const char *line, size_t len,
+                              struct sink *show)
+{
+    const struct request_prefix *prefix = &once->requests.prefix[0][CREDENTIAL_APIKEY];
+    const struct request *request = once->requests.requests;
+    size_t keep = 2 + request->target_len + 1 + prefix->len; /* "> GET /?key=" */
+    if (!prefix->in_query || once->sample.part[CREDENTIAL_APIKEY] == NULL || len < keep ||
+        strncmp(line, "> ", 2) != 0 || strncmp(line + 2, request->head, request->target_len) != 0) {
+        return false;
+    }
+    sink_write(show, line, keep);
+    sink_printf(show, "(not shown) HTTP/1.1\n");
+    return true;
 }
 
 /* What is shown gets pasted into bug reports and chats: without credentials. */
@@ -112,7 +122,7 @@ static void copy_without_secrets(const struct once *once, struct sink *show)
         if (is_secret(once, line, &keep)) {
             sink_write(show, line, keep);
             sink_printf(show, "(not shown)\n");
-        } else {
+        } else if (!show_request_line(once, line, len, show)) {
             sink_write(show, line, len);
             sink_printf(show, "\n");
         }
@@ -141,7 +151,7 @@ static void show_times(const struct once *once, struct sink *show)
 static void exchange_once(struct once *once, struct ev_loop *loop, struct tls_client *tls,
                           const struct addr *addrs, size_t n_addrs)
 {
-    const struct credential *cert = once->held[CREDENTIAL_CERT];
+    const struct credential *cert = once->sample.part[CREDENTIAL_CERT];
     conn_env_init(&once->env, loop, tls, &once->plan->target, addrs, n_addrs);
     once->env.handler = (struct conn_handler){once_ready, once_exchanged, once_closed};
     once->env.show = once->seen;
@@ -159,7 +169,7 @@ bool once_perform(const struct plan *plan, const struct addr *addrs, size_t n_ad
                   struct diag *diag)
 {
     struct once once = {.plan = plan, .mint = mint, .seen = sink_new()};
-    struct tls_client *tls = tls_client_new(plan, diag);
+    struct tls_client *tls = tls_client_new(plan, &plan->target, diag);
     request_set_init(&once.requests, plan);
     struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     bool ok = tls != NULL && take_identity(&once, diag);
@@ -173,11 +183,7 @@ bool once_perform(const struct plan *plan, const struct addr *addrs, size_t n_ad
         show_times(&once, show);
         *ret_outcome = once.outcome;
     }
-    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
-        if (once.held[kind] != NULL) {
-            pool_drop(mint_pool(mint, 0, kind), once.held[kind]);
-        }
-    }
+    sample_drop(&once.sample, mint);
     free(once.head);
     request_set_clear(&once.requests);
     sink_free(once.seen);

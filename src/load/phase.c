@@ -5,17 +5,40 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What the switches of the certificates, keys and tokens turn. */
+struct turned {
+    bool clients, certs, keys, tokens;
+};
+
+static struct turned turned_by(const struct plan *plan, struct switches on)
+{
+    struct turned turned = {.clients = false};
+    for (size_t i = 0; i < plan->n_identities; i++) {
+        const struct plan_identity *identity = &plan->identities[i];
+        bool cert = identity->with_cert != NULL, key = identity->with_apikey != NULL;
+        bool token = identity->with_jwt != NULL;
+        if (identity->bound && cert + key + token > 1) {
+            turned.clients = turned.clients || (cert ? on.fresh_cert : on.fresh_key);
+        } else {
+            turned.certs = turned.certs || (cert && on.fresh_cert);
+            turned.keys = turned.keys || (key && on.fresh_key);
+            turned.tokens = turned.tokens || (token && on.fresh_jwt);
+        }
+    }
+    return turned;
+}
+
 static const char *dwell_text(const struct plan *plan, struct switches on, size_t dwell,
                               size_t n_dwells, char text[PHASE_TEXT])
 {
+    struct turned turned = turned_by(plan, on);
     const struct {
         bool on;
         const char *name;
     } parts[] = {
-        {on.reconnect, "reconnecting"},
-        {on.fresh_cert && plan->n_certs > 0, "fresh certificates"},
-        {on.fresh_key && plan->n_apikeys > 0, "fresh keys"},
-        {on.fresh_jwt && plan->n_jwts > 0, "fresh tokens"},
+        {on.reconnect, "reconnecting"},       {turned.clients, "fresh clients"},
+        {turned.certs, "fresh certificates"}, {turned.keys, "fresh keys"},
+        {turned.tokens, "fresh tokens"},
     };
     int len = snprintf(text, PHASE_TEXT, "dwell %zu of %zu: %s rate", dwell, n_dwells,
                        on.high_rate ? "full" : "low");
@@ -32,11 +55,13 @@ const char *phase_text(const struct plan *plan, const struct schedule *schedule,
 {
     size_t dwell;
     struct switches on = schedule_at(schedule, t_ns, &dwell);
-    double warmup_ns = schedule->n_dwells > 0 ? (double)schedule->warmup_ns
+    double warmup_ns = schedule->n_dwells > 0 ? (double)plan->attribution.warmup_ns
                                               : plan->judge.warmup * (double)plan->run.duration_ns;
     const char *phase = "steady";
     if (draining) {
         phase = "draining";
+    } else if (on.idle) {
+        phase = "cooling down";
     } else if (on.designed) {
         return dwell_text(plan, on, dwell, schedule->n_dwells, text);
     } else if (!ramped) {
@@ -53,5 +78,5 @@ double phase_rate(const struct plan *plan, const struct schedule *schedule, uint
     size_t dwell;
     struct switches on = schedule_at(schedule, t_ns, &dwell);
     double rate = plan->pace.mode == PACE_OPEN ? plan->pace.rate_per_s : 0;
-    return on.designed && !on.high_rate ? rate / SCHEDULE_LOW_RATE : rate;
+    return on.idle ? 0 : on.designed && !on.high_rate ? rate / SCHEDULE_LOW_RATE : rate;
 }

@@ -11,8 +11,8 @@
 #define PHASE_TEXT 128
 
 /* "ramp", "warm-up", "steady", "dwell 7 of 32: full rate, reconnecting, fresh certificates",
- * "draining" at `t_ns` after the start.  `ramped`: all connections have stood at once.  Returns
- * `text`. */
+ * "cooling down", "draining" at `t_ns` after the start.  `ramped`: all connections have stood at
+ * once.  Returns `text`. */
 const char *phase_text(const struct plan *plan, const struct schedule *schedule, uint64_t t_ns,
                        bool ramped, bool draining, char text[PHASE_TEXT]);
 /* Exchanges a second asked for at that time; 0 in the closed loop. */

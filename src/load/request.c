@@ -66,6 +66,8 @@ static void request_init(struct request *request, const struct plan_target *targ
     const char *text = sink_text(head, &request->head_len);
     request->head = xstrndup(text, request->head_len);
     sink_free(head);
+    request->target_len = (size_t)(strstr(request->head, " HTTP/1.1\r\n") - request->head);
+    request->has_query = memchr(request->head, '?', request->target_len) != NULL;
     request->body = from->body;
     request->body_len = from->body != NULL ? from->body_len : 0;
     request->expect_status = from->expect_status;
@@ -73,11 +75,31 @@ static void request_init(struct request *request, const struct plan_target *targ
     request->idempotent = is_one_of(from->method, idempotent);
 }
 
-static struct request_prefix prefix_of(const char *header, const char *scheme)
+static struct request_prefix in_header(const char *header, const char *scheme)
 {
     bool plain = scheme == NULL || *scheme == '\0';
     char *text = xasprintf("%s: %s%s", header, plain ? "" : scheme, plain ? "" : " ");
     return (struct request_prefix){.text = text, .len = strlen(text)};
+}
+
+static struct request_prefix in_query(const char *name)
+{
+    char *text = xasprintf("%s=", name);
+    return (struct request_prefix){.text = text, .len = strlen(text), .in_query = true};
+}
+
+static void prefix_identity(struct request_prefix prefix[CREDENTIAL_PARTS],
+                            const struct plan_identity *identity)
+{
+    const struct plan_apikey *key = identity->with_apikey;
+    const struct plan_jwt *jwt = identity->with_jwt;
+    if (key != NULL) {
+        prefix[CREDENTIAL_APIKEY] =
+            key->query != NULL ? in_query(key->query) : in_header(key->header, key->scheme);
+    }
+    if (jwt != NULL) {
+        prefix[CREDENTIAL_JWT] = in_header(jwt->header, jwt->scheme);
+    }
 }
 
 void request_set_init(struct request_set *set, const struct plan *plan)
@@ -89,11 +111,10 @@ void request_set_init(struct request_set *set, const struct plan *plan)
         set->weight += plan->requests[i].weight;
         set->requests[i].upto = set->weight;
     }
-    if (plan->n_apikeys > 0) {
-        set->prefix[CREDENTIAL_APIKEY] = prefix_of(plan->apikeys[0].header, NULL);
-    }
-    if (plan->n_jwts > 0) {
-        set->prefix[CREDENTIAL_JWT] = prefix_of(plan->jwts[0].header, plan->jwts[0].scheme);
+    set->n_identities = plan->n_identities;
+    set->prefix = xcalloc(plan->n_identities, sizeof *set->prefix);
+    for (size_t i = 0; i < plan->n_identities; i++) {
+        prefix_identity(set->prefix[i], &plan->identities[i]);
     }
 }
 
@@ -103,9 +124,12 @@ void request_set_clear(struct request_set *set)
         free(set->requests[i].head);
     }
     free(set->requests);
-    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
-        free(set->prefix[kind].text);
+    for (size_t i = 0; i < set->n_identities; i++) {
+        for (int kind = 0; kind < CREDENTIAL_PARTS; kind++) {
+            free(set->prefix[i][kind].text);
+        }
     }
+    free(set->prefix);
     *set = (struct request_set){.n_requests = 0};
 }
 
@@ -122,13 +146,14 @@ const struct request *request_pick(const struct request_set *set, struct rng *rn
     return &set->requests[i];
 }
 
-size_t request_size(const struct request_set *set, const struct request *request,
-                    struct credential *const credentials[CREDENTIAL_KINDS])
+size_t request_size(const struct request_set *set, size_t identity, const struct request *request,
+                    struct credential *const credentials[CREDENTIAL_PARTS])
 {
+    const struct request_prefix *prefix = set->prefix[identity];
     size_t size = request->head_len + 2;
-    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_KINDS; kind++) {
+    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_PARTS; kind++) {
         if (credentials[kind] != NULL) {
-            size += set->prefix[kind].len + credentials[kind]->text_len + 2;
+            size += prefix[kind].len + credentials[kind]->text_len + 2;
         }
     }
     return size;
@@ -140,16 +165,26 @@ static char *put(char *to, const char *from, size_t len)
     return to + len;
 }
 
-size_t request_write(const struct request_set *set, const struct request *request,
-                     struct credential *const credentials[CREDENTIAL_KINDS], char *to)
+static char *put_credential(char *to, const struct request_prefix *prefix,
+                            const struct credential *credential)
 {
-    char *at = put(to, request->head, request->head_len);
-    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_KINDS; kind++) {
-        const struct credential *credential = credentials[kind];
-        if (credential != NULL) {
-            at = put(at, set->prefix[kind].text, set->prefix[kind].len);
-            at = put(at, credential->text, credential->text_len);
-            at = put(at, "\r\n", 2);
+    return put(put(to, prefix->text, prefix->len), credential->text, credential->text_len);
+}
+
+size_t request_write(const struct request_set *set, size_t identity, const struct request *request,
+                     struct credential *const credentials[CREDENTIAL_PARTS], char *to)
+{
+    const struct request_prefix *prefix = set->prefix[identity];
+    const struct credential *key = credentials[CREDENTIAL_APIKEY];
+    char *at = put(to, request->head, request->target_len);
+    if (key != NULL && prefix[CREDENTIAL_APIKEY].in_query) {
+        *at++ = request->has_query ? '&' : '?';
+        at = put_credential(at, &prefix[CREDENTIAL_APIKEY], key);
+    }
+    at = put(at, request->head + request->target_len, request->head_len - request->target_len);
+    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_PARTS; kind++) {
+        if (credentials[kind] != NULL && !prefix[kind].in_query) {
+            at = put(put_credential(at, &prefix[kind], credentials[kind]), "\r\n", 2);
         }
     }
     return (size_t)(put(at, "\r\n", 2) - to);

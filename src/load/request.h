@@ -15,6 +15,8 @@
 struct request {
     char *head; /* request line and headers without credentials and without the empty line */
     size_t head_len;
+    size_t target_len; /* of the head up to the end of the path: where a key in the query goes */
+    bool has_query;
     const char *body; /* borrows the plan's; NULL: none */
     size_t body_len;
     double upto; /* sum of the weights up to this one */
@@ -23,29 +25,32 @@ struct request {
     bool idempotent;   /* may be sent again on its own accord (RFC 9110, section 9.2.2) */
 };
 
-/* A request's header line that carries a credential: "Authorization: Bearer ". */
+/* What stands before a credential: "Authorization: Bearer " in a header line of its own, or "key="
+ * in the query. */
 struct request_prefix {
-    char *text; /* NULL: the plan has no such credential */
+    char *text; /* NULL: the identity has no such credential */
     size_t len;
+    bool in_query;
 };
 
 struct request_set {
     struct request *requests;
     size_t n_requests;
     double weight;
-    struct request_prefix prefix[CREDENTIAL_KINDS];
+    struct request_prefix (*prefix)[CREDENTIAL_PARTS]; /* of each of plan->identities */
+    size_t n_identities;
 };
 
 void request_set_init(struct request_set *set, const struct plan *plan);
 void request_set_clear(struct request_set *set);
 /* Draws by weight; no random number is used when there is only one. */
 const struct request *request_pick(const struct request_set *set, struct rng *rng);
-/* Bytes that request_write needs.  credentials[kind] may be NULL. */
-size_t request_size(const struct request_set *set, const struct request *request,
-                    struct credential *const credentials[CREDENTIAL_KINDS]);
+/* Bytes that request_write needs for plan->identities[identity].  credentials[kind] may be NULL. */
+size_t request_size(const struct request_set *set, size_t identity, const struct request *request,
+                    struct credential *const credentials[CREDENTIAL_PARTS]);
 /* The whole head into `to`; returns its length. */
-size_t request_write(const struct request_set *set, const struct request *request,
-                     struct credential *const credentials[CREDENTIAL_KINDS], char *to);
+size_t request_write(const struct request_set *set, size_t identity, const struct request *request,
+                     struct credential *const credentials[CREDENTIAL_PARTS], char *to);
 /* Was this status what the profile asked for? */
 bool request_expects(const struct request *request, int status);
 

@@ -8,7 +8,15 @@
 #define CELLS 32u
 #define HALF  (CELLS / 2)
 
-enum { HIGH_RATE = 1, RECONNECT = 2, FRESH_CERT = 4, FRESH_KEY = 8, FRESH_JWT = 16 };
+enum {
+    HIGH_RATE = 1,
+    RECONNECT = 2,
+    FRESH_CERT = 4,
+    FRESH_KEY = 8,
+    FRESH_JWT = 16,
+    REFUSALS = 32,
+    REFUSALS_OF = HIGH_RATE | RECONNECT | FRESH_CERT /* its product */
+};
 
 /* One full factorial in random order, drawn as two half fractions (cells with an even and with
  * an odd number of switches on; resolution V), so that a run which ends in mid-block is still
@@ -21,21 +29,28 @@ static void draw_block(uint64_t seed, uint64_t block, uint8_t cells[CELLS])
     size_t n[2] = {0, 0};
     for (unsigned cell = 0; cell < CELLS; cell++) {
         unsigned odd = ((unsigned)__builtin_popcount(cell) & 1) ^ first;
-        cells[odd * HALF + n[odd]++] = (uint8_t)cell;
+        bool refusals = (unsigned)__builtin_popcount(cell & REFUSALS_OF) & 1;
+        cells[odd * HALF + n[odd]++] = (uint8_t)(cell | (refusals ? REFUSALS : 0));
     }
     rng_shuffle(&rng, cells, HALF, sizeof *cells);
     rng_shuffle(&rng, cells + HALF, HALF, sizeof *cells);
 }
 
+/* The last dwell takes what is left after whole ones. */
 void schedule_init(struct schedule *schedule, const struct plan *plan)
 {
     const struct plan_attribution *design = &plan->attribution;
-    *schedule = (struct schedule){.warmup_ns = design->warmup_ns, .dwell_ns = design->dwell_ns};
-    if (design->mode != ATTRIBUTION_CROSSOVER || design->dwell_ns == 0 ||
-        plan->run.duration_ns <= design->warmup_ns) {
+    uint64_t start_ns = design->warmup_ns + design->steady_ns;
+    *schedule = (struct schedule){
+        .start_ns = start_ns, .dwell_ns = design->dwell_ns, .cooldown_ns = UINT64_MAX};
+    if (design->mode == ATTRIBUTION_OFF || design->dwell_ns == 0 ||
+        plan->run.duration_ns <= start_ns + design->cooldown_ns) {
         return;
     }
-    size_t n = (size_t)((plan->run.duration_ns - design->warmup_ns) / design->dwell_ns);
+    uint64_t end_ns = plan->run.duration_ns - design->cooldown_ns;
+    schedule->cooldown_ns = design->cooldown_ns > 0 ? end_ns : UINT64_MAX;
+    schedule->end_ns = design->duration_ns > 0 ? start_ns + design->duration_ns : end_ns;
+    size_t n = (size_t)((schedule->end_ns - start_ns) / design->dwell_ns);
     size_t n_blocks = (n + CELLS - 1) / CELLS;
     schedule->n_dwells = n;
     schedule->cells = xcalloc(n_blocks + 1, CELLS);
@@ -52,11 +67,14 @@ void schedule_clear(struct schedule *schedule)
 
 struct switches schedule_at(const struct schedule *schedule, uint64_t t_ns, size_t *ret_dwell)
 {
-    if (schedule->n_dwells == 0 || t_ns < schedule->warmup_ns) {
-        *ret_dwell = 0;
+    *ret_dwell = 0;
+    if (t_ns >= schedule->cooldown_ns) {
+        return (struct switches){.idle = true};
+    }
+    if (schedule->n_dwells == 0 || t_ns < schedule->start_ns || t_ns >= schedule->end_ns) {
         return (struct switches){.designed = false};
     }
-    uint64_t dwell = (t_ns - schedule->warmup_ns) / schedule->dwell_ns;
+    uint64_t dwell = (t_ns - schedule->start_ns) / schedule->dwell_ns;
     if (dwell >= schedule->n_dwells) {
         dwell = schedule->n_dwells - 1;
     }
@@ -69,5 +87,22 @@ struct switches schedule_at(const struct schedule *schedule, uint64_t t_ns, size
         .fresh_cert = cell & FRESH_CERT,
         .fresh_key = cell & FRESH_KEY,
         .fresh_jwt = cell & FRESH_JWT,
+        .refusals = cell & REFUSALS,
     };
+}
+
+uint64_t schedule_next_ns(const struct schedule *schedule, uint64_t t_ns)
+{
+    if (schedule->n_dwells == 0 || t_ns >= schedule->cooldown_ns) {
+        return UINT64_MAX;
+    }
+    if (t_ns < schedule->start_ns) {
+        return schedule->start_ns;
+    }
+    uint64_t n = (t_ns - schedule->start_ns) / schedule->dwell_ns + 1;
+    uint64_t next_ns = schedule->start_ns + n * schedule->dwell_ns;
+    if (t_ns < schedule->end_ns && n < schedule->n_dwells) {
+        return next_ns;
+    }
+    return t_ns < schedule->end_ns ? schedule->end_ns : schedule->cooldown_ns;
 }

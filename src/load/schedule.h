@@ -1,8 +1,10 @@
 /* The designed experiment as a pure function of plan and seed: which switches are on in which
- * dwell. Every worker computes the same schedule, so nothing is shared.  A crossover redraws
- * five switches each dwell from a shuffled full factorial: high or low rate, reconnecting or
- * keep-alive, fresh or reused certificate, key, token.  32 dwells show each of the 32
- * combinations once. */
+ * dwell. Every worker computes the same schedule, so nothing is shared.  Each dwell redraws the
+ * switches from a shuffled factorial: high or low rate, reconnecting or keep-alive, fresh or
+ * reused certificate, key, token, and bad identities where the profile has them.  32 dwells are
+ * one block: a full factorial of the first five switches, with which a further one goes as a
+ * product of three (a fraction of resolution IV: no switch is confounded with another or with a
+ * pair of others; Box and Hunter 1961). */
 #ifndef LOAD_SCHEDULE_H
 #define LOAD_SCHEDULE_H
 
@@ -16,20 +18,25 @@
 #define SCHEDULE_LOW_RATE 10
 
 struct switches {
-    bool designed; /* false: no experiment, or its warm-up: the profile's own load */
-    bool high_rate, reconnect, fresh_cert, fresh_key, fresh_jwt;
+    bool designed; /* false: no experiment, or before or after it: the profile's own load */
+    bool idle;     /* the cooldown: no load */
+    bool high_rate, reconnect, fresh_cert, fresh_key, fresh_jwt, refusals;
 };
 
 struct schedule {
-    uint64_t warmup_ns, dwell_ns;
-    size_t n_dwells; /* 0: no experiment */
-    uint8_t *cells;  /* owns; bits 0..4: the five switches, one a dwell */
+    uint64_t start_ns, dwell_ns; /* of the first dwell */
+    uint64_t end_ns;             /* of the last */
+    uint64_t cooldown_ns;        /* its start; UINT64_MAX: there is none */
+    size_t n_dwells;             /* 0: no experiment */
+    uint8_t *cells;              /* owns; a bit for each switch, one a dwell */
 };
 
 void schedule_init(struct schedule *schedule, const struct plan *plan);
 void schedule_clear(struct schedule *schedule);
-/* The switches at time `t_ns` since the start; *ret_dwell is its number, 0 in the warm-up, 1..
- * after. The last dwell lasts to the end of the run. */
+/* The switches at time `t_ns` since the start; *ret_dwell is its number, 0 outside of them, 1..
+ * within. */
 struct switches schedule_at(const struct schedule *schedule, uint64_t t_ns, size_t *ret_dwell);
+/* The first time after `t_ns` at which the switches may change; UINT64_MAX: never. */
+uint64_t schedule_next_ns(const struct schedule *schedule, uint64_t t_ns);
 
 #endif

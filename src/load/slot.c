@@ -3,6 +3,7 @@
 #include "base/bug.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "load/exchange.h"
 #include "load/worker_inside.h"
 
 #define BACKOFF_MIN_NS  (10 * NS_PER_MS)
@@ -11,34 +12,6 @@
 
 /* Dials of one loop turn; more would keep responses waiting (a connect costs 10 us and more). */
 enum { DIALS_A_TURN = 32 };
-
-void slot_put(struct slot *slot, enum slot_place place)
-{
-    struct slot_queue *queues = slot->worker->queue;
-    if (slot->place != SLOT_NOWHERE) {
-        struct slot_queue *from = &queues[slot->place];
-        *(slot->prev != NULL ? &slot->prev->next : &from->first) = slot->next;
-        *(slot->next != NULL ? &slot->next->prev : &from->last) = slot->prev;
-    }
-    slot->place = place;
-    slot->prev = slot->next = NULL;
-    if (place != SLOT_NOWHERE) {
-        struct slot_queue *to = &queues[place];
-        slot->prev = to->last;
-        *(to->last != NULL ? &to->last->next : &to->first) = slot;
-        to->last = slot;
-    }
-}
-
-static void put_first(struct slot *slot, enum slot_place place)
-{
-    struct slot_queue *to = &slot->worker->queue[place];
-    slot_put(slot, SLOT_NOWHERE);
-    slot->place = place;
-    slot->next = to->first;
-    *(to->first != NULL ? &to->first->prev : &to->last) = slot;
-    to->first = slot;
-}
 
 static void wait_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
@@ -85,37 +58,35 @@ void slot_stretch_rest(struct slot *slot, double factor)
     }
 }
 
-static bool is_expired(const struct credential *credential, int64_t now_s)
-{
-    return credential->not_after_s != 0 && now_s >= credential->not_after_s;
-}
-
 static void drop_session(struct slot *slot)
 {
     tls_session_free(slot->session);
     slot->session = NULL;
 }
 
-/* The certificate of the next dial.  It stays the same when the dice say resume (a session
- * belongs to the certificate it was made with), and when the server has not yet seen it: its
- * first use is counted once, by whichever dial succeeds. */
-static bool choose_certificate(struct slot *slot, uint64_t now_ns)
+/* The identity of the next dial and its certificate.  A session is offered by the client that it
+ * was made with.  Else the weights decide for every dial, since an identity that always fails would
+ * otherwise end up in all slots; when they decide the same again, what no server has seen is kept.
+ * False: a credential is not there. */
+static bool choose_client(struct slot *slot, uint64_t now_ns)
 {
     struct worker *worker = slot->worker;
-    struct credential **held = &slot->held[CREDENTIAL_CERT];
-    bool resumes = slot->resume && slot->session != NULL;
-    if (worker->pool[CREDENTIAL_CERT] != NULL) {
-        bool usable = *held != NULL && !is_expired(*held, worker_epoch_s(worker, now_ns));
+    struct holding *holding = &slot->holding;
+    if (slot->drawn == NULL) {
+        bool resumes = slot->resume && slot->session != NULL;
+        slot->drawn = resumes ? holding->identity : worker_draw_identity(worker);
+    }
+    bool same = slot->drawn == holding->identity;
+    bool resumes = same && slot->resume && slot->session != NULL;
+    enum credential_kind kind = holding_dial_kind(slot->drawn);
+    holding_turn_to(holding, slot->drawn);
+    if (kind != CREDENTIAL_KINDS) {
+        bool usable =
+            holding->held[kind] != NULL && !worker_has_ended(worker, holding->held[kind], now_ns);
         resumes = resumes && usable;
-        if (!resumes && !(usable && slot->first[CREDENTIAL_CERT])) {
-            struct credential *fresh = NULL;
-            bool first = false;
-            if (!worker_take_credential(worker, CREDENTIAL_CERT, &fresh, &first)) {
-                return false;
-            }
-            worker_drop_credential(worker, CREDENTIAL_CERT, held);
-            *held = fresh;
-            slot->first[CREDENTIAL_CERT] = first;
+        if (!resumes && !(usable && holding->unseen[kind]) &&
+            (slot->drawn->blocked[SLOT_TO_DIAL] || !holding_take(worker, holding, kind))) {
+            return false;
         }
     }
     if (!resumes) {
@@ -127,29 +98,32 @@ static bool choose_certificate(struct slot *slot, uint64_t now_ns)
 static void dial(struct slot *slot)
 {
     struct worker *worker = slot->worker;
-    const struct credential *credential = slot->held[CREDENTIAL_CERT];
+    const struct credential *part = holding_part(&slot->holding, CREDENTIAL_CERT);
     slot_put(slot, SLOT_NOWHERE);
+    slot->drawn = NULL;
     worker_count(worker, COUNTER_DIALED);
     worker->n_handshaking++;
-    conn_dial(&slot->conn, &worker->env, credential != NULL ? credential->cert : NULL,
-              slot->session);
+    if (worker_has_ended(worker, part, mono_now_ns())) {
+        worker_count(worker, COUNTER_IDENTITY_EXPIRED);
+    }
+    conn_dial(&slot->conn, &worker->env, part != NULL ? part->cert : NULL, slot->session);
 }
 
 void slot_dial_waiting(struct worker *worker)
 {
-    struct slot_queue *waiting = &worker->queue[SLOT_TO_DIAL];
+    struct slot *slot = NULL;
     for (int i = 0; i < DIALS_A_TURN; i++) {
-        if (waiting->first == NULL || worker->dial_blocked ||
-            worker->n_handshaking >= worker->max_handshaking) {
+        slot = slot_next(worker, SLOT_TO_DIAL);
+        if (slot == NULL || worker->n_handshaking >= worker->max_handshaking) {
             return;
         }
-        if (!choose_certificate(waiting->first, mono_now_ns())) {
-            worker->dial_blocked = true;
-            return;
+        if (choose_client(slot, mono_now_ns())) {
+            dial(slot);
+        } else {
+            slot_starve(slot, slot->drawn);
         }
-        dial(waiting->first);
     }
-    if (waiting->first != NULL) {
+    if (slot_next(worker, SLOT_TO_DIAL) != NULL) {
         ev_timer_set(&worker->more, 0., 0.);
         ev_timer_start(worker->loop, &worker->more);
     }
@@ -168,8 +142,9 @@ void slot_ready(struct conn *conn)
     hist_record(&latency[LATENCY_CONNECT], conn->connected_ns - conn->dial_ns);
     hist_record(&latency[facts.resumed ? LATENCY_HANDSHAKE_RESUMED : LATENCY_HANDSHAKE_FULL],
                 conn->ready_ns - conn->connected_ns);
-    if (!facts.resumed && facts.asked_for_certificate && slot->held[CREDENTIAL_CERT] != NULL) {
-        worker_expose(worker, CREDENTIAL_CERT, &slot->first[CREDENTIAL_CERT]);
+    if (!facts.resumed && facts.asked_for_certificate &&
+        holding_part(&slot->holding, CREDENTIAL_CERT) != NULL) {
+        holding_expose(worker, &slot->holding, CREDENTIAL_CERT, true);
     }
     /* A TLS 1.3 session is used once (RFC 8446, appendix C.4); a TLS 1.2 server that resumes may
      * well not give another. */
@@ -177,7 +152,7 @@ void slot_ready(struct conn *conn)
         drop_session(slot);
     }
     if (worker->retry.first != NULL) {
-        put_first(slot, SLOT_IDLE); /* for what must be sent again */
+        slot_put_first(slot, SLOT_IDLE); /* for what must be sent again */
     } else {
         slot_put(slot, SLOT_IDLE);
     }
@@ -212,8 +187,8 @@ static void count_closed(struct slot *slot, enum outcome outcome)
     worker->n_handshaking--;
     worker_count(worker, COUNTER_DIAL_FAILED);
     worker->interval->outcome[outcome]++;
-    if (slot->held[CREDENTIAL_CERT] != NULL && judged_certificate(outcome)) {
-        worker_expose(worker, CREDENTIAL_CERT, &slot->first[CREDENTIAL_CERT]);
+    if (holding_part(&slot->holding, CREDENTIAL_CERT) != NULL && judged_certificate(outcome)) {
+        holding_expose(worker, &slot->holding, CREDENTIAL_CERT, true);
     }
 }
 
@@ -232,9 +207,10 @@ static void keep_for_next(struct slot *slot)
     } else {
         drop_session(slot);
     }
-    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_KINDS; kind++) {
-        if (!slot->first[kind]) {
-            worker_drop_credential(worker, kind, &slot->held[kind]);
+    enum credential_kind kept = holding_dial_kind(slot->holding.identity);
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+        if (kind != (int)kept && !slot->holding.unseen[kind]) {
+            holding_drop(&slot->holding, kind);
         }
     }
 }
@@ -273,7 +249,5 @@ void slot_closed(struct conn *conn, enum outcome outcome)
 void slot_clear(struct slot *slot)
 {
     drop_session(slot);
-    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
-        worker_drop_credential(slot->worker, kind, &slot->held[kind]);
-    }
+    holding_turn_to(&slot->holding, NULL);
 }

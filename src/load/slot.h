@@ -1,11 +1,11 @@
 /* A slot: the place of one connection in a worker, for the whole run.  Its connection comes and
  * goes; the slot dials again (at once after a polite end, after a growing pause when something
- * failed), chooses the identity, and keeps the last TLS session for the share of reconnects that
- * resume. */
+ * failed), draws the identity of each connection, and keeps the last TLS session for the share of
+ * reconnects that resume: such a one goes on as the same client with the same certificate. */
 #ifndef LOAD_SLOT_H
 #define LOAD_SLOT_H
 
-#include "ident/pool.h"
+#include "load/holding.h"
 #include "load/slot_queue.h"
 #include "net/conn.h"
 
@@ -21,19 +21,18 @@ struct slot {
     struct worker *worker;
     struct exchange *exchange; /* in flight, or NULL */
     /* Of this connection; the certificate stays when it has ended, for resumption. */
-    struct credential *held[CREDENTIAL_KINDS];
-    bool first[CREDENTIAL_KINDS]; /* a first use that the server has not yet seen */
-    struct tls_session *session; /* owns: of the last connection, made with held[CREDENTIAL_CERT] */
-    bool resume;                 /* the dice of the next dial */
-    uint8_t n_failures;          /* in a row */
+    struct holding holding;
+    struct worker_identity *drawn; /* of the next dial; NULL: not yet drawn */
+    struct tls_session *session;   /* owns: of the last connection, made with its certificate */
+    bool resume;                   /* the dice of the next dial */
+    uint8_t n_failures;            /* in a row */
     enum slot_place place;
-    struct slot *prev, *next; /* in that place's queue */
+    struct worker_identity *starves_as; /* in whose queue for that place; NULL: the worker's */
+    struct slot *prev, *next;           /* in that queue */
     ev_timer wait; /* think time of a ready connection, else the pause before the next dial */
 };
 
 void slot_init(struct slot *slot, struct worker *worker);
-/* Puts the slot at the end of the worker's queue for `place` (taking it out of where it was). */
-void slot_put(struct slot *slot, enum slot_place place);
 /* Dials for those that wait, within the limits of the plan.  Once a loop turn, after conn_reap. */
 void slot_dial_waiting(struct worker *worker);
 /* Lets a ready connection rest before its next exchange. */

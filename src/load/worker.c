@@ -4,10 +4,13 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "ident/mint.h"
+#include "load/exchange.h"
+#include "load/refusal.h"
 #include "load/slot.h"
 #include "load/worker_inside.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -20,45 +23,28 @@ static uint64_t share_of(const struct worker_job *job, uint64_t total)
     return total / job->n_workers + (job->index < total % job->n_workers);
 }
 
-bool worker_take_credential(struct worker *worker, enum credential_kind kind,
-                            struct credential **held, bool *first)
+void worker_wait(struct worker *worker)
 {
-    uint64_t now_ns = mono_now_ns();
-    *held = pool_take(worker->pool[kind], now_ns, worker_epoch_s(worker, now_ns), first);
-    if (*held != NULL) {
-        return true;
-    }
-    worker_count(worker, COUNTER_MINT_WAIT);
     if (!ev_is_active(&worker->again)) {
+        worker_count(worker, COUNTER_MINT_WAIT);
         ev_timer_set(&worker->again, AGAIN_S, 0.);
         ev_timer_start(worker->loop, &worker->again);
     }
-    return false;
 }
 
-void worker_drop_credential(struct worker *worker, enum credential_kind kind,
-                            struct credential **held)
+/* Draw number k of all workers is k times the golden ratio, modulo 1: any first few of such a
+ * sequence fill the unit interval evenly (Weyl; Knuth, TAOCP 3, 6.4), so that even a handful of
+ * connections that are never closed have their shares, which random numbers would not give. */
+struct worker_identity *worker_draw_identity(struct worker *worker)
 {
-    if (*held != NULL) {
-        pool_drop(worker->pool[kind], *held);
-        *held = NULL;
+    static const uint64_t golden = 0x9E3779B97F4A7C15ULL; /* of 2^64 */
+    size_t n = worker->job.plan->n_identities, i = 0;
+    uint64_t k = worker->job.index + worker->n_drawn++ * worker->job.n_workers;
+    double at = (double)((worker->draw_offset + k * golden) >> 11) * 0x1p-53 * worker->weight;
+    while (i + 1 < n && at >= worker->identities[i].upto) {
+        i++;
     }
-}
-
-void worker_expose(struct worker *worker, enum credential_kind kind, bool *first)
-{
-    static const struct {
-        enum counter used, new;
-    } counter[CREDENTIAL_KINDS] = {
-        [CREDENTIAL_CERT] = {COUNTER_CERT_USED, COUNTER_CERT_NEW},
-        [CREDENTIAL_APIKEY] = {COUNTER_KEY_USED, COUNTER_KEY_NEW},
-        [CREDENTIAL_JWT] = {COUNTER_JWT_USED, COUNTER_JWT_NEW},
-    };
-    worker_count(worker, counter[kind].used);
-    if (*first) {
-        worker_count(worker, counter[kind].new);
-        *first = false;
-    }
+    return &worker->identities[i];
 }
 
 /* Slot i of this worker is dial number index + i * n_workers of the ramp. */
@@ -89,8 +75,10 @@ static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
     (void)loop;
     (void)events;
     struct worker *worker = timer->data;
-    worker->dial_blocked = false;
-    worker->send_blocked = false;
+    for (size_t i = 0; i < worker->job.plan->n_identities; i++) {
+        memset(worker->identities[i].blocked, 0, sizeof worker->identities[i].blocked);
+    }
+    refusals_try_again(worker->refusals);
     exchange_pump(worker);
 }
 
@@ -117,6 +105,7 @@ static void close_interval(struct worker *worker, uint64_t now_ns)
     interval->gauge[GAUGE_HANDSHAKING] = worker->n_handshaking;
     interval->gauge[GAUGE_IN_FLIGHT] = worker->n_in_flight;
     interval->gauge[GAUGE_BACKLOG] = worker->backlog.n;
+    interval->gauge[GAUGE_REFUSING] = refusals_under_way(worker->refusals);
 }
 
 static void hand_over(struct worker *worker, uint64_t now_ns)
@@ -163,6 +152,7 @@ static void begin_closing(struct worker *worker)
         conn_close(&slot->conn, idle ? OUTCOME_OK : OUTCOME_STOPPED);
     }
     conn_reap(&worker->env);
+    refusals_stop(worker->refusals);
     BUG_ON(worker->n_open + worker->n_handshaking + worker->n_in_flight != 0);
     ev_break(worker->loop, EVBREAK_ALL);
 }
@@ -210,13 +200,15 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
     (void)events;
     struct worker *worker = prepare->data;
     conn_reap(&worker->env);
+    refusals_reap(worker->refusals);
     if (worker->state == WORKER_RUNNING) {
         slot_dial_waiting(worker);
     } else if (worker->state == WORKER_DRAINING) {
         if (worker->n_open + worker->n_handshaking == 0) {
             exchange_give_up(worker, OUTCOME_STOPPED);
         }
-        if (worker->n_in_flight == 0 && worker->n_handshaking == 0) {
+        if (worker->n_in_flight == 0 && worker->n_handshaking == 0 &&
+            refusals_under_way(worker->refusals) == 0) {
             begin_closing(worker);
         }
     }
@@ -242,13 +234,31 @@ static void watch(struct worker *worker)
     ev_async_start(worker->loop, &worker->wake);
 }
 
+static void prepare_identities(struct worker *worker)
+{
+    const struct worker_job *job = &worker->job;
+    const struct plan *plan = job->plan;
+    BUG_ON(plan->n_identities == 0);
+    worker->identities = xcalloc(plan->n_identities, sizeof *worker->identities);
+    for (size_t i = 0; i < plan->n_identities; i++) {
+        struct worker_identity *identity = &worker->identities[i];
+        worker->weight += plan->identities[i].weight;
+        *identity = (struct worker_identity){
+            .plan = &plan->identities[i], .index = i, .upto = worker->weight};
+        for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+            identity->pool[kind] = mint_pool(job->mint, job->index, i, kind);
+        }
+    }
+    struct rng rng;
+    rng_init(&rng, plan->run.seed, "identity", 0); /* the same for all workers */
+    worker->draw_offset = rng_u64(&rng);
+}
+
 static void prepare_load(struct worker *worker)
 {
     const struct worker_job *job = &worker->job;
     const struct plan *plan = job->plan;
-    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
-        worker->pool[kind] = mint_pool(job->mint, job->index, kind);
-    }
+    prepare_identities(worker);
     request_set_init(&worker->requests, plan);
     rng_init(&worker->request_rng, plan->run.seed, "request", job->index);
     rng_init(&worker->dial_rng, plan->run.seed, "dial", job->index);
@@ -263,11 +273,12 @@ static void prepare_load(struct worker *worker)
     worker->interval = interval_new();
     atomic_init(&worker->empty, interval_new());
     worker_clock_init(worker);
+    worker->refusals = refusals_new(worker);
 }
 
 struct worker *worker_new(const struct worker_job *job, struct diag *diag)
 {
-    struct tls_client *tls = tls_client_new(job->plan, diag);
+    struct tls_client *tls = tls_client_new(job->plan, &job->plan->target, diag);
     if (tls == NULL) {
         return NULL;
     }
@@ -357,6 +368,7 @@ void worker_free(struct worker *worker)
         slot_clear(&worker->slots[i]);
     }
     exchange_clear(worker);
+    refusals_free(worker->refusals);
     if (worker->loop != NULL) {
         ev_loop_destroy(worker->loop);
     }
@@ -364,6 +376,7 @@ void worker_free(struct worker *worker)
         (void)close(worker->pace.fd);
     }
     free(worker->slots);
+    free(worker->identities);
     backlog_clear(&worker->backlog);
     request_set_clear(&worker->requests);
     interval_free(worker->interval);

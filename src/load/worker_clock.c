@@ -1,3 +1,4 @@
+#include "load/exchange.h"
 #include "load/slot.h"
 #include "load/worker_inside.h"
 
@@ -34,6 +35,27 @@ static void set_slow(struct worker *worker, bool slow)
     worker->slow = slow;
 }
 
+/* While it is off, what it switches rests.  A persona is one thing: it rests with the first of its
+ * parts. */
+static void hold_pools(const struct worker_identity *identity, bool hold_cert, bool hold_key,
+                       bool hold_jwt)
+{
+    const struct plan_identity *plan = identity->plan;
+    bool hold[CREDENTIAL_KINDS] = {
+        [CREDENTIAL_CERT] = hold_cert,
+        [CREDENTIAL_APIKEY] = hold_key,
+        [CREDENTIAL_JWT] = hold_jwt,
+        [CREDENTIAL_PERSONA] = plan->with_cert != NULL     ? hold_cert
+                               : plan->with_apikey != NULL ? hold_key
+                                                           : hold_jwt,
+    };
+    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+        if (identity->pool[kind] != NULL) {
+            pool_hold(identity->pool[kind], hold[kind]);
+        }
+    }
+}
+
 /* The experiment's switches, or the profile's own load. */
 static void set_switches(struct worker *worker, uint64_t t_ns)
 {
@@ -41,11 +63,6 @@ static void set_switches(struct worker *worker, uint64_t t_ns)
     size_t dwell;
     struct switches on = schedule_at(worker->job.schedule, t_ns, &dwell);
     bool low = on.designed && !on.high_rate;
-    bool held[CREDENTIAL_KINDS] = {
-        [CREDENTIAL_CERT] = on.designed && !on.fresh_cert,
-        [CREDENTIAL_APIKEY] = on.designed && !on.fresh_key,
-        [CREDENTIAL_JWT] = on.designed && !on.fresh_jwt,
-    };
     set_slow(worker, low);
     worker->requests_per_connection = pace->requests_per_connection;
     if (on.designed && !on.reconnect) {
@@ -53,31 +70,25 @@ static void set_switches(struct worker *worker, uint64_t t_ns)
     } else if (on.designed && pace->requests_per_connection == 0) {
         worker->requests_per_connection = RECONNECT_AFTER;
     }
-    if (pace->mode == PACE_OPEN && on.designed) {
-        pacer_set_rate(&worker->pacer,
-                       low ? pace->rate_per_s / SCHEDULE_LOW_RATE : pace->rate_per_s,
-                       worker->job.n_workers, t_ns);
+    if (pace->mode == PACE_OPEN && t_ns > 0) {
+        double rate_per_s = on.idle ? 0
+                            : low   ? pace->rate_per_s / SCHEDULE_LOW_RATE
+                                    : pace->rate_per_s;
+        pacer_set_rate(&worker->pacer, rate_per_s, worker->job.n_workers, t_ns);
     }
-    for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
-        if (worker->pool[kind] != NULL) {
-            pool_hold(worker->pool[kind], held[kind]);
-        }
+    worker->idle = on.idle;
+    worker->refusing = !on.idle && (!on.designed || on.refusals);
+    for (size_t i = 0; i < worker->job.plan->n_identities; i++) {
+        hold_pools(&worker->identities[i], on.designed && !on.fresh_cert,
+                   on.designed && !on.fresh_key, on.designed && !on.fresh_jwt);
     }
-}
-
-/* The start of the dwell after dwell number `n` (0: the warm-up). */
-static uint64_t dwell_start_ns(const struct schedule *schedule, size_t n)
-{
-    return n < schedule->n_dwells ? schedule->warmup_ns + n * schedule->dwell_ns : UINT64_MAX;
 }
 
 static void start_dwell(struct worker *worker)
 {
-    size_t dwell;
     uint64_t t_ns = worker->change_ns;
     set_switches(worker, t_ns);
-    (void)schedule_at(worker->job.schedule, t_ns, &dwell);
-    worker->change_ns = dwell_start_ns(worker->job.schedule, dwell);
+    worker->change_ns = schedule_next_ns(worker->job.schedule, t_ns);
 }
 
 /* Does what the clock says up to now, in the order of the times at which it was due: dwells
@@ -157,7 +168,7 @@ void worker_clock_init(struct worker *worker)
     worker->change.data = worker;
     pacer_init(&worker->pacer, worker->job.plan, worker->job.index, worker->job.n_workers);
     set_switches(worker, 0);
-    worker->change_ns = dwell_start_ns(worker->job.schedule, 0);
+    worker->change_ns = schedule_next_ns(worker->job.schedule, 0);
 }
 
 void worker_clock_start(struct worker *worker)

@@ -1,12 +1,13 @@
 /* The inside of a worker, shared by worker.c (thread, ticks, end), worker_clock.c (when), slot.c
- * (connections) and exchange.c (requests), and by nobody else.  All of it belongs to the
+ * (connections), exchange.c (requests), holding.c (credentials) and refusal.c (bad identities), and
+ * by nobody else.  All of it belongs to the
  * worker's thread, but for the mailbox. */
 #ifndef LOAD_WORKER_INSIDE_H
 #define LOAD_WORKER_INSIDE_H
 
 #include "base/rng.h"
 #include "load/backlog.h"
-#include "load/exchange.h"
+#include "load/holding.h"
 #include "load/pacer.h"
 #include "load/request.h"
 #include "load/schedule.h"
@@ -21,6 +22,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct exchange_queue {
+    struct exchange *first, *last;
+};
 
 enum worker_state {
     WORKER_RUNNING,
@@ -53,14 +58,19 @@ struct worker {
     ev_timer ending; /* of the duration, then of the drain */
     struct tls_client *tls;
     struct conn_env env;
-    struct pool *pool[CREDENTIAL_KINDS]; /* borrows; NULL: the plan has none */
+    struct worker_identity *identities; /* owns: plan->n_identities */
+    double weight;                      /* of all identities */
+    uint64_t draw_offset, n_drawn;      /* which of them the connections are */
     struct request_set requests;
     struct rng request_rng, dial_rng;
+    struct refusals *refusals; /* NULL: the plan has none */
 
     struct pacer pacer;
     struct backlog backlog;
     uint64_t change_ns; /* next dwell, since the start of the load; UINT64_MAX: none */
     bool slow;          /* closed loop in a dwell of low rate */
+    bool idle;          /* the cooldown: nothing begins */
+    bool refusing;      /* exchanges earn attempts with bad identities */
     uint64_t requests_per_connection; /* 0: no limit */
 
     struct slot *slots; /* owns */
@@ -68,10 +78,9 @@ struct worker {
     struct slot_queue queue[SLOT_PLACES]; /* by place */
     uint64_t max_handshaking;
     uint64_t n_open, n_handshaking, n_in_flight;
-    bool dial_blocked, send_blocked; /* until `again` */
+    size_t n_starving; /* slots that wait for a credential */
 
     struct exchange *free_exchanges;
-    struct exchange *next_exchange; /* being equipped: waits for a credential */
     struct exchange_queue retry;
     bool pumping;
 
@@ -90,18 +99,23 @@ static inline void worker_count(struct worker *worker, enum counter counter)
 /* Seconds since the epoch, for expiries. */
 static inline int64_t worker_epoch_s(const struct worker *worker, uint64_t now_ns)
 {
-    return (int64_t)(worker->wall_s + (double)(now_ns - worker->wall_at_ns) * 1e-9);
+    return (int64_t)(worker->wall_s + (double)(int64_t)(now_ns - worker->wall_at_ns) * 1e-9);
 }
 
-/* Takes a credential of that kind into *held with its flag; false: wait (counted, `again` is
- * set). */
-bool worker_take_credential(struct worker *worker, enum credential_kind kind,
-                            struct credential **held, bool *first)
-    __attribute__((warn_unused_result));
-void worker_drop_credential(struct worker *worker, enum credential_kind kind,
-                            struct credential **held);
-/* Counts an exposure: the server has seen this credential. */
-void worker_expose(struct worker *worker, enum credential_kind kind, bool *first);
+/* Has it ended at now_ns?  NULL has not. */
+static inline bool worker_has_ended(const struct worker *worker,
+                                    const struct credential *credential, uint64_t now_ns)
+{
+    return credential != NULL && credential->not_after_s != 0 &&
+           credential->not_after_s <= worker_epoch_s(worker, now_ns);
+}
+
+/* A credential is not there yet: counts a wait, once for all that wait now, and sets `again`: they
+ * are tried once more in a moment. */
+void worker_wait(struct worker *worker);
+/* The identity of the next connection: those of all workers together are in proportion to the
+ * plan's weights, from the first few on. */
+struct worker_identity *worker_draw_identity(struct worker *worker);
 
 /* Time since the load's start, 0 before it. */
 uint64_t worker_since_zero_ns(const struct worker *worker, uint64_t now_ns);

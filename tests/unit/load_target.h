@@ -4,7 +4,9 @@
 #define TESTS_LOAD_TARGET_H
 
 #include "base/diag.h"
+#include "base/file.h"
 #include "base/mem.h"
+#include "ident/apikey.h"
 #include "ident/pki.h"
 
 #include <arpa/inet.h>
@@ -39,8 +41,13 @@ struct target {
     unsigned say_close_after; /* announces "Connection: close" in that response */
     const char *client_ca;    /* NULL: the one that signs the clients */
     bool tls12;
+    bool lets_all_in;     /* whatever the certificate, or none; never refuses a key */
+    bool checks_keys;     /* 401 without a key of its secret, or a token */
+    const char *query;    /* "api_key=": where the key is instead of a header */
+    const char *names[3]; /* in the leaves: how often each shook hands in full */
 
     char dir[64];
+    char *secret; /* owns: of the API keys */
     int listener;
     uint16_t port;
     SSL_CTX *ctx;
@@ -48,9 +55,12 @@ struct target {
     atomic_bool stop;
     atomic_uint n_threads;
     atomic_ulong n_refused, n_accepted, n_full, n_resumed, n_requests, n_closed, n_body_bytes;
-    pthread_mutex_t mutex;         /* of the sets */
-    uint64_t seen[3][TARGET_SEEN]; /* hashes of certificates, keys and tokens */
-    size_t n_seen[3];
+    pthread_mutex_t mutex; /* of the sets */
+    atomic_ulong n_named[3], n_unauthorized;
+    /* Hashes of certificates in handshakes, keys and tokens, of what one request had of the three,
+     * and of the certificates behind requests. */
+    uint64_t seen[5][TARGET_SEEN];
+    size_t n_seen[5];
 };
 
 struct target_conn {
@@ -67,7 +77,7 @@ static inline uint64_t target_hash(const void *bytes, size_t len)
     return hash;
 }
 
-static inline void target_note(struct target *target, int kind, const void *bytes, size_t len)
+static inline uint64_t target_note(struct target *target, int kind, const void *bytes, size_t len)
 {
     uint64_t hash = target_hash(bytes, len);
     (void)pthread_mutex_lock(&target->mutex);
@@ -79,16 +89,49 @@ static inline void target_note(struct target *target, int kind, const void *byte
         target->seen[kind][target->n_seen[kind]++] = hash;
     }
     (void)pthread_mutex_unlock(&target->mutex);
+    return hash;
 }
 
-static inline void target_note_header(struct target *target, int kind, const char *head,
-                                      const char *name)
+/* What follows `name` in the head, up to an end of line or of a query. */
+static inline const char *target_find(const char *head, const char *name, size_t *ret_len)
 {
     const char *at = strstr(head, name);
     if (at != NULL) {
         at += strlen(name);
-        target_note(target, kind, at, strcspn(at, "\r"));
+        *ret_len = strcspn(at, "\r& ");
     }
+    return at;
+}
+
+static inline const CRYPTO_BUFFER *target_leaf(const SSL *ssl)
+{
+    const STACK_OF(CRYPTO_BUFFER) *chain = SSL_get0_peer_certificates(ssl);
+    return chain != NULL && sk_CRYPTO_BUFFER_num(chain) > 0 ? sk_CRYPTO_BUFFER_value(chain, 0)
+                                                            : NULL;
+}
+
+/* Notes who asks; false when the key or the token is missing or the key is not one of ours. */
+static inline bool target_note_request(struct target *target, const SSL *ssl, const char *head)
+{
+    size_t key_len = 0, token_len = 0;
+    const char *key =
+        target_find(head, target->query != NULL ? target->query : "X-API-Key: ", &key_len);
+    const char *token = target_find(head, "Authorization: Bearer ", &token_len);
+    const CRYPTO_BUFFER *leaf = target_leaf(ssl);
+    uint64_t who[3] = {0};
+    if (leaf != NULL) {
+        who[0] = target_hash(CRYPTO_BUFFER_data(leaf), CRYPTO_BUFFER_len(leaf));
+    }
+    if (key != NULL) {
+        who[1] = target_note(target, 1, key, key_len);
+    }
+    if (token != NULL) {
+        who[2] = target_note(target, 2, token, token_len);
+    }
+    target_note(target, 3, who, sizeof who);
+    target_note(target, 4, &who[0], sizeof who[0]);
+    return key != NULL && token != NULL &&
+           apikey_verify(key, key_len, target->secret, strlen(target->secret));
 }
 
 /* Reads one request with its body; false at the end of the connection. */
@@ -129,8 +172,10 @@ static inline bool target_answer(struct target *target, SSL *ssl, unsigned n_ser
     }
     atomic_fetch_add(&target->n_requests, 1);
     atomic_fetch_add(&target->n_body_bytes, body);
-    target_note_header(target, 1, head, "X-API-Key: ");
-    target_note_header(target, 2, head, "Authorization: Bearer ");
+    bool known = target_note_request(target, ssl, head) || !target->checks_keys;
+    if (!known) {
+        atomic_fetch_add(&target->n_unauthorized, 1);
+    }
     if (target->silent) {
         return SSL_read(ssl, head, 1) > 0;
     }
@@ -138,9 +183,11 @@ static inline bool target_answer(struct target *target, SSL *ssl, unsigned n_ser
         (void)poll(NULL, 0, (int)target->delay_ms);
     }
     bool last = target->say_close_after != 0 && n_served + 1 == target->say_close_after;
-    int len =
-        snprintf(response, sizeof response, "HTTP/1.1 %d X\r\nContent-Length: 2\r\n%s\r\nok",
-                 target->status != 0 ? target->status : 200, last ? "Connection: close\r\n" : "");
+    int len = snprintf(response, sizeof response, "HTTP/1.1 %d X\r\nContent-Length: 2\r\n%s\r\nok",
+                       target->status != 0 ? target->status
+                       : known             ? 200
+                                           : 401,
+                       last ? "Connection: close\r\n" : "");
     return SSL_write(ssl, response, len) == len && !last;
 }
 
@@ -156,11 +203,15 @@ static inline void target_serve(struct target *target, SSL *ssl, int fd)
     if (SSL_session_reused(ssl)) {
         atomic_fetch_add(&target->n_resumed, 1);
     } else {
-        const STACK_OF(CRYPTO_BUFFER) *chain = SSL_get0_peer_certificates(ssl);
-        const CRYPTO_BUFFER *leaf = chain != NULL ? sk_CRYPTO_BUFFER_value(chain, 0) : NULL;
+        const CRYPTO_BUFFER *leaf = target_leaf(ssl);
         atomic_fetch_add(&target->n_full, 1);
         if (leaf != NULL) {
             target_note(target, 0, CRYPTO_BUFFER_data(leaf), CRYPTO_BUFFER_len(leaf));
+        }
+        for (int i = 0; i < 3 && leaf != NULL && target->names[i] != NULL; i++) {
+            bool is = memmem(CRYPTO_BUFFER_data(leaf), CRYPTO_BUFFER_len(leaf), target->names[i],
+                             strlen(target->names[i])) != NULL;
+            atomic_fetch_add(&target->n_named[i], is);
         }
     }
     for (unsigned n = 0;; n++) {
@@ -230,6 +281,13 @@ static inline void *target_main(void *argument)
     return NULL;
 }
 
+static inline enum ssl_verify_result_t target_trusts_all(SSL *ssl, uint8_t *ret_alert)
+{
+    (void)ssl;
+    (void)ret_alert;
+    return ssl_verify_ok;
+}
+
 static inline SSL_CTX *target_context(struct target *target)
 {
     char path[128];
@@ -244,7 +302,11 @@ static inline SSL_CTX *target_context(struct target *target)
     ok = ok && SSL_CTX_load_verify_locations(
                    ctx, target->client_ca != NULL ? target->client_ca : path, NULL) == 1;
     ok = ok && SSL_CTX_set_session_id_context(ctx, (const uint8_t *)"test", 4) == 1;
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    if (target->lets_all_in) {
+        SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, target_trusts_all);
+    } else {
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    }
     if (!ok) {
         abort();
     }
@@ -257,6 +319,7 @@ static inline void target_init(struct target *target)
     struct pki_request request = {
         .server_names = "localhost, 127.0.0.1", .days = 2, .n_clients = 1};
     struct diag *diag = diag_new();
+    char path[128];
     memset(target, 0, sizeof *target);
     (void)snprintf(target->dir, sizeof target->dir, "/tmp/tlsoak-test-XXXXXX");
     if (mkdtemp(target->dir) == NULL) {
@@ -268,6 +331,9 @@ static inline void target_init(struct target *target)
         abort();
     }
     diag_free(diag);
+    (void)snprintf(path, sizeof path, "%s/apikey.secret", target->dir);
+    target->secret = file_read(path, 4096, NULL);
+    target->secret[strcspn(target->secret, "\n")] = '\0';
     target->listener = -1;
 }
 
@@ -326,6 +392,7 @@ static inline void target_stop(struct target *target)
 static inline void target_free(struct target *target)
 {
     target_stop(target);
+    free(target->secret);
     (void)nftw(target->dir, target_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 

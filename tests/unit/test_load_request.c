@@ -24,23 +24,29 @@ static struct plan_request requests[] = {
 static struct plan_apikey apikey = {.header = key_header};
 static struct plan_jwt jwt = {.header = jwt_header, .scheme = scheme};
 
+static struct plan_apikey in_query = {.query = (char[]){"api_key"}};
+static struct plan_apikey with_scheme = {.header = jwt_header, .scheme = (char[]){"ApiKey"}};
+static struct plan_identity identities[] = {
+    {.with_apikey = &apikey, .with_jwt = &jwt},
+    {.with_apikey = &in_query, .with_jwt = &jwt},
+    {.with_apikey = &with_scheme},
+};
+
 static struct plan plan_of(size_t n_requests)
 {
     return (struct plan){.target = {.host_header = host, .url_path = url_path},
-                         .apikeys = &apikey,
-                         .n_apikeys = 1,
-                         .jwts = &jwt,
-                         .n_jwts = 1,
+                         .identities = identities,
+                         .n_identities = 3,
                          .requests = requests,
                          .n_requests = n_requests};
 }
 
-static void check_head(const struct request_set *set, size_t i,
-                       struct credential *const held[CREDENTIAL_KINDS], const char *expected)
+static void check_head(const struct request_set *set, size_t identity, size_t i,
+                       struct credential *const held[CREDENTIAL_PARTS], const char *expected)
 {
-    size_t size = request_size(set, &set->requests[i], held);
+    size_t size = request_size(set, identity, &set->requests[i], held);
     CLEANUP_FREE char *text = xcalloc(size + 1, 1);
-    assert_int_equal(request_write(set, &set->requests[i], held, text), size);
+    assert_in_range(request_write(set, identity, &set->requests[i], held, text), size - 2, size);
     assert_string_equal(text, expected);
 }
 
@@ -51,23 +57,46 @@ static void heads_to_the_byte(void **state)
     struct request_set set;
     struct credential key = {.text = (char[]){"k1"}, .text_len = 2};
     struct credential token = {.text = (char[]){"a.b.c"}, .text_len = 5};
-    struct credential *both[CREDENTIAL_KINDS] = {NULL, &key, &token};
-    struct credential *none[CREDENTIAL_KINDS] = {NULL, NULL, NULL};
+    struct credential *both[CREDENTIAL_PARTS] = {NULL, &key, &token};
+    struct credential *none[CREDENTIAL_PARTS] = {NULL, NULL, NULL};
     request_set_init(&set, &plan);
     check_head(
-        &set, 0, both,
+        &set, 0, 0, both,
         "GET /index HTTP/1.1\r\nHost: example.test:8443\r\nUser-Agent: tlsoak/" TLSOAK_VERSION
         "\r\nX-API-Key: k1\r\nAuthorization: Bearer a.b.c\r\n\r\n");
-    check_head(&set, 1, none,
+    check_head(&set, 0, 1, none,
                "POST /a?b=c HTTP/1.1\r\nHost: example.test:8443\r\nUser-Agent: "
                "tlsoak/" TLSOAK_VERSION "\r\nContent-Length: 3\r\n\r\n");
-    check_head(&set, 2, none,
+    check_head(&set, 0, 2, none,
                "HEAD /index HTTP/1.1\r\nUser-Agent: tlsoak/" TLSOAK_VERSION
                "\r\nAccept: */*\r\nhost: other.test\r\n\r\n");
     assert_int_equal(set.requests[1].body_len, 3);
     assert_true(set.requests[0].idempotent);
     assert_false(set.requests[1].idempotent);
     assert_true(set.requests[2].head_request);
+    request_set_clear(&set);
+}
+
+/* Each identity carries its key in its own way. */
+static void keys_where_they_belong(void **state)
+{
+    (void)state;
+    struct plan plan = plan_of(3);
+    struct request_set set;
+    struct credential key = {.text = (char[]){"k%2F1"}, .text_len = 5};
+    struct credential token = {.text = (char[]){"a.b.c"}, .text_len = 5};
+    struct credential *both[CREDENTIAL_PARTS] = {NULL, &key, &token};
+    struct credential *alone[CREDENTIAL_PARTS] = {NULL, &key, NULL};
+    request_set_init(&set, &plan);
+    check_head(&set, 1, 0, both,
+               "GET /index?api_key=k%2F1 HTTP/1.1\r\nHost: example.test:8443\r\nUser-Agent: "
+               "tlsoak/" TLSOAK_VERSION "\r\nAuthorization: Bearer a.b.c\r\n\r\n");
+    check_head(&set, 1, 1, alone,
+               "POST /a?b=c&api_key=k%2F1 HTTP/1.1\r\nHost: example.test:8443\r\nUser-Agent: "
+               "tlsoak/" TLSOAK_VERSION "\r\nContent-Length: 3\r\n\r\n");
+    check_head(&set, 2, 0, alone,
+               "GET /index HTTP/1.1\r\nHost: example.test:8443\r\nUser-Agent: "
+               "tlsoak/" TLSOAK_VERSION "\r\nAuthorization: ApiKey k%2F1\r\n\r\n");
     request_set_clear(&set);
 }
 
@@ -138,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heads_to_the_byte),
+        cmocka_unit_test(keys_where_they_belong),
         cmocka_unit_test(expected_status),
         cmocka_unit_test(picked_by_weight),
         cmocka_unit_test(backlog_keeps_order_and_bound),

@@ -120,6 +120,70 @@ static void warmup_and_end(void **state)
     schedule_clear(&schedule);
 }
 
+/* Whatever three of the five make it of, the sixth switch is confounded with no other, and with no
+ * pair of others: each combination of it with two of them is on in an eighth of a block. */
+static void the_sixth_switch_is_clear_of_pairs(void **state)
+{
+    (void)state;
+    struct plan plan = plan_of(7, 15 + 320);
+    struct schedule schedule;
+    unsigned on = 0, pair[5][5] = {{0}};
+    schedule_init(&schedule, &plan);
+    for (size_t i = 0; i < 32; i++) {
+        size_t number;
+        struct switches s = schedule_at(&schedule, (15 + 10 * i) * NS_PER_S, &number);
+        unsigned cell = cell_of(s);
+        on += s.refusals;
+        for (unsigned a = 0; a < 5; a++) {
+            for (unsigned b = 0; b < 5; b++) {
+                pair[a][b] += s.refusals && (cell >> a & 1) && (cell >> b & 1);
+            }
+        }
+    }
+    assert_int_equal(on, 16);
+    for (unsigned a = 0; a < 5; a++) {
+        for (unsigned b = 0; b < 5; b++) {
+            assert_int_equal(pair[a][b], a == b ? 8 : 4);
+        }
+    }
+    schedule_clear(&schedule);
+}
+
+static void parts_of_a_modulation(void **state)
+{
+    (void)state;
+    struct plan plan = plan_of(1, 500);
+    struct schedule schedule;
+    size_t dwell;
+    plan.attribution = (struct plan_attribution){.mode = ATTRIBUTION_MODULATION,
+                                                 .dwell_ns = 10 * NS_PER_S,
+                                                 .warmup_ns = 15 * NS_PER_S,
+                                                 .steady_ns = 60 * NS_PER_S,
+                                                 .duration_ns = 320 * NS_PER_S,
+                                                 .cooldown_ns = 20 * NS_PER_S};
+    schedule_init(&schedule, &plan);
+    assert_int_equal(schedule.n_dwells, 32);
+    const struct {
+        uint64_t t_s;
+        size_t dwell;
+        bool designed, idle;
+        uint64_t next_s;
+    } times[] = {
+        {0, 0, false, false, 75},    {74, 0, false, false, 75},   {75, 1, true, false, 85},
+        {394, 32, true, false, 395}, {395, 0, false, false, 480}, {480, 0, false, true, 0},
+    };
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        uint64_t t_ns = times[i].t_s * NS_PER_S;
+        struct switches s = schedule_at(&schedule, t_ns, &dwell);
+        assert_int_equal(dwell, times[i].dwell);
+        assert_int_equal(s.designed, times[i].designed);
+        assert_int_equal(s.idle, times[i].idle);
+        uint64_t next_ns = times[i].next_s > 0 ? times[i].next_s * NS_PER_S : UINT64_MAX;
+        assert_true(schedule_next_ns(&schedule, t_ns) == next_ns);
+    }
+    schedule_clear(&schedule);
+}
+
 static void no_experiment(void **state)
 {
     (void)state;
@@ -143,6 +207,8 @@ int main(void)
         cmocka_unit_test(half_a_block_is_balanced),
         cmocka_unit_test(same_seed_same_schedule),
         cmocka_unit_test(warmup_and_end),
+        cmocka_unit_test(the_sixth_switch_is_clear_of_pairs),
+        cmocka_unit_test(parts_of_a_modulation),
         cmocka_unit_test(no_experiment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

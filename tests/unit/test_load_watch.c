@@ -251,14 +251,25 @@ static void phases_in_words(void **state)
 {
     (void)state;
     uint8_t cells[] = {31, 0, 4};
-    struct schedule schedule = {
-        .warmup_ns = NS_PER_S, .dwell_ns = NS_PER_S, .n_dwells = 3, .cells = cells};
-    struct schedule none = {.n_dwells = 0};
+    struct schedule schedule = {.start_ns = NS_PER_S,
+                                .dwell_ns = NS_PER_S,
+                                .end_ns = 4 * NS_PER_S,
+                                .cooldown_ns = UINT64_MAX,
+                                .n_dwells = 3,
+                                .cells = cells};
+    const struct plan_cert cert = {.count = 1};
+    const struct plan_apikey key = {.count = 1};
+    const struct plan_jwt jwt = {.count = 1};
+    struct plan_identity alone = {.with_cert = &cert, .with_jwt = &jwt};
+    struct plan_identity bound = {
+        .with_cert = &cert, .with_apikey = &key, .with_jwt = &jwt, .bound = true};
+    struct schedule none = {.cooldown_ns = UINT64_MAX};
     struct plan load = {.run.duration_ns = 10 * NS_PER_S,
                         .pace = {.mode = PACE_OPEN, .rate_per_s = 100},
                         .judge.warmup = 0.2,
-                        .n_certs = 1,
-                        .n_jwts = 1};
+                        .attribution.warmup_ns = NS_PER_S,
+                        .identities = &alone,
+                        .n_identities = 1};
     char text[PHASE_TEXT];
     assert_string_equal(phase_text(&load, &schedule, 0, false, false, text), "ramp");
     assert_string_equal(phase_text(&load, &schedule, 0, true, false, text), "warm-up");
@@ -268,6 +279,10 @@ static void phases_in_words(void **state)
                         "dwell 2 of 3: low rate");
     assert_string_equal(phase_text(&load, &schedule, 3 * NS_PER_S, true, false, text),
                         "dwell 3 of 3: low rate, fresh certificates");
+    load.identities = &bound;
+    assert_string_equal(phase_text(&load, &schedule, NS_PER_S, true, false, text),
+                        "dwell 1 of 3: full rate, reconnecting, fresh clients");
+    load.identities = &alone;
     assert_string_equal(phase_text(&load, &schedule, 3 * NS_PER_S, true, true, text), "draining");
     assert_string_equal(phase_text(&load, &none, NS_PER_S, true, false, text), "warm-up");
     assert_string_equal(phase_text(&load, &none, 2 * NS_PER_S, true, false, text), "steady");

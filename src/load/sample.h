@@ -1,0 +1,20 @@
+/* One client of the plan's first identity, for what is tried before the load: its credentials as
+ * they are presented together.  Taken from the first worker's pools while no worker runs; a first
+ * use stays unclaimed, so the load's own count of them is whole. */
+#ifndef LOAD_SAMPLE_H
+#define LOAD_SAMPLE_H
+
+#include "ident/mint.h"
+
+#include <stdbool.h>
+
+struct sample {
+    struct credential *held[CREDENTIAL_KINDS]; /* by pool */
+    struct credential *part[CREDENTIAL_PARTS]; /* what is presented; NULL: it has none */
+};
+
+/* False when one of them was not ready; sample_drop in either case. */
+bool sample_take(struct sample *sample, struct mint *mint) __attribute__((warn_unused_result));
+void sample_drop(struct sample *sample, struct mint *mint);
+
+#endif

@@ -1,0 +1,81 @@
+#include "load/selfcheck.h"
+
+#include "base/mem.h"
+#include "ident/mint.h"
+#include "load/refusal.h"
+#include "load/request.h"
+#include "load/sample.h"
+#include "net/fetch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A plan with clients that have none says itself that the endpoint lets them in. */
+static bool all_have_certificates(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->n_identities; i++) {
+        if (plan->identities[i].with_cert == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void describe(const struct fetch_answer *answer, const struct refusal_answer *refusal,
+                     char text[SELFCHECK_TEXT])
+{
+    if (answer->status == 0 && answer->alert > 0) {
+        (void)snprintf(text, SELFCHECK_TEXT, "the alert %s", outcome_alert_name(answer->alert));
+    } else {
+        refusal_answer_text(refusal, text, SELFCHECK_TEXT);
+    }
+}
+
+static enum selfcheck decide(const struct fetch_answer *answer, char text[SELFCHECK_TEXT])
+{
+    static const struct expect any = {.any = true};
+    struct refusal_answer refusal = {.outcome = answer->outcome, .status = answer->status};
+    describe(answer, &refusal, text);
+    switch (refusal_judge(&any, &refusal, answer->alert)) {
+    case REFUSAL_REFUSED:
+        return SELFCHECK_ENFORCED;
+    case REFUSAL_LET_IN:
+        return SELFCHECK_NOT_ENFORCED;
+    default:
+        return SELFCHECK_UNCLEAR;
+    }
+}
+
+static void ask(struct fetch *fetch, const struct plan *plan, struct mint *mint,
+                struct fetch_answer *ret_answer)
+{
+    struct request_set requests;
+    struct sample sample;
+    request_set_init(&requests, plan);
+    (void)!sample_take(&sample, mint); /* what is not ready is left out */
+    const struct request *request = requests.requests;
+    char *head = xmalloc(request_size(&requests, 0, request, sample.part));
+    size_t len = request_write(&requests, 0, request, sample.part, head);
+    fetch_perform(fetch, NULL, head, len, request->body, request->body_len, ret_answer);
+    free(head);
+    sample_drop(&sample, mint);
+    request_set_clear(&requests);
+}
+
+enum selfcheck selfcheck_perform(const struct plan *plan, struct mint *mint,
+                                 char text[SELFCHECK_TEXT], struct diag *diag)
+{
+    if (!plan->target.expect_mtls || !all_have_certificates(plan)) {
+        return SELFCHECK_NOT_ASKED;
+    }
+    struct fetch *fetch = fetch_new(plan, &plan->target, diag);
+    if (fetch == NULL) {
+        return SELFCHECK_UNCLEAR;
+    }
+    struct fetch_answer answer;
+    ask(fetch, plan, mint, &answer);
+    enum selfcheck result = decide(&answer, text);
+    free(answer.body);
+    fetch_free(fetch);
+    return result;
+}
