@@ -1,26 +1,27 @@
 #include "demo/answer.h"
 
 #include "base/bug.h"
-#include "base/file.h"
 #include "base/mem.h"
-#include "base/mono.h"
 #include "base/str.h"
+#include "demo/oauth.h"
+#include "demo/policy.h"
+#include "demo/secret.h"
 #include "demo/tlsd.h"
 #include "ident/apikey.h"
-#include "ident/jwt.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define SECRET_MAX     65536
 #define NAME_MAX_BYTES 256
 
 struct gate {
     struct tally *tally;
-    char *apikey_secret, *jwt_secret; /* NULL: not asked for */
+    char *apikey_secret; /* NULL: not asked for */
+    struct policy *policy;
+    const char *oauth_path; /* NULL: no token endpoint */
+    struct oauth *oauth;
     bool poison, poisoned;
 };
 
@@ -33,33 +34,20 @@ static const struct route {
               {"/body", true, ANSWER_TEXT},   {"/ignore", true, ANSWER_EARLY},
               {"/park", true, ANSWER_NEVER},  {"/rotate", true, ANSWER_TEXT}};
 
-/* True when the file is not asked for, or was read. */
-static bool secret_read(const char *option, const char *path, char **ret_secret, struct diag *diag)
-{
-    struct origin origin = {option, 0};
-    if (path == NULL) {
-        return true;
-    }
-    CLEANUP_FREE char *text = file_read(path, SECRET_MAX, NULL);
-    if (text == NULL) {
-        diag_add(diag, origin, "cannot read %s: %s", path, strerror(errno));
-        return false;
-    }
-    const char *secret = str_trim(text);
-    if (*secret == '\0') {
-        diag_add(diag, origin, "%s is empty", path);
-        return false;
-    }
-    *ret_secret = xstrdup(secret);
-    return true;
-}
-
 struct gate *gate_new(const struct serve_options *options, struct tally *tally, struct diag *diag)
 {
     struct gate *gate = xcalloc(1, sizeof *gate);
-    bool key = secret_read("--apikey-secret", options->apikey_secret, &gate->apikey_secret, diag);
-    bool jwt = secret_read("--jwt-secret", options->jwt_secret, &gate->jwt_secret, diag);
-    if (!key || !jwt) {
+    bool key = options->apikey_secret == NULL;
+    if (!key) {
+        gate->apikey_secret = secret_read("--apikey-secret", options->apikey_secret, diag);
+        key = gate->apikey_secret != NULL;
+    }
+    gate->policy = policy_new(options, diag);
+    gate->oauth_path = options->oauth;
+    if (gate->policy != NULL && gate->oauth_path != NULL) {
+        gate->oauth = oauth_new(options, policy_key(gate->policy), diag);
+    }
+    if (!key || gate->policy == NULL || (gate->oauth_path != NULL && gate->oauth == NULL)) {
         gate_free(gate);
         return NULL;
     }
@@ -71,10 +59,16 @@ struct gate *gate_new(const struct serve_options *options, struct tally *tally, 
 void gate_free(struct gate *gate)
 {
     if (gate != NULL) {
-        free(gate->apikey_secret);
-        free(gate->jwt_secret);
+        secret_free(gate->apikey_secret);
+        policy_free(gate->policy);
+        oauth_free(gate->oauth);
         free(gate);
     }
+}
+
+void gate_tick(struct gate *gate)
+{
+    policy_tick(gate->policy);
 }
 
 /* 200, or why not. */
@@ -92,33 +86,33 @@ static int check_key(struct gate *gate, const struct request *request, bool keep
     return 200;
 }
 
-static int check_token(struct gate *gate, const struct request *request, bool keep)
+static int check_token(struct gate *gate, const struct request *request,
+                       const unsigned char *thumbprint, bool keep)
 {
     static const char scheme[] = "Bearer ";
     const size_t skip = sizeof scheme - 1;
     const char *token = request->pocket + request->token.at;
     size_t len = request->token.len;
-    char sub[64];
-    if (gate->jwt_secret == NULL) {
+    if (!policy_is_strict(gate->policy)) {
         return 200;
     }
     if (request->token.count == 0) {
         return 401;
     }
     if (request->token.count != 1 || len < skip || strncasecmp(token, scheme, skip) != 0 ||
-        !jwt_verify_hs256(token + skip, len - skip, gate->jwt_secret, strlen(gate->jwt_secret),
-                          (int64_t)mono_wall_s(), sub, sizeof sub)) {
+        !policy_admits(gate->policy, token + skip, len - skip, thumbprint)) {
         return 403;
     }
     tally_credential(gate->tally, DRIVER_JWT, token + skip, len - skip, keep);
     return 200;
 }
 
-static int authenticate(struct gate *gate, const struct request *request, bool keep)
+static int authenticate(struct gate *gate, const struct request *request,
+                        const unsigned char *thumbprint, bool keep)
 {
     int status = check_key(gate, request, keep);
     if (status == 200) {
-        status = check_token(gate, request, keep);
+        status = check_token(gate, request, thumbprint, keep);
     }
     if (status != 200) {
         tally_event(gate->tally, DRIVER_REFUSED, keep);
@@ -147,14 +141,29 @@ static struct answer route_answer(struct gate *gate, const struct request *reque
     return (struct answer){.status = 404, .header = ""};
 }
 
-struct answer gate_decide(struct gate *gate, const struct request *request)
+/* Requests for tokens are a matter of their own: neither booked as requests nor retained. */
+static struct answer token_answer(const struct request *request)
+{
+    struct answer answer = {.kind = ANSWER_TOKEN, .status = 200, .header = ""};
+    if (!request_is_write(request)) {
+        answer = (struct answer){.status = 405, .header = "Allow: POST\r\n"};
+    }
+    answer.close = !request->keep_alive;
+    return answer;
+}
+
+struct answer gate_decide(struct gate *gate, const struct request *request,
+                          const unsigned char *thumbprint)
 {
     struct answer answer = {.status = 500, .header = ""};
     bool poisoned = gate->poisoned;
+    if (gate->oauth != NULL && request_is(request, gate->oauth_path)) {
+        return token_answer(request);
+    }
     bool keep = !poisoned && !request_is(request, "/clean");
     tally_event(gate->tally, DRIVER_REQUEST, keep);
     if (!poisoned) {
-        answer.status = authenticate(gate, request, keep);
+        answer.status = authenticate(gate, request, thumbprint, keep);
         if (answer.status == 200) {
             answer = route_answer(gate, request, keep);
         } else if (answer.status == 401) {
@@ -196,6 +205,18 @@ static const char *reason(int status)
     }
 }
 
+static size_t write_whole(const struct answer *answer, const char *type, const char *body,
+                          bool head_only, char *text)
+{
+    int len = snprintf(text, ANSWER_MAX,
+                       "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                       "%sConnection: %s\r\n\r\n%s",
+                       answer->status, reason(answer->status), type, strlen(body), answer->header,
+                       answer->close ? "close" : "keep-alive", head_only ? "" : body);
+    BUG_ON(len < 0 || len >= ANSWER_MAX);
+    return (size_t)len;
+}
+
 size_t answer_write(const struct answer *answer, bool head_only, struct ssl_st *ssl, char *text)
 {
     static const char work[] = "work done: identity verified, nothing else to be said of it.....\n";
@@ -205,11 +226,23 @@ size_t answer_write(const struct answer *answer, bool head_only, struct ssl_st *
         tlsd_client_name(ssl, name, sizeof name);
         body = name;
     }
-    int len = snprintf(text, ANSWER_MAX,
-                       "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
-                       "%sConnection: %s\r\n\r\n%s",
-                       answer->status, reason(answer->status), strlen(body), answer->header,
-                       answer->close ? "close" : "keep-alive", head_only ? "" : body);
-    BUG_ON(len < 0 || len >= ANSWER_MAX);
-    return (size_t)len;
+    return write_whole(answer, "text/plain", body, head_only, text);
+}
+
+size_t gate_issue(struct gate *gate, const struct answer *answer, const struct request *request,
+                  const unsigned char *thumbprint, struct ssl_st *ssl, char *text)
+{
+    char name[NAME_MAX_BYTES];
+    tlsd_client_name(ssl, name, sizeof name);
+    /* A form that is too long is as good as none. */
+    struct oauth_answer issued = oauth_issue(
+        gate->oauth, request->pocket, request->body_cut ? 0 : request->body_len, name, thumbprint);
+    if (issued.status == 200) {
+        tally_issued(gate->tally);
+    }
+    const struct answer whole = {
+        .status = issued.status, .close = answer->close, .header = "Cache-Control: no-store\r\n"};
+    size_t len = write_whole(&whole, "application/json", issued.body, false, text);
+    secret_free(issued.body);
+    return len;
 }

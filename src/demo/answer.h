@@ -1,6 +1,7 @@
 /* What to say to a request: who may come in, and the routes.  A wrong or missing API key is 403, a
- * missing token 401, a wrong or expired one 403; the key is looked at first.  A server that can be
- * poisoned says 500 to everything after its first 403. */
+ * missing token 401, a wrong or expired one 403; the key is looked at first.  The token endpoint
+ * asks for neither: the certificate says who it is.  A server that can be poisoned says 500 to
+ * everything else after its first 403. */
 #ifndef DEMO_ANSWER_H
 #define DEMO_ANSWER_H
 
@@ -8,7 +9,7 @@
 #include "demo/serve.h"
 #include "demo/tally.h"
 
-#define ANSWER_MAX 768
+#define ANSWER_MAX 4096
 
 struct gate;
 struct ssl_st;
@@ -17,7 +18,8 @@ enum answer_kind {
     ANSWER_TEXT,
     ANSWER_NAME,  /* the client's common name */
     ANSWER_EARLY, /* without looking at the body; then the connection closes */
-    ANSWER_NEVER  /* the client waits in vain */
+    ANSWER_NEVER, /* the client waits in vain */
+    ANSWER_TOKEN  /* gate_issue, when the body has come */
 };
 
 struct answer {
@@ -31,8 +33,15 @@ struct answer {
 struct gate *gate_new(const struct serve_options *options, struct tally *tally, struct diag *diag)
     __attribute__((warn_unused_result));
 void gate_free(struct gate *gate);
-/* Decides on a request whose head is complete, and books it. */
-struct answer gate_decide(struct gate *gate, const struct request *request);
+/* A few times a second. */
+void gate_tick(struct gate *gate);
+/* Decides on a request whose head is complete, and books it; `thumbprint` (32 bytes) is of the
+ * connection's certificate. */
+struct answer gate_decide(struct gate *gate, const struct request *request,
+                          const unsigned char *thumbprint);
+/* The answer of the token endpoint to a request whose body was kept; writes as answer_write. */
+size_t gate_issue(struct gate *gate, const struct answer *answer, const struct request *request,
+                  const unsigned char *thumbprint, struct ssl_st *ssl, char *text);
 /* An answer outside any request: 400, 408, 431, 503; the connection closes. */
 struct answer answer_error(int status);
 /* Status line, head and body into `text` (ANSWER_MAX bytes); returns the length.  `head_only`: the

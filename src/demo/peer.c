@@ -46,11 +46,12 @@ struct peer {
     struct peers *peers;
     enum peer_state state;
     int fd;
-    struct ssl_st *ssl; /* NULL in LINGER */
-    bool established;   /* the handshake is done */
-    bool reading;       /* between request_begin and the request's end */
-    bool answered;      /* and nothing has come since */
-    bool aborted;       /* the request in hand is booked as such */
+    unsigned char fingerprint[TLSD_FINGERPRINT]; /* of its certificate, once established */
+    struct ssl_st *ssl;                          /* NULL in LINGER */
+    bool established;                            /* the handshake is done */
+    bool reading;                                /* between request_begin and the request's end */
+    bool answered;                               /* and nothing has come since */
+    bool aborted;                                /* the request in hand is booked as such */
     struct request request;
     struct answer answer; /* to the request, once its head is complete */
     char *pocket;         /* lent to the request while it reads the head */
@@ -215,6 +216,12 @@ static bool peer_answer(struct peer *peer)
 {
     bool head_only = peer->reading && peer->request.head_done && request_is_head(&peer->request);
     peer->reading = false;
+    if (peer->answer.kind == ANSWER_TOKEN) {
+        peer->out_len = gate_issue(peer->peers->gate, &peer->answer, &peer->request,
+                                   peer->fingerprint, peer->ssl, peer->out);
+        give_back(peer->peers->pockets, &peer->pocket);
+        return peer_flush(peer);
+    }
     give_back(peer->peers->pockets, &peer->pocket);
     if (peer->answer.status == 200 && peer->answer.kind == ANSWER_NEVER) {
         peer->state = PEER_PARKED;
@@ -235,8 +242,11 @@ static bool peer_answer_error(struct peer *peer, int status)
 static bool on_head(struct request *request, void *context)
 {
     struct peer *peer = context;
-    peer->answer = gate_decide(peer->peers->gate, request);
-    give_back(peer->peers->pockets, &peer->pocket);
+    peer->answer = gate_decide(peer->peers->gate, request, peer->fingerprint);
+    request->keep_body = peer->answer.kind == ANSWER_TOKEN;
+    if (!request->keep_body) {
+        give_back(peer->peers->pockets, &peer->pocket);
+    }
     return peer->answer.kind != ANSWER_EARLY;
 }
 
@@ -333,7 +343,6 @@ static void peer_resume(struct peer *peer)
 static void peer_handshake(struct peer *peer)
 {
     struct peers *peers = peer->peers;
-    unsigned char fingerprint[TLSD_FINGERPRINT];
     bool resumed = false;
     enum tlsd_status status = tlsd_handshake(peer->ssl);
     switch (status) {
@@ -358,15 +367,15 @@ static void peer_handshake(struct peer *peer)
         return;
     }
     /* A verified connection without a certificate cannot be. */
-    bool known = tlsd_client(peer->ssl, fingerprint, &resumed);
+    bool known = tlsd_client(peer->ssl, peer->fingerprint, &resumed);
     BUG_ON(!known);
     peer->state = PEER_OPEN;
     peer->established = true;
     arm(peer, DEADLINE_NONE);
     watch(peer, EV_READ);
     tally_handshake(peers->tally, peer->fd, resumed);
-    tally_credential(peers->tally, DRIVER_CLIENT_CERTIFICATE, fingerprint, sizeof fingerprint,
-                     true);
+    tally_credential(peers->tally, DRIVER_CLIENT_CERTIFICATE, peer->fingerprint,
+                     sizeof peer->fingerprint, true);
     /* The first request often came together with the client's last handshake message. */
     peer_read(peer);
 }

@@ -134,8 +134,24 @@ static int on_headers_complete(llhttp_t *parser)
     /* We upgrade to nothing: what follows is HTTP/1.1 as before. */
     parser->upgrade = 0;
     request->stopped = !request->head(request, request->context);
-    request->pocket = NULL;
+    if (!request->keep_body) {
+        request->pocket = NULL;
+    }
     return request->stopped ? HPE_USER : 0;
+}
+
+static int on_body(llhttp_t *parser, const char *at, size_t len)
+{
+    struct request *request = request_of(parser);
+    if (!request->keep_body) {
+        return 0;
+    }
+    size_t room = REQUEST_BODY_MAX - request->body_len;
+    size_t n = len < room ? len : room;
+    memcpy(request->pocket + request->body_len, at, n);
+    request->body_len += n;
+    request->body_cut = request->body_cut || n < len;
+    return 0;
 }
 
 static int on_message_complete(llhttp_t *parser)
@@ -153,6 +169,7 @@ static const llhttp_settings_t settings = {
     .on_header_value = on_header_value,
     .on_header_value_complete = on_header_value_complete,
     .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
     .on_message_complete = on_message_complete,
 };
 

@@ -1,6 +1,7 @@
 /* One request being read, HTTP/1.0 or 1.1 (llhttp behind it).  Of the head only method, path, API
  * key and token are kept, the latter two in a pocket that the caller lends; bodies, by length or
- * chunked, are counted out and thrown away.  A head beyond 32 KiB is REQUEST_TOO_LARGE. */
+ * chunked, are counted out and thrown away, unless the head's handler asks for this one.  A head
+ * beyond 32 KiB is REQUEST_TOO_LARGE. */
 #ifndef DEMO_REQUEST_H
 #define DEMO_REQUEST_H
 
@@ -8,6 +9,7 @@
 #include <stddef.h>
 
 #define REQUEST_HEAD_MAX     32768u
+#define REQUEST_BODY_MAX     8192u
 #define REQUEST_PARSER_BYTES 192
 
 enum request_step {
@@ -36,7 +38,10 @@ struct request {
     struct request_value *value; /* where its value goes; NULL: nowhere */
     size_t head_bytes;           /* header lines and, after a chunked body, trailers */
     bool too_large, stopped;
-    char *pocket; /* REQUEST_HEAD_MAX bytes */
+    bool keep_body; /* the head's handler sets it: the body then takes the head's place */
+    size_t body_len;
+    bool body_cut; /* there was more */
+    char *pocket;  /* REQUEST_HEAD_MAX bytes */
     size_t pocket_len;
     _Alignas(16) unsigned char parser[REQUEST_PARSER_BYTES];
     /* Called once when the head is complete, while key and token stand in the pocket; false
@@ -48,7 +53,8 @@ struct request {
 /* Prepares for the first request of a connection. */
 void request_init(struct request *request, bool (*head)(struct request *request, void *context),
                   void *context);
-/* Gets ready for a request.  `pocket` is borrowed until the head is done or the request ended. */
+/* Gets ready for a request.  `pocket` is borrowed until the head is done or, with
+ * keep_body, the request ended. */
 void request_begin(struct request *request, char *pocket);
 /* Feeds bytes; *ret_used of them belonged to this request. */
 enum request_step request_feed(struct request *request, const char *data, size_t len,

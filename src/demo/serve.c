@@ -123,6 +123,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     tally_tick(server->tally);
     peers_tick(server->peers);
+    gate_tick(server->gate);
 }
 
 static void on_truth(struct ev_loop *loop, ev_timer *timer, int events)
@@ -198,7 +199,10 @@ static bool server_open(struct server *server, struct diag *diag)
 {
     const struct serve_options *options = server->options;
     server->tally = tally_new(options, diag);
-    server->tlsd = tlsd_new(options->ca, options->cert, options->key, diag);
+    server->tlsd = tlsd_new(
+        &(struct tlsd_files){
+            .ca = options->ca, .crl = options->crl, .cert = options->cert, .key = options->key},
+        diag);
     server->gate = gate_new(options, server->tally, diag);
     server->listener = listener_open(options->listen, server->address, diag);
     if (server->tally == NULL || server->tlsd == NULL || server->gate == NULL ||

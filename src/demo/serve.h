@@ -5,6 +5,7 @@
 #define DEMO_SERVE_H
 
 #include "base/diag.h"
+#include "profile/plan.h"
 #include "record/driver.h"
 
 #include <stdbool.h>
@@ -24,10 +25,19 @@ enum innocent {
 };
 
 struct serve_options {
-    const char *listen; /* "127.0.0.1:0" */
-    const char *ca, *cert, *key;
-    const char *apikey_secret; /* file; NULL: keys are not asked for */
-    const char *jwt_secret;    /* file; NULL: tokens are not asked for */
+    const char *listen;          /* "127.0.0.1:0" */
+    const char *ca, *cert, *key; /* PEM files */
+    const char *apikey_secret;   /* file; NULL: keys are not asked for */
+    /* Where tokens are verified with, one of the three at most; none: they are not asked for. */
+    const char *jwt_secret; /* file: HS* */
+    const char *jwt_key;    /* PEM file: a public key; with oauth the private one */
+    const char *jwks;       /* file (RFC 7517), read again when it changes */
+    enum jwt_alg jwt_alg;
+    const char *audience;      /* that tokens must name; NULL: any */
+    bool jwt_bound;            /* tokens must be bound to the client's certificate (RFC 8705) */
+    const char *crl;           /* PEM file: revoked client certificates; NULL: none */
+    const char *oauth;         /* path of a token endpoint (RFC 6749); NULL: none */
+    double token_lifetime_s;   /* of what it issues */
     double leak[DRIVER_COUNT]; /* bytes per event (time: per second) */
     enum innocent innocent;
     uint64_t cap, ttl_s, sweep_s, payload;

@@ -25,7 +25,7 @@ struct tally {
     struct seen *seen;
     uint64_t start_ns;
     uint64_t n[DRIVER_COUNT];
-    uint64_t n_clean, n_open, n_handshakes_failed;
+    uint64_t n_clean, n_open, n_handshakes_failed, n_issued;
     char *mode;
     int fd; /* of the truth file, or -1 */
     struct sink *line;
@@ -127,6 +127,11 @@ void tally_handshake(struct tally *tally, int fd, bool resumed)
     leak_connection(tally->leak, fd);
 }
 
+void tally_issued(struct tally *tally)
+{
+    tally->n_issued++;
+}
+
 void tally_closed(struct tally *tally)
 {
     tally->n_open--;
@@ -152,6 +157,7 @@ void tally_write(struct tally *tally)
     jsonw_integer(&w, "open", (int64_t)tally->n_open);
     jsonw_integer(&w, "clean", (int64_t)tally->n_clean);
     jsonw_integer(&w, "handshakes_failed", (int64_t)tally->n_handshakes_failed);
+    jsonw_integer(&w, "tokens_issued", (int64_t)tally->n_issued);
     jsonw_bool(&w, "credentials_full", seen_full(tally->seen));
     jsonw_end(&w);
     if (!sink_send(tally->line, tally->fd)) {

@@ -9,7 +9,9 @@
  *   aborted       requests begun whose body never came, whose answer could not be sent, or was not
  *                 read before the client closed
  *   handshakes_failed  every handshake that ended otherwise than in a connection
- *   open          connections whose handshake is done */
+ *   tokens_issued  by the token endpoint, whose requests are none of `requests`
+ *   open          connections whose handshake is done
+ * More than eight functions: one for each kind of thing that happens. */
 #ifndef DEMO_TALLY_H
 #define DEMO_TALLY_H
 
@@ -32,6 +34,8 @@ void tally_credential(struct tally *tally, enum driver kind, const void *bytes, 
                       bool keep);
 /* A handshake ended; `fd` is the connection's (leaks of descriptors and threads), -1: it failed. */
 void tally_handshake(struct tally *tally, int fd, bool resumed);
+/* The token endpoint issued a token. */
+void tally_issued(struct tally *tally);
 /* A connection ended. */
 void tally_closed(struct tally *tally);
 /* Appends a line to the truth file, if there is one. */

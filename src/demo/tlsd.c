@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/nid.h>
+#include <openssl/pem.h>
 #include <openssl/pool.h>
 #include <openssl/sha.h>
 #include <openssl/ssl.h>
@@ -86,6 +88,42 @@ static bool load_ca(SSL_CTX *ctx, const char *ca, struct diag *diag)
     return true;
 }
 
+static bool load_crl(SSL_CTX *ctx, const char *crl, struct diag *diag)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+    size_t n = 0;
+    if (crl == NULL) {
+        return true;
+    }
+    BIO *bio = BIO_new_file(crl, "r");
+    X509_CRL *list = NULL;
+    bool good = bio != NULL;
+    while (good && (list = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL)) != NULL) {
+        good = X509_STORE_add_crl(store, list) == 1;
+        X509_CRL_free(list);
+        n++;
+    }
+    BIO_free(bio);
+    /* After a good one, the end of the file is no mistake; a broken one is. */
+    good = good && n > 0 && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    if (!good) {
+        mistake(diag, "--crl", crl, "no list of revoked certificates in PEM");
+        return false;
+    }
+    ERR_clear_error();
+    return X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK) == 1;
+}
+
+/* What the lists say nothing about is not revoked. */
+static int on_verify(int ok, X509_STORE_CTX *context)
+{
+    if (!ok && X509_STORE_CTX_get_error(context) == X509_V_ERR_UNABLE_TO_GET_CRL) {
+        X509_STORE_CTX_set_error(context, X509_V_OK);
+        return 1;
+    }
+    return ok;
+}
+
 /* The library's own list leaves Ed25519 out. */
 static const uint16_t client_signatures[] = {
     SSL_SIGN_ED25519,
@@ -98,15 +136,17 @@ static const uint16_t client_signatures[] = {
 };
 enum { N_CLIENT_SIGNATURES = sizeof client_signatures / sizeof client_signatures[0] };
 
-struct tlsd *tlsd_new(const char *ca, const char *cert, const char *key, struct diag *diag)
+struct tlsd *tlsd_new(const struct tlsd_files *files, struct diag *diag)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL) {
         diag_add(diag, (struct origin){"serve", 0}, "no memory for TLS");
         return NULL;
     }
-    bool own = load_own(ctx, cert, key, diag), trust = load_ca(ctx, ca, diag);
+    bool own = load_own(ctx, files->cert, files->key, diag);
+    bool trust = load_ca(ctx, files->ca, diag);
     ERR_clear_error();
+    trust = load_crl(ctx, files->crl, diag) && trust;
     if (!own || !trust || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
         SSL_CTX_set_verify_algorithm_prefs(ctx, client_signatures, N_CLIENT_SIGNATURES) != 1 ||
@@ -114,7 +154,7 @@ struct tlsd *tlsd_new(const char *ca, const char *cert, const char *key, struct 
         SSL_CTX_free(ctx);
         return NULL;
     }
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, on_verify);
     /* Tickets do not need the cache, whose default is 20,480 sessions. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_select_cb(ctx, alpn_select, NULL);

@@ -25,9 +25,17 @@ enum tlsd_status {
     TLSD_FAILED   /* garbage, an alert, no common version, ... */
 };
 
-/* All files are PEM: the CA's certificates, the server's chain, its key.  NULL with mistakes.  The
- * caller frees it. */
-struct tlsd *tlsd_new(const char *ca, const char *cert, const char *key, struct diag *diag)
+/* All in PEM. */
+struct tlsd_files {
+    const char *ca;  /* certificates that clients' must come from */
+    const char *crl; /* lists of the revoked; NULL: none */
+    const char *cert, *key;
+};
+
+/* A client certificate that a list revokes is refused with the alert certificate_revoked; where
+ * there is no list of its issuer, it is taken as good.  NULL with mistakes.  The caller frees
+ * it. */
+struct tlsd *tlsd_new(const struct tlsd_files *files, struct diag *diag)
     __attribute__((warn_unused_result));
 void tlsd_free(struct tlsd *tlsd);
 

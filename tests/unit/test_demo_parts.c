@@ -167,6 +167,50 @@ static enum request_step feed_whole(const char *text, size_t len)
     return request_feed(&request, text, len, &used);
 }
 
+static bool on_head_keeping(struct request *request, void *context)
+{
+    (void)context;
+    request->keep_body = true;
+    return true;
+}
+
+/* The body stands in the pocket, by length or chunked, cut where it is too long. */
+static void test_request_keeps_a_body_that_is_asked_for(void **state)
+{
+    (void)state;
+    char pocket[REQUEST_HEAD_MAX];
+    static const size_t sizes[] = {0, 4, REQUEST_BODY_MAX, REQUEST_BODY_MAX + 1};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        CLEANUP_FREE char *body = xmalloc(sizes[i] + 1);
+        memset(body, 'b', sizes[i]);
+        body[sizes[i]] = '\0';
+        CLEANUP_FREE char *text = xasprintf(
+            "POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: %zu\r\n\r\n%s", sizes[i], body);
+        struct request request;
+        size_t used = 0, half = strlen(text) - sizes[i] / 2;
+        request_init(&request, on_head_keeping, NULL);
+        request_begin(&request, pocket);
+        if (sizes[i] > 0) {
+            assert_int_equal(request_feed(&request, text, half, &used), REQUEST_MORE);
+        } else {
+            half = 0;
+        }
+        assert_int_equal(request_feed(&request, text + half, strlen(text) - half, &used),
+                         REQUEST_DONE);
+        bool cut = sizes[i] > REQUEST_BODY_MAX;
+        assert_int_equal(request.body_cut, cut);
+        assert_int_equal(request.body_len, cut ? REQUEST_BODY_MAX : sizes[i]);
+        assert_memory_equal(pocket, body, request.body_len);
+    }
+    struct request request;
+    size_t used = 0;
+    request_init(&request, on_head_keeping, NULL);
+    request_begin(&request, pocket);
+    assert_int_equal(request_feed(&request, post, sizeof post - 1, &used), REQUEST_DONE);
+    assert_int_equal(request.body_len, 4);
+    assert_memory_equal(pocket, "abcd", 4);
+}
+
 static void test_request_limits_and_garbage(void **state)
 {
     (void)state;
@@ -190,6 +234,7 @@ int main(void)
         cmocka_unit_test(test_seen_is_bounded),
         cmocka_unit_test(test_slab_hands_out_the_last_given_back),
         cmocka_unit_test(test_request_split_anywhere),
+        cmocka_unit_test(test_request_keeps_a_body_that_is_asked_for),
         cmocka_unit_test(test_request_limits_and_garbage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
