@@ -1,5 +1,6 @@
 #include "cmd/cli.h"
 
+#include "base/core.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -181,10 +182,10 @@ static void overview(FILE *to)
     for (const struct command *const *c = commands; *c != NULL; c++) {
         (void)fprintf(to, "  tlsoak %-8s %s\n", (*c)->name, (*c)->summary);
     }
-    (void)fprintf(
-        to, "\ntlsoak COMMAND --help tells more. Exit codes: 0 pass, 1 fail (a leak), 2 mistake in "
-            "profile or\ncommand line, 3 inconclusive, 4 run invalid, 5 refused before start, 6 "
-            "interrupted, 70 a bug of tlsoak.\n");
+    (void)fprintf(to,
+                  "\ntlsoak COMMAND --help tells more. Exit codes: 0 pass, 1 fail (a leak, a bad\n"
+                  "identity let in), 2 mistake in profile or command line, 3 inconclusive, 4 run\n"
+                  "invalid, 5 refused before start, 6 interrupted, 70 a bug of tlsoak.\n");
 }
 
 static int unknown_command(const char *name)
@@ -233,6 +234,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 int cli_main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN);
+    core_forbid();
     if (argc < 2 || str_equal(argv[1], "--help") || str_equal(argv[1], "-h") ||
         str_equal(argv[1], "help")) {
         overview(argc < 2 ? stderr : stdout);

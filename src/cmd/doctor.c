@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "base/unit.h"
 #include "cmd/soak.h"
+#include "ident/mint_predict.h"
 #include "net/addr.h"
 #include "net/tls.h"
 #include "probe/sampler.h"
@@ -55,7 +56,7 @@ static uint64_t connections_of(const struct plan *plan)
 static void look_descriptors(const struct plan *plan, struct finding *finding)
 {
     struct rlimit limit = {0, 0};
-    uint64_t needed = connections_of(plan) + 64;
+    uint64_t needed = plan != NULL ? soak_descriptors(plan) : connections_of(plan) + 64;
 
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     SAY(finding->measured, "%llu at most, %llu needed for %llu connections",
@@ -291,6 +292,95 @@ static void look_target(const struct plan *plan, struct finding *finding)
     diag_free(diag);
 }
 
+/* Of the identity's connections or requests a second, those that take a never-used credential. */
+static double fresh_per_s(const struct plan *plan, const struct plan_identity *identity,
+                          enum pick pick, const struct rotate *rotate, bool of_connections)
+{
+    double weights = 0;
+
+    for (size_t i = 0; i < plan->n_identities; i++) {
+        weights += plan->identities[i].weight;
+    }
+    double share = identity->weight / weights;
+    bool per_connection = of_connections || rotate->kind == ROTATE_CONNECTION;
+    double per_s = per_connection ? churn_per_s(plan) : plan->pace.rate_per_s;
+    if (pick != PICK_FRESH || rotate->kind == ROTATE_NEVER) {
+        return 0;
+    }
+    if (rotate->kind == ROTATE_EVERY) {
+        return (double)plan->run.threads * NS_PER_S / (double)rotate->every_ns;
+    }
+    return share * per_s / (rotate->kind == ROTATE_USES ? (double)rotate->uses : 1);
+}
+
+/* The part of a core that never-repeating credentials of these parts take. */
+static double mint_share(const struct plan *plan, const struct plan_identity *parts, double per_s,
+                         struct diag *diag)
+{
+    struct plan_identity one = *parts;
+    struct plan only = *plan;
+
+    if (per_s <= 0) {
+        return 0;
+    }
+    only.identities = &one;
+    only.n_identities = 1;
+    double made_per_s = mint_predict_per_s(&only, 0, diag);
+    return made_per_s > 0 ? per_s / made_per_s : 0;
+}
+
+static double mint_share_of(const struct plan *plan, size_t i, struct diag *diag)
+{
+    const struct plan_identity *identity = &plan->identities[i];
+    const struct plan_cert *cert = identity->with_cert;
+    const struct plan_apikey *key = identity->with_apikey;
+    const struct plan_jwt *jwt = identity->with_jwt;
+    struct plan_identity part = {.weight = identity->weight};
+    double per_cert =
+        cert != NULL ? fresh_per_s(plan, identity, cert->pick, &cert->rotate, true) : 0;
+    double per_key = key != NULL ? fresh_per_s(plan, identity, key->pick, &key->rotate, false) : 0;
+    double per_jwt = jwt != NULL ? fresh_per_s(plan, identity, jwt->pick, &jwt->rotate, false) : 0;
+
+    if (identity->bound) {
+        double per_s = cert != NULL ? per_cert : key != NULL ? per_key : per_jwt;
+        return mint_share(plan, identity, per_s, diag);
+    }
+    part.with_cert = cert;
+    double share = mint_share(plan, &part, per_cert, diag);
+    part.with_cert = NULL;
+    part.with_apikey = key;
+    share += mint_share(plan, &part, per_key, diag);
+    part.with_apikey = NULL;
+    part.with_jwt = jwt;
+    return share + mint_share(plan, &part, per_jwt, diag);
+}
+
+/* Whether the one thread that mints keeps up with identities that never repeat. */
+static void look_minting(const struct plan *plan, struct finding *finding)
+{
+    struct diag *diag = diag_new();
+    double share = 0;
+
+    for (size_t i = 0; plan != NULL && i < plan->n_identities; i++) {
+        share += mint_share_of(plan, i, diag);
+    }
+    if (plan == NULL) {
+        SAY(finding->measured, "no profile was given");
+    } else if (share <= 0) {
+        SAY(finding->measured, "nothing is made during the run, or as fast as the server answers");
+    } else {
+        SAY(finding->measured, "identities that never repeat take %.0f %% of one core",
+            100 * share);
+    }
+    if (share > 0.7) {
+        finding->health = HEALTH_WARN;
+        SAY(finding->remedy,
+            "requests will wait for credentials (mint_wait): lower the rate, raise "
+            "pace.requests_per_connection, or set key_per_cert = no");
+    }
+    diag_free(diag); /* what is wrong with the files is told under files */
+}
+
 static const struct check checks[] = {
     {"descriptors", look_descriptors},
     {"ports", look_ports},
@@ -301,6 +391,7 @@ static const struct check checks[] = {
     {"TLS library", look_library},
     {"disk", look_disk},
     {"files", look_files},
+    {"minting", look_minting},
     {"target", look_target},
 };
 

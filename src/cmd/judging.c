@@ -54,6 +54,16 @@ static char *series_path(const struct stored_run *stored, int source)
     return xasprintf("%s/memory.%s.csv", stored->dir, stored->meta.source[source]);
 }
 
+static void judge_refusals(const struct stored_run *stored, struct verdict *verdict)
+{
+    verdict->n_let_in = stored->total->count[COUNTER_LET_IN];
+    verdict->n_refusals = (size_t)stored->meta.n_refusals;
+    for (size_t i = 0; i < verdict->n_refusals; i++) {
+        verdict->refusals[i].what = stored->meta.refusal[i];
+        verdict->refusals[i].tally = stored->total->refusal[i];
+    }
+}
+
 struct verdict *judging_run(const struct stored_run *stored, const struct plan *plan,
                             struct diag *diag)
 {
@@ -63,6 +73,7 @@ struct verdict *judging_run(const struct stored_run *stored, const struct plan *
     verdict->generator_healthy = stored->meta.healthy;
     (void)str_copy(verdict->generator_reason, sizeof verdict->generator_reason,
                    stored->meta.health);
+    judge_refusals(stored, verdict);
     for (int i = 0; i < stored->meta.n_sources; i++) {
         CLEANUP_FREE char *path = series_path(stored, i);
         struct judge_options options = options_of(plan, (size_t)i);

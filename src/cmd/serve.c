@@ -16,7 +16,17 @@ static const struct cli_option options[] = {
     {"cert", 0, "FILE", "the server's certificate chain"},
     {"key", 0, "FILE", "its private key"},
     {"apikey-secret", 0, "FILE", "ask for API keys tagged with this secret"},
-    {"jwt-secret", 0, "FILE", "ask for JWTs (HS256) signed with this secret"},
+    {"jwt-secret", 0, "FILE", "ask for JWTs signed with this secret"},
+    {"jwt-key", 0, "FILE",
+     "ask for JWTs signed with this key (public in PEM; private for --oauth)"},
+    {"jwks", 0, "FILE", "ask for JWTs signed with a key of this set, read again when it changes"},
+    {"jwt-alg", 0, "ALG",
+     "the only algorithm of JWTs (default: HS256 with --jwt-secret, else ES256)"},
+    {"audience", 0, "NAME", "ask for JWTs with this audience"},
+    {"jwt-bound", 0, NULL, "ask for JWTs that are bound to the client's certificate"},
+    {"crl", 0, "FILE", "refuse client certificates that are revoked in this list"},
+    {"oauth", 0, "PATH", "issue JWTs there to clients by their certificates (OAuth 2)"},
+    {"token-lifetime", 0, "DURATION", "life of a JWT that is issued (default: 5m)"},
     {"leak", 'l', "DRIVER=SIZE", "keep SIZE bytes per event of DRIVER (may be repeated)"},
     {"innocent", 'i', "KIND", "look leaky without leaking"},
     {"cap", 0, "N", "entries of bounded stores (default: 2000)"},
@@ -71,6 +81,30 @@ static void read_sizes(const struct cli *cli, struct serve_options *serve, struc
     serve->payload = (uint64_t)bytes;
 }
 
+static void read_tokens(const struct cli *cli, struct serve_options *serve, struct diag *diag)
+{
+    static const char *const names[] = {
+        [JWT_HS256] = "HS256", [JWT_HS384] = "HS384", [JWT_HS512] = "HS512", [JWT_RS256] = "RS256",
+        [JWT_PS256] = "PS256", [JWT_ES256] = "ES256", [JWT_ES384] = "ES384", [JWT_EDDSA] = "EdDSA"};
+    const char *alg = cli_value(cli, "jwt-alg",
+                                serve->jwt_key != NULL || serve->jwks != NULL ? names[JWT_ES256]
+                                                                              : names[JWT_HS256]);
+    int found = str_index(alg, names, sizeof names / sizeof *names);
+
+    if (found < 0) {
+        diag_add(diag, (struct origin){"--jwt-alg", 0},
+                 "unknown algorithm %s (HS256, HS384, HS512, RS256, PS256, ES256, ES384, EdDSA)",
+                 alg);
+    } else {
+        serve->jwt_alg = (enum jwt_alg)found;
+    }
+    serve->token_lifetime_s = 300;
+    read_seconds(cli, "token-lifetime", &serve->token_lifetime_s, diag);
+    if (serve->token_lifetime_s < 1) {
+        diag_add(diag, (struct origin){"--token-lifetime", 0}, "must be a second or more");
+    }
+}
+
 static void require(const struct cli *cli, const char *name, struct diag *diag)
 {
     if (cli_value(cli, name, NULL) == NULL) {
@@ -89,6 +123,12 @@ static int run(const struct cli *cli)
         .key = cli_value(cli, "key", NULL),
         .apikey_secret = cli_value(cli, "apikey-secret", NULL),
         .jwt_secret = cli_value(cli, "jwt-secret", NULL),
+        .jwt_key = cli_value(cli, "jwt-key", NULL),
+        .jwks = cli_value(cli, "jwks", NULL),
+        .audience = cli_value(cli, "audience", NULL),
+        .jwt_bound = cli_flag(cli, "jwt-bound"),
+        .crl = cli_value(cli, "crl", NULL),
+        .oauth = cli_value(cli, "oauth", NULL),
         .truth = cli_value(cli, "truth", NULL),
         .fd_leak = cli_flag(cli, "fd-leak"),
         .thread_leak = cli_flag(cli, "thread-leak"),
@@ -101,6 +141,7 @@ static int run(const struct cli *cli)
     require(cli, "cert", diag);
     require(cli, "key", diag);
     read_sizes(cli, &serve, diag);
+    read_tokens(cli, &serve, diag);
     if (planting_read(cli, &serve, diag) && diag_count(diag) == 0) {
         code = serve_run(&serve, diag);
     }

@@ -7,10 +7,14 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "cmd/judging.h"
+#include "cmd/presented.h"
 #include "ident/mint.h"
 #include "load/fleet.h"
 #include "load/once.h"
+#include "load/refusal.h"
+#include "load/selfcheck.h"
 #include "net/addr.h"
+#include "net/fetch_token.h"
 #include "net/tls.h"
 #include "probe/sampler.h"
 #include "profile/profile.h"
@@ -64,11 +68,18 @@ static void catch_signals(void)
     (void)sigaction(SIGTERM, &action, NULL);
 }
 
+uint64_t soak_descriptors(const struct plan *plan)
+{
+    uint64_t bad = plan->n_refuses > 0 ? REFUSAL_SLOTS * plan->run.threads : 0;
+
+    return plan->pace.connections + bad + 64;
+}
+
 /* As many descriptors as the system lets us have: the default of 1024 is a desktop's. */
 static void raise_descriptor_limit(const struct plan *plan, struct diag *diag)
 {
     struct rlimit limit;
-    rlim_t needed = plan->pace.connections + 64;
+    rlim_t needed = soak_descriptors(plan);
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         return;
@@ -128,6 +139,10 @@ static void describe(struct soak *soak)
     for (size_t i = 0; i < plan->n_memories; i++) {
         (void)str_copy(meta->source[i], sizeof meta->source[i], plan->memories[i].name);
     }
+    meta->n_refusals = (int)plan->n_refuses;
+    for (size_t i = 0; i < plan->n_refuses; i++) {
+        presented_describe(&plan->refuses[i], &meta->refusal[i]);
+    }
 }
 
 static void show_minting(size_t done, size_t total)
@@ -145,9 +160,40 @@ static void show_minting(size_t done, size_t total)
 
 static bool make_identities(struct soak *soak)
 {
-    soak->mint = mint_new(soak->plan, (unsigned)soak->plan->run.threads, soak->meta.id,
-                          show_minting, soak->diag);
+    struct mint_job job = {
+        .plan = soak->plan,
+        .n_workers = (unsigned)soak->plan->run.threads,
+        .run_id = soak->meta.id,
+        .fetcher = fetch_token(),
+        .progress = show_minting,
+    };
+
+    soak->mint = mint_new(&job, soak->diag);
     return soak->mint != NULL;
+}
+
+/* False when the endpoint lets clients without a certificate in: then nothing that the soak would
+ * measure means what its reader thinks. */
+static bool enforces_mtls(struct soak *soak)
+{
+    char text[SELFCHECK_TEXT] = "";
+
+    switch (selfcheck_perform(soak->plan, soak->mint, text, soak->diag)) {
+    case SELFCHECK_NOT_ENFORCED:
+        log_warn("%s does not enforce mutual TLS: a connection without a certificate got %s; no "
+                 "load was started (target.expect_mtls = no lets it pass)",
+                 soak->plan->target.url, text);
+        return false;
+    case SELFCHECK_UNCLEAR:
+        log_warn("whether %s enforces mutual TLS could not be told: a connection without a "
+                 "certificate got %s",
+                 soak->plan->target.url, text);
+        break;
+    case SELFCHECK_ENFORCED:
+    case SELFCHECK_NOT_ASKED:
+        break;
+    }
+    return true;
 }
 
 static bool find_server(struct soak *soak)
@@ -164,6 +210,7 @@ static bool find_server(struct soak *soak)
     for (size_t i = 0; i < soak->plan->n_memories; i++) {
         (void)str_copy(soak->meta.runtime[i], sizeof soak->meta.runtime[i],
                        sampler_runtime(soak->sampler, i));
+        soak->meta.floors[i] = soak->plan->memories[i].settle != NULL;
     }
     return true;
 }
@@ -274,6 +321,11 @@ static int judge_and_report(struct soak *soak)
     return code == 3 && soak->options->inconclusive_ok ? 0 : code;
 }
 
+static int perform_and_judge(struct soak *soak)
+{
+    return perform(soak) ? judge_and_report(soak) : 2;
+}
+
 static void finish(struct soak *soak)
 {
     sampler_free(soak->sampler);
@@ -288,7 +340,7 @@ static void finish(struct soak *soak)
 void soak_check(const struct plan *plan, struct diag *diag)
 {
     mint_check(plan, diag);
-    tls_client_free(tls_client_new(plan, diag));
+    tls_client_free(tls_client_new(plan, &plan->target, diag));
 }
 
 int soak_perform(const struct plan *plan, const struct soak_options *options)
@@ -300,9 +352,8 @@ int soak_perform(const struct plan *plan, const struct soak_options *options)
     raise_descriptor_limit(plan, soak.diag);
     soak.refused = diag_count(soak.diag) > 0;
     describe(&soak);
-    if (!soak.refused && resolve(&soak) && make_identities(&soak) && find_server(&soak) &&
-        make_run_directory(&soak)) {
-        code = perform(&soak) ? judge_and_report(&soak) : 2;
+    if (!soak.refused && resolve(&soak) && make_identities(&soak) && find_server(&soak)) {
+        code = !enforces_mtls(&soak) ? 1 : make_run_directory(&soak) ? perform_and_judge(&soak) : 2;
     } else {
         code = soak.refused ? 5 : 2;
     }

@@ -2,6 +2,7 @@
 
 #include "base/str.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,23 +56,110 @@ static void decide_by(struct verdict *v, enum verdict_kind kind, const struct me
     decide(v, kind, reason);
 }
 
-/* Codes in the order in which they go before each other: a proven leak, an unusable run, an
- * interrupted one, then what is undecided.  A leak that gets its server killed is a leak, but a
- * pass of a run that can't be used is nothing. */
+/* The worst result that any attempt had: let in, then otherwise where the profile asked for a
+ * certain answer, then nothing that tells. */
+static enum refusal_result worst(const struct refusal_finding *finding)
+{
+    const struct refusal_tally *tally = &finding->tally;
+    if (tally->n[REFUSAL_LET_IN] > 0) {
+        return REFUSAL_LET_IN;
+    }
+    if (tally->n[REFUSAL_OTHERWISE] > 0) {
+        return REFUSAL_OTHERWISE;
+    }
+    return tally->n[REFUSAL_REFUSED] > 0 ? REFUSAL_REFUSED : REFUSAL_UNCLEAR;
+}
+
+void refusal_sentence(const struct refusal_finding *finding, char *text, size_t size)
+{
+    enum refusal_result result = worst(finding);
+    uint64_t n = finding->tally.n[result];
+    char answer[128], of[64];
+    refusal_answer_text(&finding->tally.first[result], answer, sizeof answer);
+    snprintf(of, sizeof of, "%" PRIu64 " of %" PRIu64 " attempts", n, finding->tally.tried);
+    if (result == REFUSAL_LET_IN) {
+        snprintf(text, size, "the server let in %s (%s, %s; refuse %s)", finding->what.presented,
+                 of, answer, finding->what.name);
+    } else if (result == REFUSAL_OTHERWISE) {
+        snprintf(text, size,
+                 "the server refused %s in another way than expected: %s, not %s (%s; "
+                 "refuse %s)",
+                 finding->what.presented, answer, finding->what.expect, of, finding->what.name);
+    } else if (result == REFUSAL_UNCLEAR && finding->tally.tried == 0) {
+        snprintf(text, size, "the run was too short to present %s even once (refuse %s)",
+                 finding->what.presented, finding->what.name);
+    } else if (result == REFUSAL_UNCLEAR) {
+        snprintf(text, size, "whether the server refuses %s can't be told: %s (%s; refuse %s)",
+                 finding->what.presented, answer, of, finding->what.name);
+    } else {
+        text[0] = '\0';
+    }
+}
+
+static const struct refusal_finding *first_refusal(const struct verdict *v,
+                                                   enum refusal_result result)
+{
+    for (size_t i = 0; i < v->n_refusals; i++) {
+        if (worst(&v->refusals[i]) == result) {
+            return &v->refusals[i];
+        }
+    }
+    return NULL;
+}
+
+/* Decides by the first bad identity that had such a result; false when none had. */
+static bool decide_by_refusal(struct verdict *v, enum verdict_kind kind, enum refusal_result result)
+{
+    const struct refusal_finding *finding = first_refusal(v, result);
+    char reason[sizeof v->reason];
+    if (finding == NULL) {
+        return false;
+    }
+    refusal_sentence(finding, reason, sizeof reason);
+    decide(v, kind, reason);
+    return true;
+}
+
+static bool decide_let_in(struct verdict *v)
+{
+    char reason[sizeof v->reason];
+    if (v->n_let_in == 0) {
+        return false;
+    }
+    if (!decide_by_refusal(v, VERDICT_FAIL, REFUSAL_LET_IN)) {
+        snprintf(reason, sizeof reason,
+                 "the server let in %" PRIu64 " bad identities before the run was killed",
+                 v->n_let_in);
+        decide(v, VERDICT_FAIL, reason);
+    }
+    return true;
+}
+
+/* Codes in the order in which they go before each other: a bad identity let in or a proven leak, an
+ * unusable run, a refusal that is not as it should be, an interrupted run, then what is undecided.
+ * A leak that gets its server killed is a leak, but a pass of a run that can't be used is nothing.
+ */
 void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupted,
                     bool wanted_memory)
 {
     const struct memory_finding *leak = first_of(verdict, MEMORY_LEAK);
     const struct memory_finding *undecided = first_of(verdict, MEMORY_INCONCLUSIVE);
+    if (decide_let_in(verdict)) {
+        return;
+    }
     if (leak != NULL) {
         decide_by(verdict, VERDICT_FAIL, leak);
     } else if (invalid != NULL) {
         decide(verdict, VERDICT_INVALID, invalid);
+    } else if (decide_by_refusal(verdict, VERDICT_FAIL, REFUSAL_OTHERWISE)) {
+        return;
     } else if (interrupted) {
         decide(verdict, VERDICT_INTERRUPTED,
                "interrupted by a signal; nothing had failed until then");
     } else if (undecided != NULL) {
         decide_by(verdict, VERDICT_INCONCLUSIVE, undecided);
+    } else if (decide_by_refusal(verdict, VERDICT_INCONCLUSIVE, REFUSAL_UNCLEAR)) {
+        return;
     } else if (verdict->n_memory == 0 && wanted_memory) {
         decide(verdict, VERDICT_INCONCLUSIVE,
                "a memory limit was asked for, but the run has no memory source");

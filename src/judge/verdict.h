@@ -7,6 +7,7 @@
 
 #include "judge/series.h"
 #include "profile/plan.h"
+#include "record/refusal.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -64,13 +65,22 @@ struct judge_options {
 
 #define VERDICT_FINDINGS 16
 
+/* How the server dealt with one kind of bad identity. */
+struct refusal_finding {
+    struct refusal_kind what;
+    struct refusal_tally tally;
+};
+
 struct verdict {
     enum verdict_kind kind;
     int exit_code;
     char reason[640];
     struct memory_finding memory[VERDICT_FINDINGS];
     size_t n_memory;
-    /* the generator and the load, filled from the stored run */
+    /* bad identities, and the generator: filled from the stored run */
+    struct refusal_finding refusals[REFUSALS_MAX];
+    size_t n_refusals;
+    uint64_t n_let_in; /* in all, also of a killed run, which doesn't say of which kind */
     bool generator_healthy;
     char generator_reason[256];
 };
@@ -79,6 +89,10 @@ struct verdict {
 void judge_series(const struct series *series, const struct judge_options *options,
                   struct memory_finding *ret_finding);
 const char *memory_class_name(enum memory_class class);
+/* "the server let in an expired certificate (refuse NAME): 3 of 40 attempts, status 200", and the
+ * like for one that was refused in another way than the profile expects, or of which nothing can be
+ * said; empty when all is as it should be. */
+void refusal_sentence(const struct refusal_finding *finding, char *text, size_t size);
 const char *verdict_kind_name(enum verdict_kind kind);
 /* Folds findings and what befell the run into kind, exit code and one sentence: the one place
  * that decides the code.  `invalid` is NULL or why the run's measurements can't be used;

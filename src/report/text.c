@@ -111,8 +111,9 @@ static bool put_headline(struct sink *sink, const struct verdict *verdict)
         [VERDICT_REFUSED] = "REFUSED: ",
         [VERDICT_INTERRUPTED] = "INTERRUPTED: ",
     };
-    bool leak = verdict->kind == VERDICT_FAIL && has_leak(verdict);
-    const char *label = leak ? "LEAK: " : labels[verdict->kind];
+    bool let_in = verdict->kind == VERDICT_FAIL && verdict->n_let_in > 0;
+    bool leak = verdict->kind == VERDICT_FAIL && has_leak(verdict) && !let_in;
+    const char *label = let_in ? "LET IN: " : leak ? "LEAK: " : labels[verdict->kind];
     struct sink *named = sink_new();
 
     bool own_words = leak && name_leak(named, verdict);
@@ -335,6 +336,47 @@ static void put_generator(struct sink *sink, const struct verdict *verdict)
     }
 }
 
+static void put_refusals(struct sink *sink, const struct verdict *verdict)
+{
+    char text[512], tried[UNIT_TEXT], refused[UNIT_TEXT];
+
+    if (verdict->n_refusals > 0) {
+        sink_printf(sink, "\nBad identities\n");
+    }
+    for (size_t i = 0; i < verdict->n_refusals; i++) {
+        const struct refusal_finding *finding = &verdict->refusals[i];
+        const struct refusal_tally *tally = &finding->tally;
+        refusal_sentence(finding, text, sizeof text);
+        if (text[0] == '\0') {
+            char answer[128];
+            refusal_answer_text(&tally->first[REFUSAL_REFUSED], answer, sizeof answer);
+            (void)snprintf(text, sizeof text, "%s: refused %s of %s times (%s)",
+                           finding->what.presented,
+                           unit_grouped(refused, tally->n[REFUSAL_REFUSED]),
+                           unit_grouped(tried, tally->tried), answer);
+        }
+        text_row(sink, finding->what.name, "%s", text);
+    }
+}
+
+/* Of what befell the identities, the first few. */
+static void put_events(struct sink *sink, const struct stored_run *run)
+{
+    enum { SHOWN = 5 };
+    char at[UNIT_TEXT];
+
+    if (run->n_events > 0) {
+        sink_printf(sink, "\nEvents\n");
+    }
+    for (size_t i = 0; i < run->n_events && i < SHOWN; i++) {
+        text_row(sink, unit_duration(at, run->events[i].at_s * (double)NS_PER_S), "%s",
+                 run->events[i].text);
+    }
+    if (run->n_events > SHOWN) {
+        text_row(sink, "", "and %zu more, in events.csv", run->n_events - SHOWN);
+    }
+}
+
 static void put_warnings(struct sink *sink, const struct stored_run *run)
 {
     char at[UNIT_TEXT], of[UNIT_TEXT], text[160];
@@ -367,7 +409,9 @@ void text_write(struct sink *sink, const struct stored_run *run, const struct ve
     if (run == NULL) {
         return;
     }
+    put_refusals(sink, verdict);
     text_load(sink, run);
+    put_events(sink, run);
     sink_write(sink, "\n", 1);
     if (run->meta.server[0] != '\0') {
         text_prose(sink, "Server:    ", run->meta.server);

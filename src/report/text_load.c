@@ -104,6 +104,17 @@ static void put_identities(struct sink *sink, const struct interval *total)
             label = "";
         }
     }
+    if (total->count[COUNTER_IDENTITY_EXPIRED] > 0) {
+        char n[UNIT_TEXT];
+        text_row(sink, label, "%s dials and requests with one that had expired",
+                 counted(n, total, COUNTER_IDENTITY_EXPIRED));
+        label = "";
+    }
+    if (total->count[COUNTER_MINT_WAIT] > 0) {
+        char n[UNIT_TEXT];
+        text_row(sink, label, "%s waits, since minting did not keep up",
+                 counted(n, total, COUNTER_MINT_WAIT));
+    }
 }
 
 static void put_errors(struct sink *sink, const struct interval *total)
@@ -133,6 +144,7 @@ static void put_latencies(struct sink *sink, const struct interval *total)
         [LATENCY_HANDSHAKE_FULL] = "handshake, full",
         [LATENCY_HANDSHAKE_RESUMED] = "handshake, resumed",
         [LATENCY_FIRST_BYTE] = "first byte",
+        [LATENCY_REFUSAL] = "refusal",
     };
     static const double quantiles[] = {0.5, 0.9, 0.99, 0.999};
 

@@ -100,6 +100,32 @@ static void put_finding(struct jsonw *w, const struct memory_finding *finding)
     jsonw_end(w);
 }
 
+static void put_refusal(struct jsonw *w, const struct refusal_finding *finding)
+{
+    const struct refusal_tally *tally = &finding->tally;
+    char text[512];
+
+    jsonw_object(w, NULL);
+    jsonw_string(w, "name", finding->what.name);
+    jsonw_string(w, "presented", finding->what.presented);
+    jsonw_string(w, "expect", finding->what.expect);
+    jsonw_integer(w, "tried", (int64_t)tally->tried);
+    for (int i = 0; i < REFUSAL_RESULTS; i++) {
+        jsonw_integer(w, refusal_result_name((enum refusal_result)i), (int64_t)tally->n[i]);
+    }
+    jsonw_object(w, "answers");
+    for (int i = 0; i < REFUSAL_RESULTS; i++) {
+        if (tally->n[i] > 0) {
+            refusal_answer_text(&tally->first[i], text, sizeof text);
+            jsonw_string(w, refusal_result_name((enum refusal_result)i), text);
+        }
+    }
+    jsonw_end(w);
+    refusal_sentence(finding, text, sizeof text);
+    jsonw_string(w, "reason", text_or_null(text));
+    jsonw_end(w);
+}
+
 static void put_verdict(struct sink *sink, const struct verdict *verdict, bool compact)
 {
     struct jsonw w;
@@ -118,6 +144,9 @@ static void put_verdict(struct sink *sink, const struct verdict *verdict, bool c
     jsonw_array(&w, "limits");
     jsonw_end(&w);
     jsonw_array(&w, "refusals");
+    for (size_t i = 0; i < verdict->n_refusals; i++) {
+        put_refusal(&w, &verdict->refusals[i]);
+    }
     jsonw_end(&w);
     jsonw_object(&w, "generator");
     jsonw_bool(&w, "healthy", verdict->generator_healthy);

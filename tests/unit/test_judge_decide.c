@@ -43,6 +43,82 @@ static void a_leak_goes_before_everything(void **state)
     assert_string_equal(verdict.reason, "it grows");
 }
 
+static struct refusal_finding *add_refusal(const char *presented, const char *expect)
+{
+    struct refusal_finding *f = &verdict.refusals[verdict.n_refusals++];
+    snprintf(f->what.name, sizeof f->what.name, "r%zu", verdict.n_refusals);
+    snprintf(f->what.presented, sizeof f->what.presented, "%s", presented);
+    snprintf(f->what.expect, sizeof f->what.expect, "%s", expect);
+    return f;
+}
+
+static void count(struct refusal_finding *f, enum refusal_result result, int n, int status)
+{
+    struct refusal_answer answer = {.outcome = status != 0 ? OUTCOME_OK : OUTCOME_ALERT_UNKNOWN_CA,
+                                    .status = status};
+    for (int i = 0; i < n; i++) {
+        f->tally.tried++;
+        refusal_count(&f->tally, result, answer);
+        verdict.n_let_in += result == REFUSAL_LET_IN;
+    }
+}
+
+/* Of several kinds the one that was let in is named, with what came back. */
+static void a_bad_identity_let_in_goes_before_everything(void **state)
+{
+    (void)state;
+    add(MEMORY_LEAK, "a", "it grows");
+    count(add_refusal("no certificate", "any"), REFUSAL_REFUSED, 3, 400);
+    struct refusal_finding *f = add_refusal("an expired certificate", "any");
+    count(f, REFUSAL_REFUSED, 38, 0);
+    count(f, REFUSAL_LET_IN, 2, 200);
+    verdict_decide(&verdict, "the server was lost", true, false);
+    expect(VERDICT_FAIL, 1, "fail");
+    assert_string_equal(verdict.reason, "the server let in an expired certificate (2 of 40 "
+                                        "attempts, status 200; refuse r2)");
+}
+
+static void a_killed_run_that_let_one_in_has_failed(void **state)
+{
+    (void)state;
+    add(MEMORY_STABLE, "a", "stable");
+    verdict.n_let_in = 3;
+    verdict_decide(&verdict, NULL, true, false);
+    expect(VERDICT_FAIL, 1, "fail");
+    assert_non_null(strstr(verdict.reason, "let in 3 bad identities"));
+}
+
+static void another_answer_than_expected_fails_a_usable_run(void **state)
+{
+    (void)state;
+    add(MEMORY_INCONCLUSIVE, "a", "too short");
+    count(add_refusal("an expired token", "401"), REFUSAL_OTHERWISE, 5, 403);
+    verdict_decide(&verdict, NULL, false, false);
+    expect(VERDICT_FAIL, 1, "fail");
+    assert_string_equal(verdict.reason, "the server refused an expired token in another way than "
+                                        "expected: status 403, not 401 (5 of 5 attempts; refuse "
+                                        "r1)");
+    verdict_decide(&verdict, "the server was lost", false, false);
+    expect(VERDICT_INVALID, 4, "invalid");
+}
+
+static void what_never_told_is_no_pass(void **state)
+{
+    (void)state;
+    add(MEMORY_STABLE, "a", "stable");
+    struct refusal_finding *f = add_refusal("a revoked certificate", "any");
+    verdict_decide(&verdict, NULL, false, false);
+    expect(VERDICT_INCONCLUSIVE, 3, "inconclusive");
+    assert_non_null(strstr(verdict.reason, "too short to present a revoked certificate"));
+    count(f, REFUSAL_UNCLEAR, 4, 503);
+    verdict_decide(&verdict, NULL, false, false);
+    expect(VERDICT_INCONCLUSIVE, 3, "inconclusive");
+    assert_non_null(strstr(verdict.reason, "can't be told: status 503 (4 of 4 attempts"));
+    count(f, REFUSAL_REFUSED, 1, 0);
+    verdict_decide(&verdict, NULL, false, false);
+    expect(VERDICT_PASS, 0, "pass");
+}
+
 static void an_unusable_run_goes_before_an_interrupted_one(void **state)
 {
     (void)state;
@@ -105,6 +181,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_leak_goes_before_everything, begin),
+        cmocka_unit_test_setup(a_bad_identity_let_in_goes_before_everything, begin),
+        cmocka_unit_test_setup(a_killed_run_that_let_one_in_has_failed, begin),
+        cmocka_unit_test_setup(another_answer_than_expected_fails_a_usable_run, begin),
+        cmocka_unit_test_setup(what_never_told_is_no_pass, begin),
         cmocka_unit_test_setup(an_unusable_run_goes_before_an_interrupted_one, begin),
         cmocka_unit_test_setup(an_interrupted_run_goes_before_an_undecided_one, begin),
         cmocka_unit_test_setup(one_undecided_source_is_no_pass, begin),
