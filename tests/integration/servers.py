@@ -97,6 +97,7 @@ worker_rlimit_nofile 16384;
 events {{ worker_connections 8192; }}
 http {{
   log_format serials '$ssl_client_serial $status $connection';
+  log_format who '$ssl_client_s_dn|$http_x_api_key|$http_authorization|$request_uri';
   access_log {folder}/access.log serials;
   keepalive_requests 1000000; keepalive_timeout 600s;
   client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
@@ -124,6 +125,13 @@ def nginx(folder, pki, workers=1, tickets="on", extra=""):
         yield server
 
 
+def logged(server):
+    """The lines of nginx's log, but for the self-check: one request without a certificate, refused."""
+    first, *rest = server.access_log.read_text().splitlines()
+    assert first.startswith("- 400 ")
+    return rest
+
+
 HAPROXY = """
 global
   maxconn 8192
@@ -135,20 +143,38 @@ defaults
   timeout server 60s
   timeout http-keep-alive 600s
 frontend f
-  bind 127.0.0.1:{port} ssl crt {pki}/server-all.pem ca-file {pki}/ca.pem verify required
+  bind 127.0.0.1:{port} ssl crt {pki}/server-all.pem ca-file {pki}/ca.pem verify required {bind}
   http-request return status 200 content-type text/plain string ok
 """
 
 
 @contextlib.contextmanager
-def haproxy(folder, pki):
+def haproxy(folder, pki, bind=""):
     program = need("haproxy")
     folder = pathlib.Path(folder)
     port = free_port()
     config = folder / "haproxy.cfg"
-    config.write_text(HAPROXY.format(port=port, pki=pki))
+    config.write_text(HAPROXY.format(port=port, pki=pki, bind=bind))
     with running([program, "-f", str(config), "-db"], port, folder) as server:
         yield server
+
+
+@contextlib.contextmanager
+def ready_server(command, log):
+    """A server that prints one READY line with its address, and ends with its input."""
+    with open(log, "wb") as err:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err)
+    line = process.stdout.readline().decode()
+    assert line.startswith("READY "), pathlib.Path(log).read_text()
+    ready = json.loads(line[6:])
+    server = Server(process, int(ready["addr"].rsplit(":", 1)[1]), log)
+    server.ready = ready
+    try:
+        yield server
+    finally:
+        server.stop()
+        process.stdin.close()
+        process.stdout.close()
 
 
 @contextlib.contextmanager
@@ -159,21 +185,23 @@ def embedded(folder, pki, *options, binary=None, credentials=True):
     command = [binary or RELEASE, "serve", "--watch-stdin", "--ca", f"{pki}/ca.pem", "--cert",
                f"{pki}/server.pem", "--key", f"{pki}/server.key", "--truth", str(folder / "truth.jsonl"),
                *(secrets if credentials else []), *map(str, options)]
-    log = folder / "embedded.log"
-    with open(log, "wb") as err:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err)
-    line = process.stdout.readline().decode()
-    assert line.startswith("READY "), log.read_text()
-    ready = json.loads(line[6:])
-    server = Server(process, int(ready["addr"].rsplit(":", 1)[1]), log)
-    server.truth = folder / "truth.jsonl"
-    server.ready = ready
-    try:
+    with ready_server(command, folder / "embedded.log") as server:
+        server.truth = folder / "truth.jsonl"
         yield server
-    finally:
-        server.stop()
-        process.stdin.close()
-        process.stdout.close()
+
+
+GO_SERVER = pathlib.Path(__file__).parents[1] / "targets" / "go-mtls"
+
+
+@contextlib.contextmanager
+def go_server(folder, pki, *options):
+    """Go's crypto/tls and net/http with nothing else, built here; its build cache makes that quick."""
+    program = pathlib.Path(folder) / "go-mtls"
+    subprocess.run([need("go"), "build", "-o", program, "."], cwd=GO_SERVER, check=True)
+    command = [program, "--ca", f"{pki}/ca.pem", "--cert", f"{pki}/server.pem", "--key",
+               f"{pki}/server.key", *map(str, options)]
+    with ready_server(command, pathlib.Path(folder) / "go.log") as server:
+        yield server
 
 
 def last_truth(server):

@@ -119,6 +119,48 @@ claims = {{bad
     assert empty.returncode == 2 and "jwt.key: " in empty.stderr and "is empty" in empty.stderr
 
 
+def test_secrets_stay_off_the_command_line(tmp_path, pki):
+    path = profile(tmp_path, "[target]\nurl = https://127.0.0.1:1/\n[apikey]\n")
+    for key in ("apikey.secret", "jwt.key", "jwt.client_secret", "cert.password",
+                "request.header.Authorization"):
+        for command in ("check", "run"):
+            done = tlsoak(command, path, "--set", f"{key}=canary-plain")
+            assert done.returncode == 2 and done.stdout == "", (command, key, done.stdout)
+            assert f"--set: {key}: everyone on this machine can read a command line" in done.stderr
+            assert "@FILE or ${VARIABLE}" in done.stderr and "canary" not in done.stderr
+    (tmp_path / "secret").write_text("canary-file")
+    for text, shown in ((f"@{tmp_path}/secret", f"@{tmp_path}/secret"), ("${PATH}", "${PATH}")):
+        done = tlsoak("check", path, "--set", f"apikey.secret={text}")
+        assert done.returncode == 0, done.stderr
+        assert f"secret = {shown} ; redacted" in done.stdout and "canary" not in done.stdout
+
+
+def test_identities_and_refusals_are_checked(tmp_path, pki):
+    start = f"""[target]
+url = https://127.0.0.1:1/
+server_ca = {pki}/ca.pem
+[cert good]
+ca = {pki}/ca.pem
+ca_key = {pki}/ca.key
+[cert bad]
+source = files
+path = {pki}/bad/revoked.pem
+"""
+    wrong = tlsoak("check", profile(tmp_path, start + """[identity a]
+cert = goood
+[refuse r]
+cert = revoked
+"""))
+    assert wrong.returncode == 2
+    path = tmp_path / "profile.ini"
+    for line, text in ((4, "no [identity] has it"), (7, "no [identity] has it"),
+                       (11, "did you mean good?"), (12, "refuse.path is missing")):
+        assert any(one.startswith(f"{path}:{line}: ") and text in one
+                   for one in wrong.stderr.splitlines()), wrong.stderr
+    unnamed = tlsoak("check", profile(tmp_path, start))
+    assert unnamed.returncode == 2 and "needs [identity NAME] sections" in unnamed.stderr
+
+
 def test_a_ca_is_no_client(tmp_path, pki):
     path = profile(tmp_path, f"""[target]
 url = https://127.0.0.1:1/

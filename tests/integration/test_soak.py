@@ -1,7 +1,7 @@
 """The main job against servers that nobody here wrote, and the same profile against a planted leak."""
 import pytest
 
-from servers import RELEASE, embedded, haproxy, last_truth, make_pki, nginx, profile, tlsoak, totals, verdict
+from servers import RELEASE, embedded, haproxy, last_truth, logged, make_pki, nginx, profile, tlsoak, totals, verdict
 
 # 2,000 connections held, 1,000 client certificates rotating over them, 100,000 requests and more.
 SOAK = """
@@ -92,7 +92,7 @@ def soak_until_told(tmp_path, pki, start):
 def test_nginx_is_acquitted_and_its_log_agrees(tmp_path, pki):
     server, run_dir = soak_until_told(tmp_path, pki, nginx)
     counts = check_load(run_dir)
-    lines = [line.split() for line in server.access_log.read_text().splitlines()]
+    lines = [line.split() for line in logged(server)]
     assert len(lines) == counts["completed"]
     assert len({serial for serial, _, _ in lines}) == 1000
     assert all(status == "200" for _, status, _ in lines)
