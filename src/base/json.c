@@ -45,18 +45,26 @@ bool json_is_map(const struct json *value)
     return value != NULL && json_typeof(native(value)) == JSON_OBJECT;
 }
 
-const char *json_get_string(const struct json *value, const char *key, const char *fallback)
+double json_as_number(const struct json *value, double fallback)
 {
-    const char *s = json_string_value(native(json_get(value, key)));
+    return json_is_number(native(value)) ? json_number_value(native(value)) : fallback;
+}
+
+const char *json_as_string(const struct json *value, const char *fallback)
+{
+    const char *s = json_string_value(native(value));
 
     return s != NULL ? s : fallback;
 }
 
+const char *json_get_string(const struct json *value, const char *key, const char *fallback)
+{
+    return json_as_string(json_get(value, key), fallback);
+}
+
 double json_get_number(const struct json *value, const char *key, double fallback)
 {
-    const json_t *member = native(json_get(value, key));
-
-    return json_is_number(member) ? json_number_value(member) : fallback;
+    return json_as_number(json_get(value, key), fallback);
 }
 
 bool json_get_bool(const struct json *value, const char *key, bool fallback)

@@ -251,7 +251,8 @@ static void write_report(const struct soak *soak, const struct stored_run *store
 static int judge_and_report(struct soak *soak)
 {
     struct stored_run *stored = run_load(soak->dir, soak->diag);
-    struct verdict *verdict = stored != NULL ? judging_run(stored, soak->plan, soak->diag) : NULL;
+    struct verdict *verdict =
+        stored != NULL ? judging_run(stored, soak->plan, NULL, NULL, soak->diag) : NULL;
 
     if (verdict == NULL) {
         run_unload(stored);
