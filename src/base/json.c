@@ -45,7 +45,12 @@ bool json_is_map(const struct json *value)
     return value != NULL && json_typeof(native(value)) == JSON_OBJECT;
 }
 
-const char *json_text(const struct json *value, const char *fallback)
+double json_as_number(const struct json *value, double fallback)
+{
+    return json_is_number(native(value)) ? json_number_value(native(value)) : fallback;
+}
+
+const char *json_as_string(const struct json *value, const char *fallback)
 {
     const char *s = json_string_value(native(value));
 
@@ -54,14 +59,12 @@ const char *json_text(const struct json *value, const char *fallback)
 
 const char *json_get_string(const struct json *value, const char *key, const char *fallback)
 {
-    return json_text(json_get(value, key), fallback);
+    return json_as_string(json_get(value, key), fallback);
 }
 
 double json_get_number(const struct json *value, const char *key, double fallback)
 {
-    const json_t *member = native(json_get(value, key));
-
-    return json_is_number(member) ? json_number_value(member) : fallback;
+    return json_as_number(json_get(value, key), fallback);
 }
 
 bool json_get_bool(const struct json *value, const char *key, bool fallback)

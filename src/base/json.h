@@ -19,10 +19,11 @@ const struct json *json_get(const struct json *value, const char *key);
 const struct json *json_at(const struct json *value, size_t i);
 size_t json_size(const struct json *value);
 bool json_is_map(const struct json *value);
+/* The value itself, when it is a number, a string. */
+double json_as_number(const struct json *value, double fallback);
+const char *json_as_string(const struct json *value, const char *fallback);
 const char *json_get_string(const struct json *value, const char *key, const char *fallback);
 double json_get_number(const struct json *value, const char *key, double fallback);
-/* The value itself, when it is a string. */
-const char *json_text(const struct json *value, const char *fallback);
 bool json_get_bool(const struct json *value, const char *key, bool fallback);
 
 #endif

@@ -42,10 +42,30 @@ static bool is_plain_number(const char *s)
     return len > 0 && s[len] == '\0' && strpbrk(s, "0123456789") != NULL;
 }
 
+/* Most numbers in files are short integers, which need none of strtod's care.  15 digits are exact
+ * in a double. */
+static bool short_integer(const char *s, double *ret_value)
+{
+    uint64_t value = 0;
+    size_t len = 0;
+
+    for (; len < 16 && s[len] >= '0' && s[len] <= '9'; len++) {
+        value = 10 * value + (uint64_t)(s[len] - '0');
+    }
+    if (len == 0 || len == 16 || s[len] != '\0') {
+        return false;
+    }
+    *ret_value = (double)value;
+    return true;
+}
+
 bool str_to_double(const char *s, double *ret_value)
 {
     char *end;
 
+    if (short_integer(s, ret_value)) {
+        return true;
+    }
     if (!is_plain_number(s)) {
         return false;
     }

@@ -4,10 +4,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/unit.h"
 #include "profile/profile.h"
+#include "report/text.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void note_column(const char *text, void *context)
 {
@@ -15,25 +18,125 @@ static void note_column(const char *text, void *context)
     log_note("%s", text);
 }
 
-/* Judges the best series of `path` and shows the others: the verdict is taken on the first. */
-static bool judge_file(const char *path, const struct judge_options *options, const char *source,
-                       struct verdict *verdict, struct diag *diag)
+static bool moves(const struct series *series, int driver)
+{
+    const double *x = series->x[driver];
+
+    for (size_t i = 1; i < series->n; i++) {
+        if (x[i] != x[0]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void tell_drivers(struct sink *sink, const struct series *series, bool moving,
+                         const char *before)
+{
+    for (int d = DRIVER_TIME + 1; d < DRIVER_COUNT; d++) {
+        if (series->has[d] && moves(series, d) == moving) {
+            sink_printf(sink, "%s%s", before, driver_info((enum driver)d)->column);
+            before = ", ";
+        }
+    }
+}
+
+/* "1,800 readings of anon_bytes over 30m 0s with requests, jwts; left out: foo" for the
+ * first of `n` series of one source. */
+static void tell(struct sink *told, const struct series *series, size_t n, const char *plan)
+{
+    struct sink *line = sink_new();
+    char count[UNIT_TEXT], span[UNIT_TEXT];
+    double seconds = series->n > 0 ? series->t[series->n - 1] - series->t[0] : 0;
+
+    sink_printf(line, "%s readings of %s of %s over %s", unit_grouped(count, series->n_readings),
+                series->metric, series->source, unit_duration(span, 1e9 * seconds));
+    tell_drivers(line, series, true, " with ");
+    /* a load that never happened shows nothing */
+    tell_drivers(line, series, false, "; standing still: ");
+    for (size_t i = 1; i < n; i++) {
+        sink_printf(line, "%s%s", i == 1 ? "; not judged: " : ", ", series[i].metric);
+    }
+    if (series->left_out[0] != '\0') {
+        sink_printf(line, "; left out: %s", series->left_out);
+    }
+    if (plan != NULL) {
+        sink_printf(line, "; plan: %s", plan);
+    }
+    text_prose(told, "read ", sink_text(line, NULL));
+    sink_free(line);
+}
+
+/* How many of `n` series are of the first one's source. */
+static size_t same_source(const struct series *series, size_t n)
+{
+    size_t same = 1;
+
+    while (same < n && str_equal(series[same].source, series[0].source)) {
+        same++;
+    }
+    return same;
+}
+
+/* A file to judge. */
+struct hearing {
+    const char *path;
+    struct judge_options options;
+    const char *source; /* what it is called; NULL: as the file says */
+    const char *plan;   /* path; NULL: none */
+    struct sink *told;  /* may be NULL */
+};
+
+/* Judges the best series of each source: the others would show the same growth, less well. */
+static bool judge_file(const struct hearing *h, struct verdict *verdict, struct diag *diag)
 {
     struct series *series = NULL;
-    size_t n = series_load(path, &series, note_column, NULL, diag);
+    size_t n = series_load(h->path, &series, note_column, NULL, diag);
 
-    for (size_t i = 0; i < n && i < 1 && verdict->n_memory < VERDICT_FINDINGS; i++) {
+    for (size_t i = 0; i < n && verdict->n_memory < VERDICT_FINDINGS;) {
+        size_t same = same_source(series + i, n - i);
         struct memory_finding *finding = &verdict->memory[verdict->n_memory++];
-        judge_series(&series[i], options, finding);
-        if (source != NULL) {
-            (void)str_copy(finding->source, sizeof finding->source, source);
+        if (h->source != NULL) {
+            (void)str_copy(series[i].source, sizeof series[i].source, h->source);
         }
+        struct judge_options options = h->options;
+        options.floors |= series[i].floors;
+        judge_series(&series[i], &options, finding);
+        if (h->told != NULL) {
+            tell(h->told, &series[i], same, h->plan);
+        } else if (series[i].left_out[0] != '\0') {
+            log_note("%s: left out: %s", h->path, series[i].left_out);
+        }
+        i += same;
     }
     free(series);
     return n > 0;
 }
 
-static struct judge_options options_of(const struct plan *plan, size_t source)
+/* What the command line gave goes before what the profile says. */
+static void adopt(const struct judge_options *given, struct judge_options *options)
+{
+    for (int d = 0; d < DRIVER_COUNT; d++) {
+        if (given->judge.budget[d] >= 0) {
+            options->judge.budget[d] = given->judge.budget[d];
+        }
+        if (given->judge.expect_bound[d] > 0) {
+            options->judge.expect_bound[d] = given->judge.expect_bound[d];
+        }
+    }
+    if (given->judge.expect_ttl_ns > 0) {
+        options->judge.expect_ttl_ns = given->judge.expect_ttl_ns;
+    }
+    if (given->limit_bytes > 0) {
+        options->limit_bytes = given->limit_bytes;
+    }
+    if (given->period_s > 0) {
+        options->period_s = given->period_s;
+    }
+    options->designed |= given->designed;
+}
+
+struct judge_options judging_options(const struct plan *plan, size_t source)
 {
     struct judge_options options = {.judge = plan->judge};
 
@@ -41,7 +144,21 @@ static struct judge_options options_of(const struct plan *plan, size_t source)
         options.limit_bytes = plan->memories[source].limit_bytes;
     }
     options.designed = plan->attribution.mode != ATTRIBUTION_OFF;
-    options.warmup_s = (double)plan->attribution.warmup_ns / 1e9;
+    if (options.designed) {
+        options.warmup_s = (double)plan->attribution.warmup_ns / 1e9;
+        options.dwell_s = (double)plan->attribution.dwell_ns / 1e9;
+    }
+    return options;
+}
+
+static struct judge_options options_of(const struct plan *plan, size_t source,
+                                       const struct judge_options *given)
+{
+    struct judge_options options = judging_options(plan, source);
+
+    if (given != NULL) {
+        adopt(given, &options);
+    }
     return options;
 }
 
@@ -65,9 +182,10 @@ static void judge_refusals(const struct stored_run *stored, struct verdict *verd
 }
 
 struct verdict *judging_run(const struct stored_run *stored, const struct plan *plan,
-                            struct diag *diag)
+                            const struct judge_options *given, struct sink *told, struct diag *diag)
 {
     struct verdict *verdict = xcalloc(1, sizeof *verdict);
+    CLEANUP_FREE char *profile = xasprintf("%s/profile.ini", stored->dir);
     bool ok = true;
 
     verdict->generator_healthy = stored->meta.healthy;
@@ -76,8 +194,12 @@ struct verdict *judging_run(const struct stored_run *stored, const struct plan *
     judge_refusals(stored, verdict);
     for (int i = 0; i < stored->meta.n_sources; i++) {
         CLEANUP_FREE char *path = series_path(stored, i);
-        struct judge_options options = options_of(plan, (size_t)i);
-        ok = judge_file(path, &options, stored->meta.source[i], verdict, diag) && ok;
+        struct hearing h = {.path = path,
+                            .options = options_of(plan, (size_t)i, given),
+                            .source = stored->meta.source[i],
+                            .plan = profile,
+                            .told = told};
+        ok = judge_file(&h, verdict, diag) && ok;
     }
     if (!ok) {
         free(verdict);
@@ -88,13 +210,53 @@ struct verdict *judging_run(const struct stored_run *stored, const struct plan *
     return verdict;
 }
 
-struct verdict *judging_series(const char *path, const struct judge_options *options,
-                               struct diag *diag)
+/* The profile beside the memory.csv or memory.NAME.csv of a stored run; NULL beside anything else.
+ * The caller frees it. */
+static char *plan_beside(const char *path)
 {
-    struct verdict *verdict = xcalloc(1, sizeof *verdict);
+    const char *slash = strrchr(path, '/');
+    CLEANUP_FREE char *run = file_beside(path, "run.json");
+    char *profile = file_beside(path, "profile.ini");
 
+    if (!str_has_prefix(slash != NULL ? slash + 1 : path, "memory.") || access(run, F_OK) != 0 ||
+        access(profile, F_OK) != 0) {
+        free(profile);
+        return NULL;
+    }
+    return profile;
+}
+
+/* Which source of the plan memory.NAME.csv is of; the first one's is memory.csv. */
+static size_t source_of(const char *path, const struct plan *plan)
+{
+    const char *slash = strrchr(path, '/');
+
+    for (size_t i = 1; i < plan->n_memories; i++) {
+        CLEANUP_FREE char *name = xasprintf("memory.%s.csv", plan->memories[i].name);
+        if (str_equal(slash != NULL ? slash + 1 : path, name)) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+struct verdict *judging_series(const char *path, const struct judge_options *given,
+                               struct sink *told, struct diag *diag)
+{
+    CLEANUP_FREE char *profile = plan_beside(path);
+    struct hearing h = {.path = path, .options = *given, .plan = profile, .told = told};
+
+    if (profile != NULL) {
+        struct plan *plan = profile_load_stored(profile, diag);
+        if (plan == NULL) {
+            return NULL;
+        }
+        h.options = options_of(plan, source_of(path, plan), given);
+        plan_free(plan);
+    }
+    struct verdict *verdict = xcalloc(1, sizeof *verdict);
     verdict->generator_healthy = true;
-    if (!judge_file(path, options, NULL, verdict, diag)) {
+    if (!judge_file(&h, verdict, diag)) {
         free(verdict);
         return NULL;
     }

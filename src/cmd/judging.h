@@ -3,19 +3,28 @@
 #define CMD_JUDGING_H
 
 #include "base/diag.h"
+#include "base/sink.h"
 #include "judge/verdict.h"
 #include "profile/plan.h"
 #include "record/run.h"
 
 #include <stdbool.h>
 
+/* What the [judge] and [attribution] sections of the plan say for one memory source. */
+struct judge_options judging_options(const struct plan *plan, size_t source);
 /* Judges every memory source of a stored run by the [judge] and [attribution] sections of
- * `plan`.  The caller frees the verdict.  NULL with mistakes when a series cannot be read. */
+ * `plan`; what the command line gave (NULL: nothing) goes before them, where a budget below 0 and
+ * anything else that is 0 was not given.  What was read is told to `told`, one sentence a source,
+ * unless it is NULL.  The caller frees the verdict.  NULL with mistakes when a series cannot be
+ * read. */
 struct verdict *judging_run(const struct stored_run *stored, const struct plan *plan,
-                            struct diag *diag) __attribute__((warn_unused_result));
-/* Judges the series of one CSV file. */
-struct verdict *judging_series(const char *path, const struct judge_options *options,
-                               struct diag *diag) __attribute__((warn_unused_result));
+                            const struct judge_options *given, struct sink *told, struct diag *diag)
+    __attribute__((warn_unused_result));
+/* Judges the best metric of each source of one file, "-" for standard input, by `given`; the
+ * memory.csv of a stored run by that run's plan too. */
+struct verdict *judging_series(const char *path, const struct judge_options *given,
+                               struct sink *told, struct diag *diag)
+    __attribute__((warn_unused_result));
 /* A stored run with the plan that it was made with; NULL with mistakes. */
 struct stored_run *judging_load(const char *dir, struct plan **ret_plan, struct diag *diag)
     __attribute__((warn_unused_result));

@@ -17,7 +17,7 @@ static int render(const char *dir, const struct renderer *renderer, struct diag 
 {
     struct plan *plan = NULL;
     struct stored_run *stored = judging_load(dir, &plan, diag);
-    struct verdict *verdict = stored != NULL ? judging_run(stored, plan, diag) : NULL;
+    struct verdict *verdict = stored != NULL ? judging_run(stored, plan, NULL, NULL, diag) : NULL;
     int code = 2;
 
     if (verdict != NULL) {

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cmd/judging.h"
 #include "cmd/presented.h"
+#include "cmd/provisional.h"
 #include "ident/mint.h"
 #include "load/fleet.h"
 #include "load/once.h"
@@ -43,6 +44,7 @@ struct soak {
     struct run *run;
     struct run_meta meta;
     struct live *live;
+    struct provisional *provisional;
     char *dir;
     bool refused;
 };
@@ -245,6 +247,7 @@ static void show_second(const struct fleet_second *second, void *context)
     };
 
     live_show(soak->live, &frame);
+    provisional_second(soak->provisional, second);
 }
 
 static bool perform(struct soak *soak)
@@ -265,7 +268,9 @@ static bool perform(struct soak *soak)
 
     catch_signals();
     soak->live = live_new(soak->options->quiet, soak->plan->target.url);
+    soak->provisional = provisional_new(soak->plan, soak->meta.runtime[0]);
     bool ok = fleet_perform(&job, &result, soak->diag);
+    provisional_free(soak->provisional);
     live_free(soak->live);
     if (!ok) {
         return false;
@@ -298,7 +303,8 @@ static void write_report(const struct soak *soak, const struct stored_run *store
 static int judge_and_report(struct soak *soak)
 {
     struct stored_run *stored = run_load(soak->dir, soak->diag);
-    struct verdict *verdict = stored != NULL ? judging_run(stored, soak->plan, soak->diag) : NULL;
+    struct verdict *verdict =
+        stored != NULL ? judging_run(stored, soak->plan, NULL, NULL, soak->diag) : NULL;
 
     if (verdict == NULL) {
         run_unload(stored);

@@ -126,23 +126,6 @@ bool policy_is_strict(const struct policy *policy)
     return policy->key != NULL || policy->jwks != NULL;
 }
 
-bool policy_admits(const struct policy *policy, const char *token, size_t len,
-                   const unsigned char *thumbprint)
-{
-    const struct serve_options *options = policy->options;
-    struct jwt_policy demands = {.alg = options->jwt_alg,
-                                 .audience = options->audience,
-                                 .thumbprint = thumbprint,
-                                 .must_be_bound = options->jwt_bound};
-    if (policy->jwks != NULL) {
-        demands.public_key = jwks_find(policy->jwks, token, len);
-    } else {
-        demands.secret = policy->key;
-        demands.secret_len = strlen(policy->key);
-    }
-    return jwt_verify(&demands, token, len, (int64_t)mono_wall_s(), NULL, 0) == JWT_GOOD;
-}
-
 static bool is_same(const struct stat *a, const struct stat *b)
 {
     return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
@@ -160,6 +143,35 @@ void policy_tick(struct policy *policy)
     if (!read_set(policy, error)) {
         log_warn("--jwks: %s: %s; the old keys stay", policy->options->jwks, error);
     }
+}
+
+/* A key that is not there may have been written since the last tick, as when its signer starts to
+ * use it at once. */
+static struct evp_pkey_st *find_key(struct policy *policy, const char *token, size_t len)
+{
+    struct evp_pkey_st *key = jwks_find(policy->jwks, token, len);
+    if (key == NULL) {
+        policy_tick(policy);
+        key = jwks_find(policy->jwks, token, len);
+    }
+    return key;
+}
+
+bool policy_admits(struct policy *policy, const char *token, size_t len,
+                   const unsigned char *thumbprint)
+{
+    const struct serve_options *options = policy->options;
+    struct jwt_policy demands = {.alg = options->jwt_alg,
+                                 .audience = options->audience,
+                                 .thumbprint = thumbprint,
+                                 .must_be_bound = options->jwt_bound};
+    if (policy->jwks != NULL) {
+        demands.public_key = find_key(policy, token, len);
+    } else {
+        demands.secret = policy->key;
+        demands.secret_len = strlen(policy->key);
+    }
+    return jwt_verify(&demands, token, len, (int64_t)mono_wall_s(), NULL, 0) == JWT_GOOD;
 }
 
 const char *policy_key(const struct policy *policy)

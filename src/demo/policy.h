@@ -14,7 +14,7 @@ void policy_free(struct policy *policy);
 /* False: tokens are not asked for. */
 bool policy_is_strict(const struct policy *policy);
 /* `thumbprint`: 32 bytes, SHA-256 of the client's certificate. */
-bool policy_admits(const struct policy *policy, const char *token, size_t len,
+bool policy_admits(struct policy *policy, const char *token, size_t len,
                    const unsigned char *thumbprint) __attribute__((warn_unused_result));
 /* A few times a second. */
 void policy_tick(struct policy *policy);

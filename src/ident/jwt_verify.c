@@ -110,11 +110,11 @@ static enum jwt_verdict check_times(const struct json *claims, int64_t now_s)
 static bool is_for(const struct json *claims, const char *audience)
 {
     const struct json *aud = json_get(claims, "aud"), *one;
-    if (str_equal(json_text(aud, ""), audience)) {
+    if (str_equal(json_as_string(aud, ""), audience)) {
         return true;
     }
     for (size_t i = 0; (one = json_at(aud, i)) != NULL; i++) {
-        if (str_equal(json_text(one, ""), audience)) {
+        if (str_equal(json_as_string(one, ""), audience)) {
             return true;
         }
     }
@@ -137,7 +137,7 @@ static enum jwt_verdict check_binding(const struct jwt_policy *policy, const str
     }
     char expected[CRYPT_BASE64(THUMBPRINT) + 1];
     expected[crypt_base64url_to(expected, policy->thumbprint, THUMBPRINT)] = '\0';
-    return str_equal(json_text(member, ""), expected) ? JWT_GOOD : JWT_WRONG_CERTIFICATE;
+    return str_equal(json_as_string(member, ""), expected) ? JWT_GOOD : JWT_WRONG_CERTIFICATE;
 }
 
 static enum jwt_verdict check_claims(const struct jwt_policy *policy, const struct json *claims,

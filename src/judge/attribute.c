@@ -4,109 +4,70 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "judge/numeric.h"
-#include "judge/regress.h"
+#include "judge/model.h"
+#include "judge/stores.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ALPHA_BLAME 1e-4 /* one-sided, shared by the drivers that are asked */
+/* One-sided, shared by the drivers that are asked. Standard errors are averages over the noises
+ * that the readings allow: in simulated runs of 70 to 1800 s fewer than 0.5 % blame an innocent. */
+#define ALPHA_BLAME 1e-3
 #define ALPHA_UPPER 0.02 /* the same, for upper bounds */
 #define ALPHA_SHOWN 0.025
-/* Intervals for people are this much wider: in 70 s runs the plain ones held the truth in 92 %. */
+/* Intervals for people are this much wider: the plain ones hold the truth in 90 % at the worst. */
 #define WIDENING 1.15
 /* At this t value a driver is guilty whatever the shape of the growth: in simulated runs of 70 s no
- * innocent got beyond 9.5, and what keeps 2 KiB per certificate begins at 11. */
+ * innocent got beyond 9.5. */
 #define OVERWHELMING_T 10.0
+/* The same where growth is seen to go on to this share of the events. */
+#define OVERWHELMING_SEEN 0.7
 /* A counter is separable when what the others leave of its variance is more than this, divided
- * by the number of readings.  Over 200 simulated loads each (32 and 128 dwells), full factorials
- * of two-second dwells leave 0.36 at least, and steady Poisson arrivals 0.10 at most. */
-#define MIN_LEFT 0.2
-/* The mean of a rate reaches back over so many readings, but at least one second. */
-#define RATE_READINGS 5
-#define MIN_RATE_S    1.0
-/* With readings further apart than this, what is held for a while can't be followed. */
-#define MAX_SPACING_S 2.5
-/* The part of the run that must still grow for a driver not to be bounded. */
-#define TAIL_SHARE     0.42
-#define TAIL_REMAINDER 0.5
-#define TAIL_SE        2.5
-/* Given back after a while (TTL): this share of it, at this t value. */
-#define RETURNED_SHARE 0.4
-#define RETURNED_T     4.0
-#define MAX_DELAYS     64
-
-/* The design matrix, column after column: counters, rates, constant, open connections. */
-struct model {
-    size_t n;
-    size_t n_counters;
-    size_t n_columns;
-    enum driver driver[DRIVER_COUNT]; /* of the counters */
-    size_t rate_rows;                 /* rows that a rate reaches back; 0: no rates */
-    double *design;                   /* owns */
-};
+ * by the number of readings, ten a dwell where dwells are known.  Over 200 simulated loads each (32
+ * and 128 dwells), full factorials of two-second dwells leave 0.36 at least, and steady Poisson
+ * arrivals 0.10 at most. */
+#define MIN_LEFT       0.2
+#define DWELL_READINGS 10.0
+/* A driver that grows so many standard errors may be a store; at most so many are taken out. */
+#define SUSPECT_T  2.5
+#define MAX_STORES 3
+/* A metric that is refreshed less often than this in a dwell says nothing of the dwell. */
+#define MIN_REFRESHES 4.0
+#define USUAL_DWELL_S 10.0
+/* Readings change by pages where nothing much happens; what is refreshed seldom jumps. */
+#define JUMP_BYTES  (16.0 * 1024)
+#define MOVED_BYTES (256.0 * 1024)
 
 static bool moves(const struct series *s, enum driver d, size_t from, size_t to)
 {
     return s->has[d] && s->x[d][to - 1] > s->x[d][from];
 }
 
-static size_t rate_rows(const struct series *s, size_t from, size_t to)
+/* Seconds between changes of a metric that changes by jumps, 0 when it is always up to date: the
+ * lower quartile, since memory that nothing moved for a while stands still as well, but then also
+ * moves from reading to reading; what is refreshed seldom never does. */
+static double refresh_s(const struct series *s, size_t from, size_t to)
 {
-    double spacing = (s->t[to - 1] - s->t[from]) / (double)(to - from - 1);
-    if (spacing <= 0 || spacing > MAX_SPACING_S) {
+    CLEANUP_FREE double *change = xmalloc((to - from) * sizeof *change);
+    CLEANUP_FREE double *gap = xmalloc((to - from) * sizeof *gap);
+    double lowest = s->y[from], highest = s->y[from];
+    size_t n = 0, last = from;
+    for (size_t i = from + 1; i < to; i++) {
+        lowest = fmin(lowest, s->y[i]);
+        highest = fmax(highest, s->y[i]);
+        change[n] = fabs(s->y[i] - s->y[i - 1]);
+        if (change[n] > 0) {
+            gap[n++] = s->t[i] - s->t[last];
+            last = i;
+        }
+    }
+    if (highest - lowest < MOVED_BYTES || n == 0 || numeric_median(change, n) < JUMP_BYTES) {
         return 0;
     }
-    double rows = fmax(RATE_READINGS, ceil(MIN_RATE_S / spacing));
-    return (size_t)fmin(rows, (double)(to - from) / 8);
-}
-
-static void fill_counters(const struct series *s, size_t from, struct model *m)
-{
-    for (size_t c = 0; c < m->n_counters; c++) {
-        const double *x = s->x[m->driver[c]] + from;
-        for (size_t i = 0; i < m->n; i++) {
-            m->design[c * m->n + i] = x[i] - x[0];
-        }
-    }
-}
-
-/* Columns after the counters: rates of all drivers but time, the constant, open connections. */
-static void fill_rest(const struct series *s, size_t from, struct model *m)
-{
-    double *column = m->design + m->n_counters * m->n;
-    for (size_t c = 0; c < m->n_counters && m->rate_rows > 0; c++) {
-        if (m->driver[c] == DRIVER_TIME) {
-            continue;
-        }
-        for (size_t i = 0; i < m->n; i++, column++) {
-            size_t at = from + i;
-            size_t back = at > m->rate_rows ? at - m->rate_rows : 0;
-            while (s->part[back] != s->part[at]) {
-                back++;
-            }
-            *column = s->x[m->driver[c]][at] - s->x[m->driver[c]][back];
-        }
-    }
-    for (size_t i = 0; i < m->n; i++) {
-        *column++ = 1;
-    }
-    for (size_t i = 0; i < m->n; i++) {
-        *column++ = s->open[from + i] - s->open[from];
-    }
-    m->n_columns = (size_t)(column - m->design) / m->n;
-    BUG_ON(m->n_columns > REGRESS_COLUMNS);
-}
-
-static void model_make(const struct series *s, size_t from, size_t to, const enum driver *drivers,
-                       size_t n_drivers, struct model *m)
-{
-    *m = (struct model){.n = to - from, .n_counters = n_drivers};
-    memcpy(m->driver, drivers, n_drivers * sizeof *drivers);
-    m->rate_rows = rate_rows(s, from, to);
-    m->design = xmalloc((2 * n_drivers + 2) * m->n * sizeof *m->design);
-    fill_counters(s, from, m);
-    fill_rest(s, from, m);
+    double usual_s = numeric_quantile(gap, n, 0.25);
+    double spacing_s = (s->t[to - 1] - s->t[from]) / (double)(to - from - 1);
+    return usual_s < 1.5 * spacing_s ? 0 : usual_s;
 }
 
 static double correlation(const double *a, const double *b, size_t n)
@@ -131,8 +92,7 @@ static size_t nearest_counter(const struct model *m, size_t of)
     size_t best = of == 0 ? 1 : 0;
     double most = -2;
     for (size_t c = 0; c < m->n_counters; c++) {
-        double alike =
-            c == of ? -2 : correlation(m->design + c * m->n, m->design + of * m->n, m->n);
+        double alike = c == of ? -2 : correlation(model_column(m, c), model_column(m, of), m->n);
         if (alike > most) {
             most = alike;
             best = c;
@@ -150,31 +110,26 @@ static void mark_confounded(struct attribution *a, enum driver d, enum driver wi
 
 /* Takes out, one by one, the counter that the others explain best while that is too much; the one
  * that it moved with stays, and stands for both.  Leaves the drivers that can be asked. */
-static size_t separate(const struct series *s, size_t from, size_t to, enum driver *drivers,
-                       size_t n, struct attribution *a)
+static size_t separate(const struct series *s, size_t from, size_t to, double dwell_s,
+                       enum driver *drivers, size_t n, struct attribution *a)
 {
+    double span = s->t[to - 1] - s->t[from];
+    double readings = dwell_s > 0 ? DWELL_READINGS * span / dwell_s : (double)(to - from);
     while (n > 1) {
-        struct model m = {.n = to - from, .n_counters = n};
-        double most = 0;
+        struct model m;
+        double left[REGRESS_COLUMNS];
         size_t worst = 0;
-        memcpy(m.driver, drivers, n * sizeof *drivers);
-        CLEANUP_FREE double *design = xmalloc((n + 1) * m.n * sizeof *design);
-        m.design = design;
-        fill_counters(s, from, &m);
-        for (size_t i = 0; i < m.n; i++) {
-            design[n * m.n + i] = 1;
+        model_make_counters(s, from, to, drivers, n, &m);
+        regress_left(model_column(&m, 0), m.n, n, left);
+        for (size_t c = 1; c < n; c++) {
+            worst = left[c] <= left[worst] ? c : worst;
         }
-        for (size_t c = 0; c < n; c++) {
-            double explained = regress_explained(design, m.n, n + 1, c);
-            if (explained >= most) {
-                most = explained;
-                worst = c;
-            }
-        }
-        if (most <= 1 - MIN_LEFT / (double)m.n) {
+        bool apart = left[worst] >= MIN_LEFT / readings;
+        size_t with = nearest_counter(&m, worst);
+        model_end(&m);
+        if (apart) {
             break;
         }
-        size_t with = nearest_counter(&m, worst);
         mark_confounded(a, drivers[worst], drivers[with]);
         mark_confounded(a, drivers[with], drivers[worst]);
         memmove(drivers + worst, drivers + worst + 1, (n - worst - 1) * sizeof *drivers);
@@ -183,48 +138,52 @@ static size_t separate(const struct series *s, size_t from, size_t to, enum driv
     return n;
 }
 
-/* Refit of the last part: growth that has since more than halved was a store that filled. */
-static bool is_bounded(const struct series *s, size_t from, size_t to, const struct model *m,
-                       size_t c, double beta)
+static bool refit(const struct model *m, struct regress *fit)
 {
-    struct regress tail;
-    struct model tail_model;
-    size_t tail_from = to - (size_t)(TAIL_SHARE * (double)(to - from));
-    bool bounded = false;
-    model_make(s, tail_from, to, m->driver, m->n_counters, &tail_model);
-    if (regress_fit(tail_model.design, s->y + tail_from, tail_model.n, tail_model.n_columns,
-                    m->n_counters, &tail)) {
-        bounded = tail.beta[c] + TAIL_SE * tail.se[c] < TAIL_REMAINDER * beta;
-        regress_end(&tail);
+    struct regress again;
+    if (!regress_fit(m->table, m->n, m->n_columns, m->n_counters, fit, &again)) {
+        return false;
     }
-    free(tail_model.design);
-    return bounded;
+    regress_end(fit);
+    *fit = again;
+    return true;
 }
 
-/* Does memory come back a fixed time after the event?  Every candidate delay is one projection of
- * the delayed counter. */
-static bool is_returned(const struct model *m, const struct regress *fit, size_t c, double beta)
+/* Takes bounded stores out of the growth, the clearest first: each gets a column of its own, so
+ * that the other drivers are judged without it. */
+static void take_out_stores(struct model *m, struct regress *fit, struct store *stores)
 {
-    const double *counter = m->design + c * m->n;
-    CLEANUP_FREE double *delayed = xmalloc(m->n * sizeof *delayed);
-    size_t base = m->rate_rows > 0 ? m->rate_rows : 1;
-    size_t last = (size_t)(0.6 * (double)m->n);
-    size_t step = base / 2 > last / MAX_DELAYS ? base / 2 : last / MAX_DELAYS;
-    double best_t = 0;
-    for (size_t delay = 3 * base; delay<last; delay += step> 0 ? step : 1) {
-        double added, t;
-        for (size_t i = 0; i < m->n; i++) {
-            delayed[i] = i < delay ? 0 : counter[i - delay];
+    CLEANUP_FREE double *column = xmalloc(m->n * sizeof *column);
+    CLEANUP_FREE double *clearest = xmalloc(m->n * sizeof *clearest);
+    for (int round = 0; round <= MAX_STORES; round++) {
+        struct store best = {.kind = STORE_NONE};
+        size_t of = 0;
+        for (size_t c = 0; c < m->n_counters; c++) {
+            struct store s;
+            if (stores[c].kind != STORE_NONE || m->driver[c] == DRIVER_TIME ||
+                fit->beta[c] < SUSPECT_T * fit->se[c]) {
+                continue;
+            }
+            store_find(m, fit, c, column, &s);
+            stores[c].seen = s.seen;
+            if (s.evidence > best.evidence) {
+                best = s;
+                of = c;
+                memcpy(clearest, column, m->n * sizeof *column);
+            }
         }
-        if (regress_added(fit, delayed, &added, &t) && added < -RETURNED_SHARE * beta) {
-            best_t = fmin(best_t, t);
+        if (best.kind == STORE_NONE || round == MAX_STORES || !model_add(m, clearest)) {
+            break;
+        }
+        stores[of] = best;
+        if (!refit(m, fit)) {
+            break;
         }
     }
-    return best_t < -RETURNED_T;
 }
 
-static void judge_counter(const struct series *s, size_t from, size_t to, const struct model *m,
-                          const struct regress *fit, size_t c, struct attribution *a)
+static void judge_counter(const struct model *m, const struct regress *fit,
+                          const struct store *store, size_t c, struct attribution *a)
 {
     enum driver d = m->driver[c];
     struct driver_finding *finding = &a->driver[d];
@@ -233,28 +192,29 @@ static void judge_counter(const struct series *s, size_t from, size_t to, const 
     double se = fit->se[c];
     double shown = WIDENING * numeric_t_quantile(ALPHA_SHOWN, fit->df) * se;
     double low = beta - numeric_t_quantile(ALPHA_BLAME / n_asked, fit->df) * se;
-    bool grows = low > 0 && beta > driver_info(d)->floor_bytes;
-    if (grows && d != DRIVER_TIME) {
-        finding->bounded = is_bounded(s, from, to, m, c, beta) || is_returned(m, fit, c, beta);
-    }
-    a->explains[d] = grows && !finding->bounded;
-    a->overwhelming[d] = a->explains[d] && d != DRIVER_TIME && beta > OVERWHELMING_T * se;
+    bool grows = low > 0 && beta > driver_info(d)->floor_bytes && store->kind != STORE_EXPIRES;
+    const double *x = m->series->x[d] + m->from;
+    finding->bounded = store->kind != STORE_NONE && !grows;
+    a->explains[d] = grows;
+    a->overwhelming[d] = grows && d != DRIVER_TIME &&
+                         (beta > OVERWHELMING_T * se || store->seen >= OVERWHELMING_SEEN);
     if (finding->separable) {
         finding->bytes_per_event = beta;
         finding->low = beta - shown;
         finding->high = beta + shown;
-        finding->blamed = a->explains[d];
+        finding->blamed = grows;
+        finding->seen = store->seen > 0 ? x[0] + store->seen * (x[m->n - 1] - x[0]) : 0;
         a->upper[d] = beta + numeric_t_quantile(ALPHA_UPPER / n_asked, fit->df) * se;
     }
 }
 
-/* Bytes by row that the explaining counters, and that rates and open connections account for. */
+/* Bytes by row that the explaining counters, and that all but the counters account for. */
 static void account(const struct model *m, const struct regress *fit, struct attribution *a)
 {
     a->exposure = xcalloc(m->n, sizeof *a->exposure);
     a->held = xcalloc(m->n, sizeof *a->held);
     for (size_t c = 0; c < m->n_columns; c++) {
-        const double *column = m->design + c * m->n;
+        const double *column = model_column(m, c);
         bool counter = c < m->n_counters;
         if (counter && !a->explains[m->driver[c]]) {
             continue;
@@ -266,7 +226,7 @@ static void account(const struct model *m, const struct regress *fit, struct att
     }
 }
 
-/* Nothing could be asked: one driver alone, or too few readings. */
+/* Nothing could be asked: one driver alone, too few readings, or none that say anything. */
 static void forget_separable(struct attribution *a)
 {
     for (int d = 0; d < DRIVER_COUNT; d++) {
@@ -274,42 +234,68 @@ static void forget_separable(struct attribution *a)
     }
 }
 
-void attribution_make(const struct series *series, size_t from, size_t to,
-                      struct attribution *ret_attribution)
+/* Asks all drivers; false when the rows are too few. */
+static bool ask(struct model *m, struct attribution *a)
 {
-    struct attribution *a = ret_attribution;
-    enum driver drivers[DRIVER_COUNT];
-    size_t n = 0;
     struct regress fit;
-    struct model m;
-    *a = (struct attribution){.n = to - from, .from = from};
+    struct store stores[DRIVER_COUNT] = {{STORE_NONE, 0, 0}};
+    if (!regress_fit(m->table, m->n, m->n_columns, m->n_counters, NULL, &fit)) {
+        return false;
+    }
+    model_refine(m, &fit);
+    if (!refit(m, &fit)) {
+        regress_end(&fit);
+        return false;
+    }
+    take_out_stores(m, &fit, stores);
+    for (size_t c = 0; c < m->n_counters; c++) {
+        judge_counter(m, &fit, &stores[c], c, a);
+    }
+    account(m, &fit, a);
+    regress_end(&fit);
+    return true;
+}
+
+static size_t list_moving(const struct series *s, size_t from, size_t to, enum driver *drivers,
+                          struct attribution *a)
+{
+    size_t n = 0;
     for (int d = 0; d < DRIVER_COUNT; d++) {
         a->upper[d] = NAN;
         a->driver[d] = (struct driver_finding){
             .driver = (enum driver)d, .bytes_per_event = NAN, .low = NAN, .high = NAN};
-        if (to > from + 2 && moves(series, (enum driver)d, from, to)) {
-            a->driver[d].events = series->x[d][to - 1] - series->x[d][from];
+        if (to > from + 2 && moves(s, (enum driver)d, from, to)) {
+            a->driver[d].events = s->x[d][to - 1] - s->x[d][from];
             a->driver[d].separable = true;
             drivers[n++] = (enum driver)d;
         }
     }
-    n = n < 2 ? n : separate(series, from, to, drivers, n, a);
-    if (n < 2) {
-        forget_separable(a);
-        return;
+    return n;
+}
+
+void attribution_make(const struct series *series, size_t from, size_t to,
+                      const struct judge_options *options, struct attribution *ret_attribution)
+{
+    struct attribution *a = ret_attribution;
+    enum driver drivers[DRIVER_COUNT];
+    struct model m;
+    *a = (struct attribution){.n = to - from, .from = from};
+    size_t n = list_moving(series, from, to, drivers, a);
+    double dwell_s = options->dwell_s > 0 ? options->dwell_s : USUAL_DWELL_S;
+    double spacing = n > 0 ? (series->t[to - 1] - series->t[from]) / (double)(to - from - 1) : 0;
+    bool follows = !options->floors && (options->dwell_s <= 0 || 2 * spacing <= dwell_s);
+    a->refresh_s = n > 0 && follows && options->designed ? refresh_s(series, from, to) : 0;
+    a->refresh_s = a->refresh_s * MIN_REFRESHES > dwell_s ? a->refresh_s : 0;
+    n = n < 2 ? n
+              : separate(series, from, to, options->designed ? options->dwell_s : 0, drivers, n, a);
+    if (n >= 2 && a->refresh_s <= 0) {
+        model_make(series, from, to, drivers, n, follows, &m);
+        a->fitted = ask(&m, a);
+        model_end(&m);
     }
-    model_make(series, from, to, drivers, n, &m);
-    if (regress_fit(m.design, series->y + from, m.n, m.n_columns, m.n_counters, &fit)) {
-        a->fitted = true;
-        for (size_t c = 0; c < m.n_counters; c++) {
-            judge_counter(series, from, to, &m, &fit, c, a);
-        }
-        account(&m, &fit, a);
-        regress_end(&fit);
-    } else {
+    if (!a->fitted) {
         forget_separable(a);
     }
-    free(m.design);
 }
 
 void attribution_end(struct attribution *attribution)

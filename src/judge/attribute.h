@@ -19,6 +19,7 @@ struct attribution {
         upper[DRIVER_COUNT]; /* bytes per event with 2 % error shared by all; NAN: not separable */
     bool explains[DRIVER_COUNT];     /* grows with it, or with the group that it stands for */
     bool overwhelming[DRIVER_COUNT]; /* explains, beyond what any shape of an innocent could */
+    double refresh_s;                /* the metric changes so seldom that nothing is separable */
     size_t n;                        /* rows: those of the series from `from` on */
     size_t from;
     double
@@ -29,7 +30,7 @@ struct attribution {
 /* Attributes rows [from, to) of the series, which must be of one incarnation.  `driver` is
  * indexed by driver, with zeros for those without events.  Ends with attribution_end. */
 void attribution_make(const struct series *series, size_t from, size_t to,
-                      struct attribution *ret_attribution);
+                      const struct judge_options *options, struct attribution *ret_attribution);
 void attribution_end(struct attribution *attribution);
 
 #endif

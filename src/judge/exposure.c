@@ -103,28 +103,41 @@ double exposure_allowed(const struct stretch *stretch, const struct judge_option
     return fmax(driver_info(driver)->floor_bytes, share);
 }
 
-static void name_bound(struct memory_finding *f, const char *name, double size)
+/* The first that there is, unless one that was not reached takes its place. */
+static void name_bound(struct memory_finding *f, const char *name, double size, bool unreached)
 {
-    if (f->known_bound[0] == '\0') {
+    if (f->known_bound[0] == '\0' || unreached) {
         (void)str_copy(f->known_bound, sizeof f->known_bound, name);
         f->known_bound_size = size;
     }
 }
 
-/* The bound on a driver's entries, declared or known; 0: none. */
-static double bound_of(const struct series *series, const struct judge_options *options,
-                       enum driver d, char *name, size_t size)
+/* A bound on a driver's entries, declared or known. */
+struct bound {
+    double entries;     /* 0: none */
+    enum driver filler; /* whose events fill it */
+    char name[64];
+};
+
+/* A session holds the certificate that the client showed, so that a session cache grows with new
+ * certificates too; handshakes fill it. */
+static struct bound bound_of(const struct series *series, const struct judge_options *options,
+                             enum driver d)
 {
-    double declared = options->judge.expect_bound[d];
-    if (declared > 0) {
-        snprintf(name, size, "expect_bound.%s", driver_info(d)->name);
-        return declared;
+    struct bound b = {.entries = options->judge.expect_bound[d], .filler = d};
+    bool held_by_sessions = d == DRIVER_CONNECTION || d == DRIVER_CLIENT_CERTIFICATE;
+    if (b.entries > 0) {
+        snprintf(b.name, sizeof b.name, "expect_bound.%s", driver_info(d)->name);
+    } else if (held_by_sessions && options->judge.expect_bound[DRIVER_CONNECTION] > 0) {
+        b.entries = options->judge.expect_bound[DRIVER_CONNECTION];
+        b.filler = DRIVER_CONNECTION;
+        (void)str_copy(b.name, sizeof b.name, "expect_bound.connection");
+    } else if (held_by_sessions && str_equal(series->runtime, "jvm")) {
+        b.entries = SESSION_CACHE;
+        b.filler = DRIVER_CONNECTION;
+        (void)str_copy(b.name, sizeof b.name, "TLS session cache of the JDK");
     }
-    if (d == DRIVER_CONNECTION && str_equal(series->runtime, "jvm")) {
-        (void)str_copy(name, size, "TLS session cache of the JDK");
-        return SESSION_CACHE;
-    }
-    return 0;
+    return b;
 }
 
 struct unreached exposure_unreached(const struct series *series, const struct stretch *stretch,
@@ -132,35 +145,39 @@ struct unreached exposure_unreached(const struct series *series, const struct st
                                     struct memory_finding *finding)
 {
     struct unreached worst = {.driver = -1};
-    char name[64];
     double ttl = (double)options->judge.expect_ttl_ns * NS;
     for (int d = DRIVER_TIME + 1; d < DRIVER_COUNT; d++) {
-        double bound = bound_of(series, options, (enum driver)d, name, sizeof name);
-        if (bound <= 0 || stretch->events[d] <= 0) {
+        struct bound bound = bound_of(series, options, (enum driver)d);
+        double passed = stretch->events[bound.filler];
+        if (bound.entries <= 0 || stretch->events[d] <= 0 || passed <= 0) {
             continue;
         }
-        name_bound(finding, name, bound);
-        double needed = ceil(bound / BOUND_SHARE) - stretch->events[d];
-        if (needed > 0 && (blamed == NULL || blamed[d]) && !worst.is) {
-            worst = (struct unreached){.is = true, .driver = d, .events = needed};
-            worst.seconds = needed * stretch->seconds / stretch->events[d];
+        double needed = ceil(bound.entries / BOUND_SHARE) - passed;
+        bool unreached = needed > worst.events && (blamed == NULL || blamed[d]);
+        name_bound(finding, bound.name, bound.entries, unreached);
+        if (unreached) {
+            worst = (struct unreached){.is = true, .driver = (int)bound.filler, .events = needed};
+            worst.seconds = needed * stretch->seconds / passed;
         }
     }
+    double needed_s = ttl / TTL_SHARE - stretch->seconds;
     if (ttl > 0) {
-        name_bound(finding, "expect_ttl", ttl);
-        if (!worst.is && stretch->seconds < ttl / TTL_SHARE) {
-            worst.is = true;
-            worst.seconds = ttl / TTL_SHARE - stretch->seconds;
+        bool unreached = needed_s > worst.seconds;
+        name_bound(finding, "expect_ttl", ttl, unreached);
+        if (unreached) {
+            worst = (struct unreached){.is = true, .driver = -1, .seconds = needed_s};
         }
     }
     return worst;
 }
 
 /* Go is collected too, but each of its collections is a full one and under load they come many
- * times a minute, so that its memory follows what is retained (at up to twice the size). */
+ * times a minute, so that its memory follows what is retained (at up to twice the size).  Resident
+ * memory after a forced collection is no floor: the heap keeps its pages. */
 bool exposure_hidden_by_garbage(const struct series *series)
 {
-    bool floor =
-        strstr(series->metric, "floor") != NULL || strstr(series->metric, "after_full_gc") != NULL;
+    bool live = series->floors && str_has_prefix(series->metric, "command");
+    bool floor = live || strstr(series->metric, "floor") != NULL ||
+                 strstr(series->metric, "after_full_gc") != NULL;
     return series->collected && !floor && !str_equal(series->runtime, "go");
 }

@@ -40,8 +40,8 @@ double exposure_budget(const struct stretch *stretch, const struct judge_options
 double exposure_allowed(const struct stretch *stretch, const struct judge_options *options,
                         enum driver driver);
 /* A declared or known bound that matters for a verdict on `blamed` (indexed by driver; NULL: on
- * all) and was not passed by the run.  Fills the finding's known_bound with the first that there
- * is, reached or not. */
+ * all) and was not passed by the run: of several the one that needs most.  Fills the finding's
+ * known_bound with it, else with the first that there is. */
 struct unreached exposure_unreached(const struct series *series, const struct stretch *stretch,
                                     const struct judge_options *options, const bool *blamed,
                                     struct memory_finding *finding);

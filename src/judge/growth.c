@@ -3,28 +3,39 @@
 #include "base/mem.h"
 #include "judge/levels.h"
 #include "judge/numeric.h"
+#include "judge/season.h"
 #include "judge/staircase.h"
 #include "judge/trend.h"
 
 #include <math.h>
 #include <string.h>
 
-#define N_LEAK_CUTS         3
+#define N_LEAK_CUTS         4
 #define N_PASS_CUTS         4
 #define MIN_LEVELS          12 /* for a leak */
 #define LEAK_LIKELIHOOD_CUT 2.5
-#define PASS_LIKELIHOOD_CUT 1.5
-#define LINE_NATS           4.0  /* a line must beat a logarithm by this much */
+#define LOG_NATS            4.5  /* a line must beat a logarithm by this much, and, */
+#define STOP_NATS           2.0  /* from an early cut on, a line that stops before the end */
 #define MIN_HALF_RATIO      0.65 /* second half against the first */
 #define MAX_JUMP            0.45 /* of the rise */
 #define MIN_QUARTER         0.25 /* of a quarter's fair share */
-#define MAX_FALL            0.5  /* of the rise, sudden, where levels are no floors */
+#define MAX_FALL            0.5  /* of the rise, sudden, where levels are no floors ... */
+#define FALL_NOISE          12.0 /* ... and more than so many times the noise */
 #define FAILED_SHARE        0.3  /* of the neighbours' median: a failed read */
 #define AS_GOOD_AS_NEW      99.0 /* ratio of halves when the first did not grow */
 
-/* The run is cut at several places because nobody knows where its warm-up ends. */
-static const double leak_cuts[N_LEAK_CUTS] = {0.20, 0.35, 0.50};
-static const double pass_cuts[N_PASS_CUTS] = {0.20, 0.35, 0.50, 0.65};
+/* The run is cut at several places because nobody knows where its warm-up ends.  Growth that was
+ * even almost from the first reading on shows earliest: beside a logarithm, which is steep there, a
+ * line stands out at two thirds of the slope.  That cut comes last, and the others' gates hold for
+ * it too, since a cache that is full at 85 % of the run is even for nearly all of it. */
+static const double leak_cuts[N_LEAK_CUTS] = {0.20, 0.35, 0.50, 0.05};
+#define EARLY_CUT (N_LEAK_CUTS - 1)
+/* A late window that lies still may be the tread of a ratchet: it gets less of the error and rules
+ * out fewer spectra. */
+static const struct pass_cut {
+    double cut, alpha_share, likelihood_cut;
+} pass_cuts[N_PASS_CUTS] = {
+    {0.20, 0.50, 1.4}, {0.35, 0.25, 1.6}, {0.50, 0.15, 2.5}, {0.65, 0.10, 3.5}};
 
 static const char *const reason_names[GROWTH_REASON_COUNT] = {
     [GROWTH_NOISY] = "noisy",
@@ -39,6 +50,9 @@ static const char *const reason_names[GROWTH_REASON_COUNT] = {
     [GROWTH_STAIRCASE] = "staircase",
     [GROWTH_WITHIN_BUDGET] = "within_budget",
     [GROWTH_UNSEEN] = "unseen",
+    [GROWTH_GAPS] = "gaps",
+    [GROWTH_STUCK] = "stuck",
+    [GROWTH_UNIT] = "unit",
 };
 
 /* One incarnation, cleaned, and what is asked of it. */
@@ -47,6 +61,15 @@ struct part {
     const struct growth_options *options;
     double origin, span; /* of the exposure */
     double worst_fall;   /* bytes, within three readings, after the first tenth */
+    double noise;        /* bytes */
+    size_t n_removed;    /* coefficients of the season */
+};
+
+/* A window of it, from a cut on. */
+struct view {
+    double cut;
+    struct levels coarse, fine;
+    struct trend trend;
 };
 
 /* The five corners of the window's quarters. */
@@ -132,7 +155,7 @@ static enum growth_reason gates(const struct part *part, const struct levels *l,
     if (rise < GROWTH_MIN_RISE || trend->slope * (l->x[l->n - 1] - l->x[0]) < GROWTH_MIN_RISE) {
         return GROWTH_SMALL;
     }
-    if (trend->line_nats < LINE_NATS || half_ratio(l, &c) < MIN_HALF_RATIO) {
+    if (trend->log_nats < LOG_NATS || half_ratio(l, &c) < MIN_HALF_RATIO) {
         return GROWTH_DECELERATING;
     }
     if (largest_jump(l, rise) > MAX_JUMP) {
@@ -141,7 +164,7 @@ static enum growth_reason gates(const struct part *part, const struct levels *l,
     if (poorest_quarter(&c) < MIN_QUARTER) {
         return GROWTH_UNEVEN;
     }
-    if (l->n_falls == 0 && part->worst_fall > MAX_FALL * rise) {
+    if (l->n_falls == 0 && part->worst_fall > fmax(MAX_FALL * rise, FALL_NOISE * part->noise)) {
         return GROWTH_FEW_CYCLES;
     }
     return GROWTH_TREND;
@@ -156,26 +179,30 @@ static void keep_trend(struct growth *g, const struct trend *trend)
 }
 
 /* The growth that this window would have called a leak about four times in five. */
-static double smallest_visible(const struct part *part, const struct levels *l,
-                               const struct trend *trend)
+static double smallest_visible(const struct part *part, const struct view *view)
 {
-    double t =
-        numeric_t_quantile(part->options->alpha_leak / N_LEAK_CUTS, (double)trend->n_cosines - 1);
-    double seen = fmax(t * trend->se, trend->slope_for_line) + 1.5 * trend->se;
+    const struct levels *l = &view->coarse;
+    double t = numeric_t_quantile(part->options->alpha_leak / N_LEAK_CUTS, view->trend.df);
+    double seen = fmax(t * view->trend.se, view->trend.slope_for_rivals) + 1.5 * view->trend.se;
     double floor = GROWTH_MIN_RISE / (l->x[l->n - 1] - l->x[0]);
     return fmax(seen, fmax(floor, part->options->budget));
 }
 
-static bool fit_from(const struct part *part, double cut, double alpha, double likelihood_cut,
-                     struct levels *ret_levels, struct trend *ret_trend)
+static bool look_from(const struct part *part, double cut, double alpha, double likelihood_cut,
+                      struct view *view)
 {
     struct window tail = window_tail(&part->window, (size_t)(cut * (double)part->window.n));
-    struct trend_limits limits = {
-        .alpha = alpha, .likelihood_cut = likelihood_cut, .line_nats = LINE_NATS};
-    if (!levels_make(&tail, ret_levels) || ret_levels->x[ret_levels->n - 1] <= ret_levels->x[0]) {
+    const struct levels *l = &view->coarse;
+    struct trend_limits limits = {.alpha = alpha,
+                                  .likelihood_cut = likelihood_cut,
+                                  .log_nats = LOG_NATS,
+                                  .stop_nats = cut < leak_cuts[0] ? STOP_NATS : 0,
+                                  .n_removed = part->n_removed};
+    view->cut = cut;
+    if (!levels_make(&tail, &view->coarse, &view->fine) || l->x[l->n - 1] <= l->x[0]) {
         return false;
     }
-    trend_fit(ret_levels, part->origin, part->span, &limits, ret_trend);
+    trend_fit(&view->fine, part->origin, part->span, &limits, &view->trend);
     return true;
 }
 
@@ -183,31 +210,30 @@ static bool fit_from(const struct part *part, double cut, double alpha, double l
  * verdict carries the smallest leak that the run could have shown. */
 static bool leak_from(const struct part *part, double cut, bool first, struct growth *g)
 {
-    struct levels l;
-    struct trend trend;
+    struct view view;
     double rise;
-    if (!fit_from(part, cut, part->options->alpha_leak / N_LEAK_CUTS, LEAK_LIKELIHOOD_CUT, &l,
-                  &trend)) {
+    if (!look_from(part, cut, part->options->alpha_leak / N_LEAK_CUTS, LEAK_LIKELIHOOD_CUT,
+                   &view)) {
         if (first) {
-            g->reason = l.n_falls > 0 ? GROWTH_FEW_CYCLES : GROWTH_TOO_SHORT;
+            g->reason = view.coarse.n_falls > 0 ? GROWTH_FEW_CYCLES : GROWTH_TOO_SHORT;
         }
         return false;
     }
     if (g->smallest_visible == HUGE_VAL) {
-        keep_trend(g, &trend);
+        keep_trend(g, &view.trend);
         g->reason = GROWTH_NOISY;
-        g->smallest_visible = smallest_visible(part, &l, &trend);
+        g->smallest_visible = smallest_visible(part, &view);
     }
-    if (l.n < MIN_LEVELS) {
-        g->reason = first && l.n_falls > 0 ? GROWTH_FEW_CYCLES : g->reason;
+    if (view.coarse.n < MIN_LEVELS) {
+        g->reason = first && view.coarse.n_falls > 0 ? GROWTH_FEW_CYCLES : g->reason;
         return false;
     }
-    if (trend.low <= 0) {
+    if (view.trend.low <= 0) {
         return false;
     }
-    enum growth_reason reason = gates(part, &l, &trend, &rise);
+    enum growth_reason reason = gates(part, &view.coarse, &view.trend, &rise);
     if (reason == GROWTH_TREND || g->reason == GROWTH_NOISY || g->reason == GROWTH_TOO_SHORT) {
-        keep_trend(g, &trend);
+        keep_trend(g, &view.trend);
         g->reason = reason;
         g->rise = rise;
     }
@@ -215,37 +241,74 @@ static bool leak_from(const struct part *part, double cut, bool first, struct gr
     return reason == GROWTH_TREND;
 }
 
+/* Growth that was even all along: the early window must pass every gate, and so must the shape of
+ * what follows the usual warm-up. */
+static void leak_from_early(const struct part *part, struct growth *g)
+{
+    struct view view;
+    struct view later;
+    double rise, later_rise;
+    double alpha = part->options->alpha_leak / N_LEAK_CUTS;
+    if (!look_from(part, leak_cuts[EARLY_CUT], alpha, LEAK_LIKELIHOOD_CUT, &view) ||
+        !look_from(part, leak_cuts[0], alpha, LEAK_LIKELIHOOD_CUT, &later) ||
+        view.coarse.n < MIN_LEVELS) {
+        return;
+    }
+    g->smallest_visible = fmin(g->smallest_visible, smallest_visible(part, &view));
+    if (view.trend.low <= 0 || view.trend.stop_nats < STOP_NATS ||
+        gates(part, &view.coarse, &view.trend, &rise) != GROWTH_TREND ||
+        gates(part, &later.coarse, &view.trend, &later_rise) != GROWTH_TREND) {
+        return;
+    }
+    keep_trend(g, &view.trend);
+    g->reason = GROWTH_TREND;
+    g->class = MEMORY_LEAK;
+    g->rise = rise;
+}
+
+static void seek_leak(const struct part *part, struct growth *g)
+{
+    double warmup = part->options->warmup;
+    for (size_t c = 0; c < EARLY_CUT; c++) {
+        if (leak_from(part, fmax(leak_cuts[c], warmup), c == 0, g)) {
+            return;
+        }
+    }
+    if (warmup <= leak_cuts[EARLY_CUT]) {
+        leak_from_early(part, g);
+    }
+}
+
 /* A pass outranks a leak only at the first cut (growth that is allowed): a quiet tail does not
  * undo a leak that was found earlier in the same window. */
 static void seek_pass(const struct part *part, struct growth *g)
 {
     for (size_t c = 0; c < N_PASS_CUTS; c++) {
-        struct levels l;
-        struct trend trend;
-        double cut = fmax(pass_cuts[c], part->options->warmup);
+        struct view view;
+        double cut = fmax(pass_cuts[c].cut, part->options->warmup);
+        double alpha = part->options->alpha_pass * pass_cuts[c].alpha_share;
         if ((1 - cut) * (double)part->window.n < 20 ||
-            !fit_from(part, cut, part->options->alpha_pass / N_PASS_CUTS, PASS_LIKELIHOOD_CUT, &l,
-                      &trend) ||
-            trend.high >= part->options->budget) {
+            !look_from(part, cut, alpha, pass_cuts[c].likelihood_cut, &view) ||
+            view.trend.high >= part->options->budget) {
             continue;
         }
         if (g->class == MEMORY_LEAK && c > 0) {
             return;
         }
         bool grew =
-            g->net_growth > 4 * GROWTH_MIN_RISE && g->net_growth > 4 * trend.se * part->span;
-        keep_trend(g, &trend);
+            g->net_growth > 4 * GROWTH_MIN_RISE && g->net_growth > 4 * view.trend.se * part->span;
+        keep_trend(g, &view.trend);
         g->reason = GROWTH_WITHIN_BUDGET;
         g->class = c > 0 && grew ? MEMORY_BOUNDED : MEMORY_STABLE;
         if (g->smallest_visible == HUGE_VAL) {
-            g->smallest_visible = smallest_visible(part, &l, &trend);
+            g->smallest_visible = smallest_visible(part, &view);
         }
         return;
     }
 }
 
-/* Failed reads become their neighbours' median; `smooth` is the running median of three. */
-static void clean(const double *raw, size_t n, double *y, double *smooth)
+/* Failed reads become their neighbours' median. */
+static void repair(const double *raw, size_t n, double *y)
 {
     for (size_t i = 0; i < n; i++) {
         size_t from = i < 2 ? 0 : i - 2;
@@ -253,6 +316,11 @@ static void clean(const double *raw, size_t n, double *y, double *smooth)
         double around = numeric_median(raw + from, to - from);
         y[i] = raw[i] <= 0 || raw[i] < FAILED_SHARE * around ? around : raw[i];
     }
+}
+
+/* The running median of three. */
+static void make_smooth(const double *y, size_t n, double *smooth)
+{
     smooth[0] = y[0];
     smooth[n - 1] = y[n - 1];
     for (size_t i = 1; i + 1 < n; i++) {
@@ -293,11 +361,7 @@ static void judge_window(struct part *part, struct growth *g)
         g->rise = g->net_growth;
         return;
     }
-    for (size_t c = 0; c < N_LEAK_CUTS; c++) {
-        if (leak_from(part, fmax(leak_cuts[c], part->options->warmup), c == 0, g)) {
-            break;
-        }
-    }
+    seek_leak(part, g);
     seek_pass(part, g);
 }
 
@@ -316,27 +380,31 @@ static void judge_part(const struct growth_input *in, size_t from, size_t to,
 {
     size_t n = to - from;
     size_t tenth = n / 10 > 0 ? n / 10 : 1;
-    CLEANUP_FREE double *y = xmalloc(n * sizeof *y);
-    CLEANUP_FREE double *smooth = xmalloc(n * sizeof *smooth);
+    CLEANUP_FREE double *y = xmalloc(3 * n * sizeof *y);
+    double *y_min = y + n;
+    double *smooth = y_min + n;
     *g = nothing_seen();
     g->from = from;
     g->to = to;
-    clean(in->y + from, n, y, smooth);
+    repair(in->y + from, n, y);
+    memcpy(y_min, in->y_min + from, n * sizeof *y_min);
     g->level = numeric_median(y + n - tenth, tenth);
     g->net_growth = g->level - numeric_median(y, tenth);
     g->noise = n > 2 ? noise_of(y, n) : 0;
-    if (n < GROWTH_MIN_READINGS) {
+    if (n < GROWTH_MIN_READINGS || in->x[to - 1] <= in->x[from]) {
         return;
     }
+    g->season_removed = season_remove(y, y_min, in->x + from, n, options->period);
+    make_smooth(y, n, smooth);
     struct part part = {
-        .window = {.y = y, .y_min = in->y_min + from, .smooth = smooth, .x = in->x + from, .n = n},
+        .window = {.y = y, .y_min = y_min, .smooth = smooth, .x = in->x + from, .n = n},
         .options = options,
         .origin = in->x[from],
         .span = in->x[to - 1] - in->x[from],
-        .worst_fall = worst_fall(smooth, n)};
-    if (part.span > 0) {
-        judge_window(&part, g);
-    }
+        .worst_fall = worst_fall(smooth, n),
+        .noise = g->noise,
+        .n_removed = g->season_removed ? SEASON_COEFFICIENTS : 0};
+    judge_window(&part, g);
 }
 
 static size_t part_end(const struct growth_input *in, size_t from)

@@ -23,6 +23,9 @@ enum growth_reason {
     GROWTH_STAIRCASE,
     GROWTH_WITHIN_BUDGET,
     GROWTH_UNSEEN, /* all that the budget allows is too little to show in the readings */
+    GROWTH_GAPS,   /* too much of the run has no readings */
+    GROWTH_STUCK,  /* a metric that should move never did */
+    GROWTH_UNIT,   /* no process is that small */
     GROWTH_REASON_COUNT
 };
 
@@ -45,6 +48,7 @@ struct growth_options {
     double alpha_pass; /* one-sided error spent on "pass", shared by the cuts */
     double budget;     /* allowed bytes per unit of exposure */
     double warmup;     /* share left out at the start; 0: the judge's own cuts */
+    double period;     /* of a season to remove, in units of exposure; 0: none */
 };
 
 /* Rates are per unit of exposure. */
@@ -57,6 +61,7 @@ struct growth {
     double net_growth;       /* bytes, last tenth less first tenth of the readings */
     double level;            /* bytes, last tenth */
     double noise;            /* bytes, spread of successive readings */
+    bool season_removed;     /* the period was there often enough */
     size_t n_parts;
     size_t from, to; /* readings of the part that was decisive: [from, to) */
 };

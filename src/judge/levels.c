@@ -4,8 +4,10 @@
 
 #include <math.h>
 
-#define MIN_BLOCKS         8
-#define READINGS_PER_BLOCK 3
+#define MIN_BLOCKS      8
+#define COARSE_BLOCKS   32
+#define COARSE_READINGS 3 /* in a block, at least */
+#define FINE_READINGS   2
 /* A sudden move is at least this share of the range within two readings. */
 #define SUDDEN_SHARE 0.4
 /* A block of floors is this much longer than the longest cycle. */
@@ -68,23 +70,28 @@ static void level_of_block(const struct window *w, size_t from, size_t to, bool 
     *ret_x = w->x[lowest];
 }
 
-bool levels_make(const struct window *window, struct levels *ret_levels)
+static void make_blocks(const struct window *w, size_t n, struct levels *l)
+{
+    l->n = n;
+    for (size_t j = 0; j < n; j++) {
+        level_of_block(w, w->n * j / n, w->n * (j + 1) / n, l->n_falls > 0, &l->level[j], &l->x[j]);
+    }
+}
+
+bool levels_make(const struct window *window, struct levels *ret_coarse, struct levels *ret_fine)
 {
     size_t cycle;
-    size_t n = window->n / READINGS_PER_BLOCK;
-    n = n < LEVELS_MAX ? n : LEVELS_MAX;
-    ret_levels->n_falls = count_falls(window->smooth, window->n, &cycle);
-    if (ret_levels->n_falls > 0) {
-        size_t whole = (size_t)((double)window->n / (CYCLES_PER_BLOCK * (double)cycle + 1));
-        n = whole < n ? whole : n;
+    size_t most = window->n;
+    ret_coarse->n_falls = count_falls(window->smooth, window->n, &cycle);
+    ret_fine->n_falls = ret_coarse->n_falls;
+    if (ret_coarse->n_falls > 0) {
+        most = (size_t)((double)window->n / (CYCLES_PER_BLOCK * (double)cycle + 1));
     }
-    ret_levels->n = n;
-    if (n < MIN_BLOCKS) {
-        return false;
-    }
-    for (size_t j = 0; j < n; j++) {
-        level_of_block(window, window->n * j / n, window->n * (j + 1) / n, ret_levels->n_falls > 0,
-                       &ret_levels->level[j], &ret_levels->x[j]);
-    }
-    return true;
+    size_t coarse = window->n / COARSE_READINGS;
+    size_t fine = window->n / FINE_READINGS;
+    coarse = coarse < COARSE_BLOCKS ? coarse : COARSE_BLOCKS;
+    fine = fine < LEVELS_MAX ? fine : LEVELS_MAX;
+    make_blocks(window, coarse < most ? coarse : most, ret_coarse);
+    make_blocks(window, fine < most ? fine : most, ret_fine);
+    return ret_coarse->n >= MIN_BLOCKS;
 }

@@ -1,14 +1,15 @@
-/* Levels: a window of readings condensed to at most 32 block levels, which is what the trend is
- * fitted on.  A block's level is its median; where memory is a saw-tooth (a collector or a sweep
- * gives back at once what had gathered) it is the minimum, the floor after collection, and every
- * block is long enough to hold a whole cycle. */
+/* Levels: a window of readings condensed to block levels.  A block's level is its median; where
+ * memory is a saw-tooth (a collector or a sweep gives back at once what had gathered) it is the
+ * minimum, the floor after collection, and every block is long enough to hold a whole cycle.  Up to
+ * 64 fine blocks are what the trend is fitted on; up to 32 coarse ones, which vary less, show the
+ * shape of the growth. */
 #ifndef JUDGE_LEVELS_H
 #define JUDGE_LEVELS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LEVELS_MAX 32
+#define LEVELS_MAX 64
 
 /* A stretch of readings along one exposure axis (seconds, or bytes that blamed events explain).
  * Borrows its arrays. */
@@ -29,9 +30,9 @@ struct levels {
 
 /* The rest of a window, without its first `skip` readings. */
 struct window window_tail(const struct window *window, size_t skip);
-/* False when the window is too short for eight blocks (with floors: holds too few cycles);
+/* False when the window is too short for eight coarse blocks (with floors: holds too few cycles);
  * n_falls is set either way. */
-bool levels_make(const struct window *window, struct levels *ret_levels)
+bool levels_make(const struct window *window, struct levels *ret_coarse, struct levels *ret_fine)
     __attribute__((warn_unused_result));
 
 #endif

@@ -6,13 +6,18 @@
 #include "base/unit.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 /* Drivers with fewer events do not explain growth that was even all along. */
 #define MENTION_EVENTS 100
+/* A load that is more times this run's is no advice. */
+#define MAX_TIMES_RATE 10
 /* Below this a cut-off idle time is not worth a word, in seconds. */
 #define MENTION_IDLE_S 1.5
+/* Entries of a TLS session cache as it comes. */
+#define SESSION_CACHE 20480
 
 const char *reason_metric(const char *metric)
 {
@@ -30,13 +35,23 @@ const char *reason_metric(const char *metric)
     return metric;
 }
 
+/* Soaks tell rates of less than ten bytes a second from one another. */
+static const char *rate_text(char text[UNIT_TEXT], double bytes_per_s)
+{
+    if (fabs(bytes_per_s) >= 0.01 && fabs(bytes_per_s) < 10) {
+        snprintf(text, UNIT_TEXT, "%.2g B", bytes_per_s);
+        return text;
+    }
+    return unit_bytes(text, bytes_per_s);
+}
+
 static void say_rate(struct sink *s, const struct memory_finding *f)
 {
     char slope[UNIT_TEXT], low[UNIT_TEXT], high[UNIT_TEXT];
-    sink_printf(s, "%s/s", unit_bytes(slope, f->slope));
+    sink_printf(s, "%s/s", rate_text(slope, f->slope));
     if (isfinite(f->slope_low) && isfinite(f->slope_high)) {
-        sink_printf(s, " (99 %% %s to %s)", unit_bytes(low, f->slope_low),
-                    unit_bytes(high, f->slope_high));
+        sink_printf(s, " (99 %% %s to %s)", rate_text(low, f->slope_low),
+                    rate_text(high, f->slope_high));
     }
 }
 
@@ -61,7 +76,7 @@ static bool say_blamed(struct sink *s, const struct memory_finding *f)
 static void say_unseparated(struct sink *s, const struct memory_finding *f)
 {
     const char *before = "; that is ";
-    bool any = false;
+    unsigned n = 0;
     for (size_t i = 0; i < f->n_drivers; i++) {
         const struct driver_finding *d = &f->drivers[i];
         char each[UNIT_TEXT];
@@ -72,10 +87,30 @@ static void say_unseparated(struct sink *s, const struct memory_finding *f)
                     unit_bytes(each, f->slope * f->duration_s / d->events),
                     driver_info(d->driver)->event);
         before = " or ";
-        any = true;
+        n++;
     }
-    if (any) {
-        sink_printf(s, "; which of them is not separable, since they moved together");
+    if (n > 0 && f->refresh_s <= 0) {
+        sink_printf(s, n > 1 ? " (not separable: they moved together)"
+                             : " (not separable from time: they moved together)");
+    }
+}
+
+/* When the growth reaches the limit: at the earliest where it may be no growth at all. */
+static void say_forecast(struct sink *s, const struct memory_finding *f)
+{
+    char limit[UNIT_TEXT], early[UNIT_TEXT], late[UNIT_TEXT];
+    if (f->limit_bytes <= 0 || !isfinite(f->seconds_to_limit_low)) {
+        return;
+    }
+    unit_bytes(limit, f->limit_bytes);
+    unit_duration(early, f->seconds_to_limit_low * (double)NS_PER_S);
+    if (f->level_bytes >= f->limit_bytes) {
+        sink_printf(s, "; the limit of %s is reached", limit);
+    } else if (isfinite(f->seconds_to_limit_high)) {
+        sink_printf(s, "; at this rate the limit of %s is reached in %s to %s", limit, early,
+                    unit_duration(late, f->seconds_to_limit_high * (double)NS_PER_S));
+    } else {
+        sink_printf(s, "; the limit of %s is reached in %s at the earliest", limit, early);
     }
 }
 
@@ -107,13 +142,11 @@ static void say_pass(struct sink *s, const struct memory_finding *f)
     } else {
         sink_printf(s, "%s is stable: ", reason_metric(f->metric));
     }
-    sink_printf(s, "at most %s/s, below the budget of %s/s",
-                unit_bytes(high, fmax(0, f->slope_high)), unit_bytes(budget, f->budget));
+    sink_printf(s, "it grows by at most %s/s, below the budget of %s/s",
+                rate_text(high, fmax(0, f->slope_high)), rate_text(budget, f->budget));
     if (isfinite(f->smallest_visible)) {
-        bool short_run = f->smallest_visible > 1.5 * f->budget;
-        sink_printf(s, "; %sa leak from %s/s on would have shown%s", short_run ? "but only " : "",
-                    unit_bytes(seen, f->smallest_visible),
-                    short_run ? ", a smaller one needs a longer run" : "");
+        sink_printf(s, "; to be called a leak, growth would have had to reach %s/s in this run",
+                    rate_text(seen, f->smallest_visible));
     }
 }
 
@@ -136,52 +169,113 @@ static void say_unexposed(struct sink *s, const struct series *series,
 static const char *why_undecided(enum growth_reason why)
 {
     static const char *const texts[GROWTH_REASON_COUNT] = {
-        [GROWTH_NOISY] = "the readings vary too much for this length to show that growth stays "
-                         "below the budget, or that it does not",
+        [GROWTH_NOISY] = "it varies too much for a run of this length",
         [GROWTH_TOO_SHORT] = "there are too few readings",
-        [GROWTH_DECELERATING] = "it grew, but more slowly towards the end, as a warm-up or a "
-                                "filling cache does",
-        [GROWTH_STEP] = "one jump explains the growth",
+        [GROWTH_DECELERATING] =
+            "it grew, but this can't be told from growth that slows down, as in "
+            "a warm-up or a filling cache",
+        [GROWTH_STEP] = "one jump explains its growth",
         [GROWTH_UNEVEN] = "it grew in some parts of the run and hardly in others",
-        [GROWTH_FEW_CYCLES] = "memory is given back in few large steps, fewer than 12 in the run",
+        [GROWTH_FEW_CYCLES] = "it is given back in large steps, and there were too few of them to "
+                              "see what stays",
         [GROWTH_RESTART] = "the server restarted, and no part of the run shows a leak",
         [GROWTH_SMALL] = "it grew by less than 256 KiB",
         [GROWTH_TREND] = "it grew, but the events do not account for it",
         [GROWTH_STAIRCASE] = "it grew in steps",
-        [GROWTH_UNSEEN] = "no growth was seen, but all that the budget allows in this time is less "
-                          "than 64 KiB, which an allocator can hide in pages that it has already",
-        [GROWTH_WITHIN_BUDGET] = "total growth is within the budget, but not shown to be for each "
-                                 "kind of event",
+        [GROWTH_UNSEEN] = "it did not grow, but all that the budget allows in this time is less "
+                          "than 64 KiB, which an allocator can take from pages that it has already",
+        [GROWTH_WITHIN_BUDGET] = "in all it grows less than the budget, but this is not shown for "
+                                 "each kind of event",
+        [GROWTH_GAPS] = "too much of the run was not read",
+        [GROWTH_STUCK] = "all of its readings are the same, as of a metric that nobody refreshes",
+        [GROWTH_UNIT] = "no process has so little, so the readings may be in another unit",
     };
     return texts[why];
+}
+
+/* "12,000 more new client certificates" */
+static void say_events(struct sink *s, double n, const char *more, enum driver driver)
+{
+    const char *event = driver_info(driver)->event;
+    const char *end = strstr(event, "identity");
+    char text[UNIT_TEXT];
+    sink_printf(s, "%s %s%.*s%s", unit_grouped(text, (uint64_t)n), more,
+                (int)(end != NULL ? end - event : (ptrdiff_t)strlen(event)), event,
+                end != NULL ? "identities" : "s");
 }
 
 static void say_needed(struct sink *s, const struct memory_finding *f)
 {
     char text[UNIT_TEXT];
-    if (f->needed_driver >= 0 && f->needed_events > 0) {
-        sink_printf(s, "; needs %s more of: %s", unit_grouped(text, (uint64_t)f->needed_events),
-                    driver_info((enum driver)f->needed_driver)->event);
-    } else if (f->needed_seconds > 0) {
-        sink_printf(s, "; needs %s more",
-                    unit_duration(text, f->needed_seconds * (double)NS_PER_S));
+    bool by_events = f->needed_driver >= 0 && f->needed_events > 0;
+    if (by_events) {
+        sink_printf(s, "; needs ");
+        say_events(s, f->needed_events, "more ", (enum driver)f->needed_driver);
     }
+    if (f->needed_seconds > 0) {
+        sink_printf(s, "%s%s%s", by_events ? ", which take " : "; needs ",
+                    unit_duration(text, f->needed_seconds * (double)NS_PER_S),
+                    by_events ? " at the rate of this run" : " more");
+    }
+}
+
+/* Budgets are given per event, so a higher rate allows more bytes a second: an alternative to
+ * time where noise is what stands in the way. */
+static void say_needed_rate(struct sink *s, const struct memory_finding *f)
+{
+    double times = ceil((f->slope_high - fmax(0, f->slope)) / fmax(f->budget, 1));
+    bool any_events = false;
+    for (size_t i = 0; i < f->n_drivers; i++) {
+        any_events |= f->drivers[i].driver != DRIVER_TIME && f->drivers[i].events > 0;
+    }
+    if (any_events && f->needed_seconds > 0 && times >= 2 && times <= MAX_TIMES_RATE) {
+        sink_printf(s, ", or the same length with %.0f times the load", times);
+    }
+}
+
+static bool is_about_growth(enum growth_reason why)
+{
+    return why != GROWTH_TOO_SHORT && why != GROWTH_STUCK && why != GROWTH_UNIT;
+}
+
+static void say_bounds_of_growth(struct sink *s, const struct memory_finding *f)
+{
+    char budget[UNIT_TEXT];
+    if (!isfinite(f->slope_low) || !isfinite(f->slope_high)) {
+        return;
+    }
+    sink_printf(s, "; growth is ");
+    say_rate(s, f);
+    sink_printf(s, ", and %s/s are allowed", rate_text(budget, f->budget));
 }
 
 static void say_undecided(struct sink *s, const struct memory_finding *f, enum growth_reason why)
 {
-    char seen[UNIT_TEXT], budget[UNIT_TEXT];
-    sink_printf(s, "%s: %s", reason_metric(f->metric), why_undecided(why));
-    if (why != GROWTH_TOO_SHORT) {
-        sink_printf(s, "; growth ");
-        say_rate(s, f);
-        sink_printf(s, ", budget %s/s", unit_bytes(budget, f->budget));
+    char text[UNIT_TEXT], seen[UNIT_TEXT];
+    sink_printf(s, "it is not clear whether %s leaks: %s", reason_metric(f->metric),
+                why_undecided(why));
+    if (why == GROWTH_TOO_SHORT) {
+        sink_printf(s, " (%zu)", f->n_readings);
+    } else if (why == GROWTH_UNIT) {
+        sink_printf(s, " (%s)", unit_bytes(text, f->level_bytes));
+    } else if (why == GROWTH_GAPS) {
+        sink_printf(s, " (%zu readings, %zu failed)", f->n_readings, f->n_gaps);
     }
-    if (isfinite(f->smallest_visible)) {
-        sink_printf(s, "; a leak from %s/s on would have shown",
-                    unit_bytes(seen, f->smallest_visible));
+    if (is_about_growth(why)) {
+        say_bounds_of_growth(s, f);
+        if (isfinite(f->smallest_visible)) {
+            sink_printf(s, "; even growth from %s/s on would have been called a leak",
+                        rate_text(seen, f->smallest_visible));
+        }
+        say_forecast(s, f);
     }
     say_needed(s, f);
+    if (why == GROWTH_RESTART && f->needed_seconds > 0) {
+        sink_printf(s, " without a restart");
+    }
+    if (why == GROWTH_NOISY) {
+        say_needed_rate(s, f);
+    }
 }
 
 static void say_unreached(struct sink *s, const struct memory_finding *f,
@@ -209,27 +303,35 @@ static void say_unreached(struct sink *s, const struct memory_finding *f,
 
 static void say_garbage(struct sink *s, const struct series *series, const struct memory_finding *f)
 {
-    sink_printf(s,
-                "%s of a %s process holds garbage that its collector has not taken yet, and no "
-                "full collections were seen; add a floor probe (memory after a forced full "
-                "collection), or settle before each reading",
-                reason_metric(f->metric), series->runtime);
+    sink_printf(
+        s,
+        "%s of a %s process holds garbage that its collector has not taken yet; let [memory] "
+        "read the live heap after a forced collection: source = command, settle = command, ",
+        reason_metric(f->metric), series->runtime);
+    if (str_equal(series->runtime, "jvm")) {
+        sink_printf(s, "command = sh -c \"jcmd {pid} GC.class_histogram | sed -n 's/^Total *[0-9]* "
+                       "*//p'\"");
+    } else {
+        sink_printf(s, "command = one that collects and prints the bytes of the heap");
+    }
 }
 
-/* A leak per connection that a session cache of the usual size would look like. */
+/* A store that is larger than the run looks like a leak: up to where was growth seen to go on?
+ * Where nobody is blamed, for connections, as a session cache of the usual size would look. */
 static void say_no_bound(struct sink *s, const struct stretch *stretch,
                          const struct memory_finding *f)
 {
-    double connections = stretch->events[DRIVER_CONNECTION];
-    char n[UNIT_TEXT];
-    bool suspect = false;
+    const char *before = "; no bound seen up to ";
     for (size_t i = 0; i < f->n_drivers; i++) {
         const struct driver_finding *d = &f->drivers[i];
-        suspect |= d->driver == DRIVER_CONNECTION && (d->blamed || !d->separable);
-    }
-    if (suspect && connections > 0 && connections < 20480 / 0.6) {
-        sink_printf(s, "; no bound seen up to %s new connections",
-                    unit_grouped(n, (uint64_t)connections));
+        double events = stretch->events[d->driver];
+        bool suspect = d->blamed || (d->driver == DRIVER_CONNECTION && !d->separable &&
+                                     events < SESSION_CACHE / 0.6);
+        if (d->driver != DRIVER_TIME && events > 0 && suspect) {
+            sink_printf(s, "%s", before);
+            say_events(s, d->seen > 0 ? fmin(d->seen, events) : events, "", d->driver);
+            before = " and ";
+        }
     }
 }
 
@@ -249,6 +351,17 @@ static void say_idle(struct sink *s, const struct stretch *stretch)
     }
     if (before || after) {
         sink_printf(s, " the load)");
+    }
+}
+
+static void say_refresh(struct sink *s, const struct memory_finding *f)
+{
+    char text[UNIT_TEXT];
+    if (f->refresh_s > 0) {
+        sink_printf(s,
+                    "; the metric is refreshed only every %s, "
+                    "too seldom to tell what it grows with",
+                    unit_duration(text, f->refresh_s * (double)NS_PER_S));
     }
 }
 
@@ -278,6 +391,7 @@ void reason_write(const struct series *series, const struct stretch *stretch,
     if (finding->class == MEMORY_LEAK) {
         say_leak(s, finding, why, designed);
         say_no_bound(s, stretch, finding);
+        say_forecast(s, finding);
     } else if (finding->class != MEMORY_INCONCLUSIVE) {
         say_pass(s, finding);
         say_unexposed(s, series, stretch);
@@ -288,6 +402,7 @@ void reason_write(const struct series *series, const struct stretch *stretch,
     } else {
         say_undecided(s, finding, why);
     }
+    say_refresh(s, finding);
     say_idle(s, stretch);
     snprintf(finding->reason, sizeof finding->reason, "%s", sink_text(s, NULL));
     sink_free(s);

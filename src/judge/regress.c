@@ -8,278 +8,293 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_ROUNDS      8
-#define RHO_MAX         0.995
-#define HUBER_SCALES    2.5
+#define OUTLIER_SCALES  3.0
 #define ROWS_PER_COLUMN 2.5
-/* What is left of a column after the others, as a share of its length, when it adds nothing. */
-#define NOTHING_LEFT 1e-7
+/* Noises less likely than the best by so many nats don't count. */
+#define LEAST_NATS 7.0
+/* The noise for which it is found out which columns add nothing and which rows are outliers (a
+ * spike would look like noise that forgets). */
+#define USUAL_RHO 0.8
+/* What the design leaves of a column's squares, as a share, when the column adds nothing. */
+#define NOTHING_LEFT 1e-9
 
-/* Four sums at once: a single one waits for itself at every addition. */
-static double dot_product(const double *a, const double *b, size_t n)
-{
-    double sum[4] = {0};
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-        sum[0] += a[i] * b[i];
-        sum[1] += a[i + 1] * b[i + 1];
-        sum[2] += a[i + 2] * b[i + 2];
-        sum[3] += a[i + 3] * b[i + 3];
-    }
-    for (; i < n; i++) {
-        sum[0] += a[i] * b[i];
-    }
-    return sum[0] + sum[1] + sum[2] + sum[3];
-}
+/* One less the AR(1) coefficient. */
+static const double gaps[] = {1,    0.7,  0.5,   0.36,  0.26,  0.19,   0.14,  0.1,
+                              0.07, 0.05, 0.036, 0.026, 0.018, 0.0125, 0.008, 0.005};
 
-/* Orthogonalises the columns of q in place (modified Gram-Schmidt); r is upper triangular.  A
- * column that adds nothing gets r = 0 on its diagonal and a zero column. */
-static void orthogonalise(double *q, size_t n, size_t p, double r[][REGRESS_COLUMNS])
+#define N_NOISES (sizeof gaps / sizeof *gaps)
+
+/* Sums of products of the table's rows with themselves and with the row before. */
+struct products {
+    struct gram same, across;
+};
+
+/* The same over the rows that are fitted: for any noise the whitened system is a sum of these. */
+struct system {
+    struct gram now, before, across;
+    double first[GRAM_MAX];
+    size_t n;
+};
+
+struct noise {
+    double rho;
+    double nats; /* restricted log likelihood */
+};
+
+static void take_row(const double *table, size_t n, size_t n_columns, size_t at, double *row)
 {
-    for (size_t j = 0; j < p; j++) {
-        double *column = q + j * n;
-        double before = dot_product(column, column, n);
-        for (size_t k = 0; k < j; k++) {
-            const double *earlier = q + k * n;
-            double dot = dot_product(earlier, column, n);
-            for (size_t i = 0; i < n; i++) {
-                column[i] -= dot * earlier[i];
-            }
-            r[k][j] = dot;
-        }
-        double left = dot_product(column, column, n);
-        bool adds = left > NOTHING_LEFT * NOTHING_LEFT * before && before > 0;
-        r[j][j] = adds ? sqrt(left) : 0;
-        for (size_t i = 0; i < n; i++) {
-            column[i] = adds ? column[i] / r[j][j] : 0;
-        }
+    for (size_t c = 0; c < n_columns; c++) {
+        row[c] = table[c * n + at];
     }
 }
 
-/* Residual of y after the orthonormal columns, in place; along[] takes the projections. */
-static void project_out(const double *q, size_t n, size_t p, double *y, double *along)
+static struct products *make_products(const double *table, size_t n, size_t n_columns,
+                                      const struct products *fewer)
 {
-    for (size_t j = 0; j < p; j++) {
-        const double *column = q + j * n;
-        double dot = dot_product(column, y, n);
-        for (size_t i = 0; i < n; i++) {
-            y[i] -= dot * column[i];
-        }
-        along[j] = dot;
+    struct products *p = xcalloc(1, sizeof *p);
+    if (fewer != NULL) {
+        *p = *fewer;
     }
+    gram_make(table, n, n_columns, 0, &p->same);
+    gram_make(table, n, n_columns, 1, &p->across);
+    return p;
 }
 
-static void back_substitute(double r[][REGRESS_COLUMNS], size_t p, const double *along,
-                            double *beta)
+static struct system *make_system(const double *table, size_t n, const struct products *p)
 {
-    for (size_t j = p; j-- > 0;) {
-        double rest = along[j];
-        for (size_t k = j + 1; k < p; k++) {
-            rest -= r[j][k] * beta[k];
-        }
-        beta[j] = r[j][j] > 0 ? rest / r[j][j] : 0;
-    }
+    struct system *s = xmalloc(sizeof *s);
+    double last[GRAM_MAX];
+    s->n = n - 1;
+    take_row(table, n, p->same.n, 0, s->first);
+    take_row(table, n, p->same.n, n - 1, last);
+    s->now = p->same;
+    s->before = p->same;
+    s->across = p->across;
+    gram_add(&s->now, s->first, s->first, -1);
+    gram_add(&s->before, last, last, -1);
+    return s;
 }
 
-/* Row i of the inverse of the triangular r. */
-static void inverse_row(double r[][REGRESS_COLUMNS], size_t p, size_t i, double *row)
+/* The fitted row `at` counts more by `times`. */
+static void system_weigh(struct system *p, const double *table, size_t n, size_t at, double times)
 {
-    for (size_t j = 0; j < p; j++) {
-        double sum = i == j ? 1 : 0;
-        for (size_t k = i; k < j; k++) {
-            sum -= row[k] * r[k][j];
-        }
-        row[j] = j >= i && r[j][j] > 0 ? sum / r[j][j] : 0;
-    }
+    double now[GRAM_MAX], before[GRAM_MAX];
+    take_row(table, n, p->now.n, at, now);
+    take_row(table, n, p->now.n, at - 1, before);
+    gram_add(&p->now, now, now, times);
+    gram_add(&p->before, before, before, times);
+    gram_add(&p->across, now, before, 2 * times);
 }
 
-static void quasi_difference(const double *from, size_t n, double rho, const double *weight,
-                             double *to)
+/* The whitened system.  The first row stands with the precision that the noise has by itself, so
+ * that a level is known although the noise wanders.  The table's first column, y, comes last. */
+static void whitened_system(const struct system *p, double rho, struct gram *ret_gram)
 {
-    for (size_t i = 0; i + 1 < n; i++) {
-        to[i] = weight[i] * (from[i + 1] - rho * from[i]);
-    }
-}
-
-/* AR(1) coefficient of what the design leaves of y, with its small-sample bias taken off. */
-static double estimate_rho(const double *design, const double *y, size_t n, size_t p,
-                           const double *beta)
-{
-    double cross = 0;
-    double square = 0;
-    double before = 0;
+    size_t n = p->now.n;
+    double precision = 1 - rho * rho;
+    ret_gram->n = n;
     for (size_t i = 0; i < n; i++) {
-        double u = y[i];
-        for (size_t j = 0; j < p; j++) {
-            u -= design[j * n + i] * beta[j];
+        size_t row = i + 1 < n ? i + 1 : 0;
+        for (size_t j = 0; j <= i; j++) {
+            size_t column = j + 1 < n ? j + 1 : 0;
+            ret_gram->a[i][j] = precision * p->first[row] * p->first[column] +
+                                p->now.a[row][column] - rho * p->across.a[row][column] +
+                                rho * rho * p->before.a[row][column];
         }
-        if (i > 0) {
-            cross += u * before;
-            square += before * before;
-        }
-        before = u;
     }
-    double rho = square > 0 ? cross / square : 0;
-    return fmin(RHO_MAX, fmax(0, rho + 4 / (double)n));
 }
 
-/* New weights from the unweighted residuals. */
-static void reweigh(struct regress *fit)
+static void solve(const struct system *p, const bool *out, double rho, struct factor *ret_factor)
 {
-    CLEANUP_FREE double *e = xmalloc(fit->n * sizeof *e);
+    struct gram g;
+    whitened_system(p, rho, &g);
+    gram_factor(&g, out, ret_factor);
+}
+
+/* Degrees of freedom that are left. */
+static double rows_left(const struct system *p, const struct factor *f)
+{
+    return (double)(p->n + 1 - f->n_in);
+}
+
+/* Weighs every noise of the grid; returns the likeliest. */
+static size_t search(const struct system *p, const bool *out, struct noise *noises)
+{
+    size_t best = 0;
+    for (size_t i = 0; i < N_NOISES; i++) {
+        struct factor f;
+        double rho = 1 - gaps[i];
+        solve(p, out, rho, &f);
+        noises[i].rho = rho;
+        noises[i].nats = 0.5 * log(1 - rho * rho) - 0.5 * f.log_squares -
+                         0.5 * rows_left(p, &f) * log(fmax(f.rest, 1e-9));
+        best = noises[i].nats > noises[best].nats ? i : best;
+    }
+    return best;
+}
+
+void regress_whiten(const struct regress *fit, const double *column, double *ret)
+{
+    for (size_t i = 0; i < fit->n; i++) {
+        ret[i] = fit->weight[i] * (column[i + 1] - fit->rho * column[i]);
+    }
+}
+
+/* Whitens the table for the likeliest noise and takes that noise's residual. */
+static void take_residual(const double *table, struct regress *fit)
+{
+    double beta[GRAM_MAX];
+    factor_solve(&fit->factor, beta);
+    regress_whiten(fit, table, fit->residual);
+    for (size_t c = 0; c < fit->n_columns; c++) {
+        regress_whiten(fit, table + (c + 1) * (fit->n + 1), fit->whitened + c * fit->n);
+    }
+    for (size_t c = 0; c < fit->n_columns; c++) {
+        const double *x = fit->whitened + c * fit->n;
+        for (size_t i = 0; i < fit->n; i++) {
+            fit->residual[i] -= beta[c] * x[i];
+        }
+    }
+}
+
+/* Weights from the unweighted residual, so that no row counts for more than one at the limit, even
+ * one that is absurd; the products follow. */
+static void weigh_rows(const double *table, struct system *p, struct regress *fit)
+{
     CLEANUP_FREE double *departure = xmalloc(fit->n * sizeof *departure);
+    double middle = numeric_median(fit->residual, fit->n);
     for (size_t i = 0; i < fit->n; i++) {
-        e[i] = fit->residual[i] / fit->weight[i];
+        departure[i] = fabs(fit->residual[i] - middle);
     }
-    double middle = numeric_median(e, fit->n);
+    double limit = OUTLIER_SCALES * (1.4826 * numeric_median(departure, fit->n) + 1);
     for (size_t i = 0; i < fit->n; i++) {
-        departure[i] = fabs(e[i] - middle);
-    }
-    double limit = HUBER_SCALES * (1.4826 * numeric_median(departure, fit->n) + 1);
-    for (size_t i = 0; i < fit->n; i++) {
-        fit->weight[i] = sqrt(fmin(1, limit / fmax(fabs(e[i]), 1e-9)));
-    }
-}
-
-/* Standard error of coefficient i by its influence series: sum of row(i) of (X'X)^-1 X' e. */
-static double standard_error(const struct regress *fit, double r[][REGRESS_COLUMNS], size_t i,
-                             double *influence)
-{
-    double row[REGRESS_COLUMNS] = {0};
-    double plain = 0;
-    double squares = 0;
-    size_t lags = (size_t)fmax(3, 1.3 * sqrt((double)fit->n));
-    if (r[i][i] <= 0) {
-        return HUGE_VAL;
-    }
-    inverse_row(r, fit->n_columns, i, row);
-    memset(influence, 0, fit->n * sizeof *influence);
-    for (size_t j = i; j < fit->n_columns; j++) {
-        plain += row[j] * row[j];
-        for (size_t t = 0; t < fit->n; t++) {
-            influence[t] += row[j] * fit->basis[j * fit->n + t];
+        fit->weight[i] = fmin(1, limit / fmax(fabs(fit->residual[i]), 1e-9));
+        if (fit->weight[i] < 1) {
+            system_weigh(p, table, fit->n + 1, i + 1, fit->weight[i] * fit->weight[i] - 1);
         }
     }
-    for (size_t t = 0; t < fit->n; t++) {
-        influence[t] *= fit->residual[t];
-        squares += fit->residual[t] * fit->residual[t];
-    }
-    double robust = 0;
-    for (size_t lag = 0; lag <= lags && lag < fit->n; lag++) {
-        double sum = dot_product(influence + lag, influence, fit->n - lag);
-        robust += (lag == 0 ? 1 : 2) * (1 - (double)lag / (double)(lags + 1)) * sum;
-    }
-    plain *= squares / (double)(fit->n - fit->n_columns);
-    return sqrt(fmax(1e-30, fmax(plain, robust)));
 }
 
-static void standard_errors(struct regress *fit, double r[][REGRESS_COLUMNS], size_t n_wanted)
+/* Coefficients and standard errors over all plausible noises: the mean of the squared standard
+ * errors, and the spread of the coefficients. */
+static void average(const struct system *p, const bool *out, const struct noise *noises,
+                    size_t best, size_t n_wanted, struct regress *fit)
 {
-    CLEANUP_FREE double *influence = xmalloc(fit->n * sizeof *influence);
-    for (size_t i = 0; i < n_wanted; i++) {
-        fit->se[i] = standard_error(fit, r, i, influence);
+    double total = 0;
+    double mean[GRAM_MAX] = {0}, square[GRAM_MAX] = {0}, variance[GRAM_MAX] = {0};
+    for (size_t i = 0; i < N_NOISES; i++) {
+        struct factor f;
+        double beta[GRAM_MAX];
+        double share = exp(noises[i].nats - noises[best].nats);
+        if (noises[i].nats < noises[best].nats - LEAST_NATS) {
+            continue;
+        }
+        solve(p, out, noises[i].rho, &f);
+        factor_solve(&f, beta);
+        total += share;
+        for (size_t c = 0; c < fit->n_columns; c++) {
+            mean[c] += share * beta[c];
+            square[c] += share * beta[c] * beta[c];
+            if (c < n_wanted) {
+                variance[c] += share * f.rest / rows_left(p, &f) * factor_inverse(&f, c);
+            }
+        }
     }
-    fit->df = fmax(5, 1.5 * (double)fit->n / fmax(3, floor(1.3 * sqrt((double)fit->n))));
+    for (size_t c = 0; c < fit->n_columns; c++) {
+        fit->beta[c] = mean[c] / total;
+        double spread = square[c] / total - fit->beta[c] * fit->beta[c];
+        if (c < n_wanted) {
+            fit->se[c] = sqrt(fmax(1e-30, variance[c] / total + fmax(0, spread)));
+        }
+    }
+    fit->df = fmax(5, rows_left(p, &fit->factor) - 2);
 }
 
-static void fit_once(const double *design, const double *y, struct regress *fit, double rho,
-                     double r[][REGRESS_COLUMNS])
+bool regress_fit(const double *table, size_t n, size_t n_columns, size_t n_wanted,
+                 const struct regress *fewer, struct regress *ret_fit)
 {
-    double along[REGRESS_COLUMNS];
-    size_t n = fit->n + 1;
-    fit->rho = rho;
-    for (size_t j = 0; j < fit->n_columns; j++) {
-        quasi_difference(design + j * n, n, rho, fit->weight, fit->basis + j * fit->n);
-    }
-    quasi_difference(y, n, rho, fit->weight, fit->residual);
-    orthogonalise(fit->basis, fit->n, fit->n_columns, r);
-    project_out(fit->basis, fit->n, fit->n_columns, fit->residual, along);
-    back_substitute(r, fit->n_columns, along, fit->beta);
-}
-
-bool regress_fit(const double *design, const double *y, size_t n, size_t n_columns, size_t n_wanted,
-                 struct regress *ret_fit)
-{
-    double r[REGRESS_COLUMNS][REGRESS_COLUMNS] = {{0}};
     struct regress fit = {.n = n - 1, .n_columns = n_columns};
+    struct noise noises[N_NOISES];
+    bool out[GRAM_MAX];
     BUG_ON(n_columns > REGRESS_COLUMNS || n_wanted > n_columns);
     if ((double)n < ROWS_PER_COLUMN * (double)n_columns) {
         return false;
     }
-    fit.basis = xmalloc(fit.n * n_columns * sizeof *fit.basis);
+    fit.products = make_products(table, n, n_columns + 1, fewer != NULL ? fewer->products : NULL);
+    CLEANUP_FREE struct system *p = make_system(table, n, fit.products);
+    fit.whitened = xmalloc(fit.n * n_columns * sizeof *fit.whitened);
     fit.residual = xmalloc(fit.n * sizeof *fit.residual);
     fit.weight = xmalloc(fit.n * sizeof *fit.weight);
     for (size_t i = 0; i < fit.n; i++) {
         fit.weight[i] = 1;
     }
-    double rho = 0;
-    for (int round = 0; round < MAX_ROUNDS; round++) {
-        fit_once(design, y, &fit, rho, r);
-        double next = estimate_rho(design, y, n, n_columns, fit.beta);
-        if (round > 2 && fabs(next - rho) < 1e-3) {
-            break;
-        }
-        if (round + 1 < MAX_ROUNDS) {
-            reweigh(&fit);
-            rho = next;
-        }
-    }
-    standard_errors(&fit, r, n_wanted);
+    fit.rho = USUAL_RHO;
+    solve(p, NULL, fit.rho, &fit.factor);
+    memcpy(out, fit.factor.out, sizeof out);
+    take_residual(table, &fit);
+    weigh_rows(table, p, &fit);
+    size_t best = search(p, out, noises);
+    fit.rho = noises[best].rho;
+    solve(p, out, fit.rho, &fit.factor);
+    take_residual(table, &fit);
+    average(p, out, noises, best, n_wanted, &fit);
     *ret_fit = fit;
     return true;
 }
 
-bool regress_added(const struct regress *fit, const double *column, double *ret_beta, double *ret_t)
+bool regress_add(const struct regress *fit, const double *whitened, size_t of,
+                 struct addition *ret_addition)
 {
-    double along[REGRESS_COLUMNS];
-    CLEANUP_FREE double *c = xmalloc(fit->n * sizeof *c);
-    double left = 0;
-    quasi_difference(column, fit->n + 1, fit->rho, fit->weight, c);
-    double before = dot_product(c, c, fit->n);
-    project_out(fit->basis, fit->n, fit->n_columns, c, along);
-    double square = dot_product(c, c, fit->n);
-    double dot = dot_product(c, fit->residual, fit->n);
-    if (square <= 1e-9 * before) {
+    double products[GRAM_MAX], others[GRAM_MAX], own[GRAM_MAX];
+    double square = gram_dot(whitened, whitened, fit->n);
+    double noise = gram_dot(fit->residual, fit->residual, fit->n);
+    for (size_t c = 0; c < fit->n_columns; c++) {
+        products[c] = gram_dot(whitened, fit->whitened + c * fit->n, fit->n);
+    }
+    double left = factor_left(&fit->factor, products, square, others);
+    if (left <= NOTHING_LEFT * square) {
         return false;
     }
-    double beta = dot / square;
-    for (size_t i = 0; i < fit->n; i++) {
-        double e = fit->residual[i] - beta * c[i];
-        left += e * e;
-    }
-    *ret_beta = beta;
-    *ret_t = beta / sqrt(fmax(left, 1e-9) / (double)fit->n / square);
+    double beta = gram_dot(whitened, fit->residual, fit->n) / left;
+    double df = fmax(5, (double)(fit->n - fit->factor.n_in) - 1);
+    noise = fmax(noise - beta * beta * left, 1e-9) / df;
+    factor_solve(&fit->factor, own);
+    *ret_addition = (struct addition){
+        .beta = beta,
+        .se = sqrt(noise / left),
+        .rest = own[of] - beta * others[of],
+        .rest_se =
+            sqrt(noise * (factor_inverse(&fit->factor, of) + others[of] * others[of] / left)),
+    };
     return true;
 }
 
-double regress_explained(const double *design, size_t n, size_t n_columns, size_t of)
+void regress_left(const double *design, size_t n, size_t n_columns, double *ret_left)
 {
-    double r[REGRESS_COLUMNS][REGRESS_COLUMNS] = {{0}};
-    double along[REGRESS_COLUMNS];
-    double mean = 0, total = 0, left = 0;
-    BUG_ON(n_columns > REGRESS_COLUMNS);
-    CLEANUP_FREE double *others = xmalloc(n * n_columns * sizeof *others);
-    CLEANUP_FREE double *y = xmalloc(n * sizeof *y);
-    memcpy(others, design, n * n_columns * sizeof *others);
-    memcpy(y, design + of * n, n * sizeof *y);
-    memset(others + of * n, 0, n * sizeof *others);
-    for (size_t i = 0; i < n; i++) {
-        mean += y[i] / (double)n;
+    CLEANUP_FREE double *centred = xcalloc(n * (n_columns + 1), sizeof *centred);
+    struct gram g = {.n = 0};
+    struct factor f;
+    for (size_t c = 0; c < n_columns; c++) {
+        double mean = 0;
+        for (size_t i = 0; i < n; i++) {
+            mean += design[c * n + i] / (double)n;
+        }
+        for (size_t i = 0; i < n; i++) {
+            centred[c * n + i] = design[c * n + i] - mean;
+        }
     }
-    for (size_t i = 0; i < n; i++) {
-        total += (y[i] - mean) * (y[i] - mean);
+    gram_make(centred, n, n_columns + 1, 0, &g);
+    gram_factor(&g, NULL, &f);
+    for (size_t c = 0; c < n_columns; c++) {
+        double inverse = factor_inverse(&f, c);
+        ret_left[c] = g.a[c][c] > 0 && isfinite(inverse) ? 1 / (inverse * g.a[c][c]) : 0;
     }
-    orthogonalise(others, n, n_columns, r);
-    project_out(others, n, n_columns, y, along);
-    for (size_t i = 0; i < n; i++) {
-        left += y[i] * y[i];
-    }
-    return total > 0 ? 1 - left / total : 1;
 }
 
 void regress_end(struct regress *fit)
 {
-    free(fit->basis);
+    free(fit->whitened);
     free(fit->residual);
     free(fit->weight);
+    free(fit->products);
 }

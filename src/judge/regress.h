@@ -1,40 +1,55 @@
-/* Regress: least squares for a series whose noise remembers.  Both sides are quasi-differenced by
- * an AR(1) coefficient that is estimated along the way (feasible generalised least squares,
- * Cochrane and Orcutt 1949), outliers are weighted down (Huber 1964, at 2.5 scaled median
- * deviations), and the standard errors are the larger of the plain ones and those with Bartlett
- * weights over 1.3 sqrt(n) lags (Newey and West 1987). */
+/* Regress: least squares for a series whose noise remembers.  The noise is taken as AR(1); every
+ * memory of a grid is weighed by its restricted likelihood (Patterson and Thompson 1971), and
+ * coefficients and standard errors are averaged over the grid, so that they hold although the
+ * memory is estimated from few rows.  Outliers count no more
+ * than a row at three scaled median deviations. */
 #ifndef JUDGE_REGRESS_H
 #define JUDGE_REGRESS_H
+
+#include "judge/gram.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define REGRESS_COLUMNS 24
+#define REGRESS_COLUMNS (GRAM_MAX - 1)
 
 struct regress {
-    size_t n; /* rows that were fitted */
+    size_t n; /* rows that were fitted: those of the table but the first */
     size_t n_columns;
     double beta[REGRESS_COLUMNS]; /* 0 for a column that adds nothing to those before it */
     double
-        se[REGRESS_COLUMNS]; /* of the first n_wanted columns; HUGE_VAL where beta is not known */
-    double df;               /* degrees of freedom of the standard errors */
-    double rho;              /* AR(1) coefficient of the noise */
-    double *basis;    /* owns: orthonormal columns of the whitened design, one after the other */
-    double *residual; /* owns: whitened and weighted */
-    double *weight;   /* owns: square roots of Huber's weights */
+        se[REGRESS_COLUMNS];   /* of the first n_wanted columns; HUGE_VAL where beta is not known */
+    double df;                 /* degrees of freedom of the standard errors */
+    double rho;                /* AR(1) coefficient of the likeliest noise */
+    struct factor factor;      /* of the whitened design, for that noise */
+    double *whitened;          /* owns: the design's columns, whitened and weighted */
+    double *residual;          /* owns: whitened and weighted */
+    struct products *products; /* owns: of the table's columns, for a fit of more columns */
+    double *weight;            /* owns: of rows; squared they are what a row counts */
 };
 
-/* Fits y (n rows) on the columns of `design` (column after column, n rows each; a constant must be
- * among them).  Standard errors are for the first `n_wanted` columns.  False when there are fewer
- * than 2.5 rows a column. */
-bool regress_fit(const double *design, const double *y, size_t n, size_t n_columns, size_t n_wanted,
-                 struct regress *ret_fit) __attribute__((warn_unused_result));
-/* The coefficient and t value that `column` (n rows, not whitened) would have if it were added;
- * false when the design explains it already. */
-bool regress_added(const struct regress *fit, const double *column, double *ret_beta, double *ret_t)
+/* What one more column would bring. */
+struct addition {
+    double beta, se; /* its own */
+    double rest;     /* what is left of the coefficient of another column beside it */
+    double rest_se;
+};
+
+/* Fits the first of the n_columns + 1 columns of `table` (column after column, n rows each) on
+ * those after it, a constant among them.  Standard errors are for the first `n_wanted` of these.
+ * `fewer` is NULL, or a fit of the same table without its last columns, which saves work.  False
+ * when there are fewer than 2.5 rows a column. */
+bool regress_fit(const double *table, size_t n, size_t n_columns, size_t n_wanted,
+                 const struct regress *fewer, struct regress *ret_fit)
     __attribute__((warn_unused_result));
-/* Share of the variance of column `of` that the other columns explain, without any whitening. */
-double regress_explained(const double *design, size_t n, size_t n_columns, size_t of);
+/* Whitens and weighs a column of fit->n + 1 rows as the fit's design; `ret` takes fit->n. */
+void regress_whiten(const struct regress *fit, const double *column, double *ret);
+/* What a whitened column would bring, beside column `of`; false when the design explains it
+ * already. */
+bool regress_add(const struct regress *fit, const double *whitened, size_t of,
+                 struct addition *ret_addition) __attribute__((warn_unused_result));
+/* Share of each column's variance that the others leave, without any whitening. */
+void regress_left(const double *design, size_t n, size_t n_columns, double *ret_left);
 void regress_end(struct regress *fit);
 
 #endif

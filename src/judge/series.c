@@ -59,30 +59,47 @@ static void halve(struct series *s)
     }
 }
 
+static bool is_reading(const struct series *s, double t, double y)
+{
+    return isfinite(t) && isfinite(y) && y > 0 && (s->n == 0 || t > s->t[s->n - 1]);
+}
+
+static void open_bucket(struct series *s, double y)
+{
+    if (s->n == SERIES_BUCKETS) {
+        halve(s);
+    }
+    for (size_t d = 0; d < DRIVER_COUNT; d++) {
+        s->x[d][s->n] = s->n > 0 ? s->x[d][s->n - 1] : 0;
+    }
+    s->count[s->n] = 0;
+    s->y_min[s->n] = y;
+    s->y[s->n] = 0;
+    s->open[s->n] = 0;
+    s->n++;
+}
+
 void series_add(struct series *series, double t, double y, const double x[DRIVER_COUNT],
                 double open, int part)
 {
+    if (!is_reading(series, t, y)) {
+        series->n_gaps++;
+        return;
+    }
     if (series->n == 0 || series->count[series->n - 1] >= series->width ||
         series->part[series->n - 1] != part) {
-        if (series->n == SERIES_BUCKETS) {
-            halve(series);
-        }
-        series->count[series->n] = 0;
-        series->y_min[series->n] = y;
-        series->y[series->n] = 0;
-        series->open[series->n] = 0;
-        series->n++;
+        open_bucket(series, y);
     }
     size_t last = series->n - 1;
     unsigned count = ++series->count[last];
     series->n_readings++;
     series->y[last] += (y - series->y[last]) / count;
-    series->open[last] += (open - series->open[last]) / count;
+    series->open[last] += ((isfinite(open) ? open : 0) - series->open[last]) / count;
     series->y_min[last] = fmin(series->y_min[last], y);
     series->t[last] = t;
     series->part[last] = part;
     for (size_t d = 0; d < DRIVER_COUNT; d++) {
-        series->x[d][last] = x[d];
+        series->x[d][last] = isfinite(x[d]) ? x[d] : series->x[d][last];
     }
     series->x[DRIVER_TIME][last] = t;
 }

@@ -1,6 +1,7 @@
 /* A series: readings of one memory metric with the cumulative drivers at each, in bounded memory
  * whatever the length: at most SERIES_BUCKETS buckets, whose resolution halves when they are
- * full.  Made from a stored run's memory.csv or from any CSV of the published series format. */
+ * full.  Made from a stored run's memory.csv, from any CSV of the published series format or from
+ * what Prometheus answers to a range query. */
 #ifndef JUDGE_SERIES_H
 #define JUDGE_SERIES_H
 
@@ -30,18 +31,24 @@ struct series {
     size_t n_gaps;  /* failed or absurd readings left out */
     bool collected; /* a runtime with a garbage collector was recognised */
     char runtime[16];
+    bool floors;        /* each reading came right after a forced collection */
+    char left_out[128]; /* columns that nobody understood: "foo, bar"; "": none */
 };
 
-/* Reads a series CSV (header time_s, memory columns ending in _bytes or _kb, cumulative
- * counters; aliases of recorded traces; # comments).  Gives one series per memory column that
- * can be judged: the best metric first (anonymous before private dirty before PSS before RSS).
- * Returns how many (the caller frees with free()), 0 with mistakes (file:line).  Unknown columns
- * are named through `note`, which may be NULL. */
+/* Reads series from a file, "-" for standard input: a CSV (header time_s, memory columns ending in
+ * _bytes or _kb, cumulative counters; aliases of recorded traces; # comments), or what Prometheus
+ * answers to a range query (JSON).  Gives one series per source and memory metric that can be
+ * judged, those of a source together and its best metric first (a heap after collection before
+ * anonymous before private dirty before PSS before RSS).  Returns how many (the caller frees with
+ * free()), 0 with mistakes (file:line).  What is odd but no mistake (a clock or a counter that
+ * steps back) is told to `note`, which may be NULL. */
 size_t series_load(const char *path, struct series **ret_series,
                    void (*note)(const char *text, void *context), void *context, struct diag *diag)
     __attribute__((warn_unused_result));
 void series_init(struct series *series);
-/* Adds one reading; x[DRIVER_TIME] is ignored (t is it). */
+/* Adds one reading; x[DRIVER_TIME] is ignored (t is it).  A reading that is no memory of a process
+ * (not finite, or not above 0), or whose time does not come after the one before, is left out and
+ * counted in n_gaps; a counter that is not finite keeps its last value. */
 void series_add(struct series *series, double t, double y, const double x[DRIVER_COUNT],
                 double open, int part);
 

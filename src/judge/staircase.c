@@ -12,7 +12,11 @@
 #define RATIO_LOW  1.85 /* of successive distances; noise and the cell width allow this much */
 #define RATIO_HIGH 2.2
 #define SIZE_SLACK 0.2 /* of a step, by which it may miss twice the one before */
+#define CLEAR      5.0 /* times the noise, the smallest of the three */
 #define OVERDUE    2.4 /* distances without a next step */
+/* What was added before a step is what the steps before it made room for, so a step comes no later
+ * after the beginning than so many times its distance from the step before, doubled. */
+#define BEGUN 1.15
 
 struct cells {
     double level[MAX_CELLS];
@@ -104,6 +108,18 @@ static bool is_even_between(const struct cells *c, const struct steps *s)
            (second_gap >= 1.6 * first_gap && second_gap <= 2.6 * first_gap);
 }
 
+/* Records of a noise come at doubling times too, but its greatest are as likely to come early. */
+static bool grew_less_before(const struct steps *s)
+{
+    size_t first = s->n - 3;
+    for (size_t i = 0; i < first; i++) {
+        if (s->size[i] > s->size[first]) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool staircase_find(const struct window *window, double *ret_slope)
 {
     struct cells c;
@@ -119,14 +135,16 @@ bool staircase_find(const struct window *window, double *ret_slope)
     size_t last = s.n - 1;
     double distance = s.x[last] - s.x[last - 1];
     double ratio = distance / (s.x[last - 1] - s.x[last - 2]);
-    if (ratio < RATIO_LOW || ratio > RATIO_HIGH || s.size[last] < 6 * c.noise) {
+    if (ratio < RATIO_LOW || ratio > RATIO_HIGH || s.size[last - 2] < CLEAR * c.noise) {
         return false;
     }
     if (!is_double(s.size[last], s.size[last - 1], c.noise) ||
-        !is_double(s.size[last - 1], s.size[last - 2], c.noise) || !is_even_between(&c, &s)) {
+        !is_double(s.size[last - 1], s.size[last - 2], c.noise) || !is_even_between(&c, &s) ||
+        !grew_less_before(&s)) {
         return false;
     }
-    if (window->x[window->n - 1] - s.x[last] > OVERDUE * distance) {
+    if (window->x[window->n - 1] - s.x[last] > OVERDUE * distance ||
+        s.x[last] - window->x[0] > BEGUN * 2 * distance) {
         return false;
     }
     *ret_slope = s.size[last] / (2 * distance);

@@ -8,6 +8,7 @@
 #include "judge/reason.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Suggestions stay between these multiples of the run's length. */
@@ -15,6 +16,13 @@
 #define MOST_MORE  100.0
 /* Growth below this, over a whole run, need not show in the readings. */
 #define SHOWS_BYTES (64.0 * 1024)
+/* A pass with a longer pause than this share of the run says too little, and so does one for which
+ * more readings failed than succeeded. */
+#define MAX_PAUSE (1.0 / 3)
+/* No process has less memory by the kernel's count, nor a runtime by its own. */
+#define LEAST_COUNTED_BYTES (256.0 * 1024)
+#define LEAST_BYTES         (16.0 * 1024)
+#define DAY_S               86400.0
 
 static const char *const class_names[] = {
     [MEMORY_INCONCLUSIVE] = "inconclusive",
@@ -51,6 +59,7 @@ static struct growth judge_along_time(const struct hearing *h)
                                  .n = h->stretch.to - from};
     struct growth_options options = growth_options(h->budget);
     options.warmup = h->options->judge.warmup;
+    options.period = h->options->period_s > 0 ? h->options->period_s : DAY_S;
     growth_judge(&input, &options, &g);
     return g;
 }
@@ -67,7 +76,7 @@ static void attribute(struct hearing *h)
     } else {
         from += (size_t)(fmax(0.2, h->options->judge.warmup) * (double)(to - from));
     }
-    attribution_make(h->series, from, to, &h->attribution);
+    attribution_make(h->series, from, to, h->options, &h->attribution);
 }
 
 /* Growth of what is not merely held for a while, along an exposure whose unit stands for so many
@@ -208,6 +217,9 @@ static double exactly_needed(const struct hearing *h)
     if (g->reason == GROWTH_UNSEEN) {
         return ceil(SHOWS_BYTES / h->budget - t);
     }
+    if (g->reason == GROWTH_STUCK || g->reason == GROWTH_UNIT) {
+        return 0;
+    }
     if (g->reason != GROWTH_NOISY && g->reason != GROWTH_WITHIN_BUDGET) {
         return ceil(t);
     }
@@ -237,8 +249,63 @@ static void require_visible_budget(struct hearing *h)
     }
 }
 
+static bool is_counted_by_the_kernel(const char *metric)
+{
+    return str_has_prefix(metric, "anon") || str_has_prefix(metric, "private_dirty") ||
+           str_has_prefix(metric, "pss") || str_has_prefix(metric, "rss");
+}
+
+static double longest_pause(const struct hearing *h)
+{
+    const struct series *s = h->series;
+    double longest = 0;
+    for (size_t i = h->stretch.from + 1; i < h->stretch.to; i++) {
+        longest = fmax(longest, s->t[i] - s->t[i - 1]);
+    }
+    return longest;
+}
+
+static bool never_moved(const struct hearing *h)
+{
+    const struct series *s = h->series;
+    for (size_t i = h->stretch.from; i < h->stretch.to; i++) {
+        if (s->y[i] != s->y[h->stretch.from] || s->y_min[i] != s->y[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Readings that can't be what they are called give no verdict: a process of 50 KiB, a gauge that
+ * nobody refreshes (pages may stay as they are, and then that is the truth), a run that was mostly
+ * not read. */
+static void require_readings(struct hearing *h)
+{
+    struct growth *g = &h->growth;
+    bool counted = is_counted_by_the_kernel(h->series->metric);
+    bool pass = g->class == MEMORY_STABLE || g->class == MEMORY_BOUNDED;
+    enum growth_reason why = g->reason;
+    if (h->series->n_readings < GROWTH_MIN_READINGS) {
+        return;
+    }
+    if (g->level < (counted ? LEAST_COUNTED_BYTES : LEAST_BYTES)) {
+        why = GROWTH_UNIT;
+    } else if (pass && !counted && never_moved(h)) {
+        why = GROWTH_STUCK;
+    } else if (pass && (longest_pause(h) > MAX_PAUSE * h->stretch.seconds ||
+                        h->series->n_gaps > h->series->n_readings)) {
+        why = GROWTH_GAPS;
+    }
+    if (why != g->reason) {
+        g->class = MEMORY_INCONCLUSIVE;
+        g->reason = why;
+        acquit(h);
+    }
+}
+
 static void forecast(const struct hearing *h, struct memory_finding *f)
 {
+    f->limit_bytes = h->options->limit_bytes;
     double left = h->options->limit_bytes - f->level_bytes;
     f->seconds_to_limit_low = NAN;
     f->seconds_to_limit_high = NAN;
@@ -279,6 +346,7 @@ static void copy_numbers(const struct hearing *h, struct memory_finding *f)
     f->n_readings = h->series->n_readings;
     f->n_gaps = h->series->n_gaps;
     f->n_restarts = g->n_parts > 0 ? g->n_parts - 1 : 0;
+    f->refresh_s = h->attribution.refresh_s;
 }
 
 /* Rules that no arithmetic on the readings replaces: bounds not reached, garbage. */
@@ -307,26 +375,48 @@ static struct unreached apply_rules(const struct hearing *h, struct memory_findi
     return bounds;
 }
 
-void judge_series(const struct series *series, const struct judge_options *options,
-                  struct memory_finding *ret_finding)
+static void judge(const struct series *series, const struct judge_options *options,
+                  bool provisional, struct memory_finding *f)
 {
-    struct memory_finding *f = ret_finding;
     struct hearing h = {.series = series, .options = options};
+    /* Time alone can't judge a designed load. */
+    bool attributed = !provisional || options->designed;
     memset(f, 0, sizeof *f);
     (void)str_copy(f->source, sizeof f->source, series->source);
     (void)str_copy(f->metric, sizeof f->metric, series->metric);
     h.stretch = exposure_stretch(series);
     h.budget = exposure_budget(&h.stretch, options);
     h.growth = judge_along_time(&h);
-    attribute(&h);
+    if (attributed) {
+        attribute(&h);
+    }
     if (options->designed && h.attribution.fitted) {
         judge_designed(&h);
     }
     require_visible_budget(&h);
+    require_readings(&h);
     copy_numbers(&h, f);
-    list_drivers(&h, f);
+    if (attributed) {
+        list_drivers(&h, f);
+    }
     struct unreached bounds = apply_rules(&h, f);
     forecast(&h, f);
     reason_write(series, &h.stretch, h.growth.reason, &bounds, h.designed, f);
     attribution_end(&h.attribution);
+}
+
+void judge_series(const struct series *series, const struct judge_options *options,
+                  struct memory_finding *ret_finding)
+{
+    judge(series, options, false, ret_finding);
+}
+
+void judge_provisional(const struct series *series, const struct judge_options *options,
+                       struct memory_finding *ret_finding)
+{
+    char reason[sizeof ret_finding->reason];
+    judge(series, options, true, ret_finding);
+    (void)str_copy(reason, sizeof reason, ret_finding->reason);
+    snprintf(ret_finding->reason, sizeof ret_finding->reason, "so far: %.*s",
+             (int)sizeof reason - 16, reason);
 }

@@ -31,6 +31,7 @@ struct driver_finding {
     bool bounded;                      /* grew with it at first, and no longer */
     double bytes_per_event, low, high; /* 95 % interval for people; NAN when not separable */
     double events;
+    double seen; /* of its events, those up to which growth is sure to go on; 0: not known */
     char confounded_with[64]; /* not separable: the driver it moved with */
 };
 
@@ -38,7 +39,7 @@ struct memory_finding {
     char source[64];
     char metric[64];
     enum memory_class class;
-    char reason[512];      /* one plain sentence with the numbers */
+    char reason[768];      /* one plain sentence with the numbers */
     char reason_code[24];  /* "trend", "staircase", "within_budget", "noisy", "too_short", ... */
     double needed_seconds; /* 0: nothing needed */
     int needed_driver;     /* -1: none */
@@ -48,9 +49,11 @@ struct memory_finding {
     double slope, slope_low, slope_high; /* bytes a second */
     double smallest_visible;             /* bytes a second */
     double budget;                       /* bytes a second that the pass was measured against */
+    double limit_bytes;                  /* 0: none */
     double seconds_to_limit_low, seconds_to_limit_high; /* NAN: no limit or no growth */
     double growth_bytes, level_bytes, noise_bytes, duration_s;
     size_t n_readings, n_gaps, n_restarts;
+    double refresh_s; /* above 0: the metric is refreshed so seldom that no driver is separable */
     struct driver_finding drivers[DRIVER_COUNT];
     size_t n_drivers; /* only drivers with events (and time) */
 };
@@ -61,6 +64,9 @@ struct judge_options {
     double limit_bytes; /* 0: none */
     bool designed;      /* the load followed an attribution design */
     double warmup_s;    /* start of the design */
+    double dwell_s;     /* of the design; 0: not known */
+    bool floors;        /* one reading a dwell, each after a forced collection */
+    double period_s;    /* of the load, removed from soaks that hold it 1.75 times; 0: a day */
 };
 
 #define VERDICT_FINDINGS 16
@@ -74,7 +80,7 @@ struct refusal_finding {
 struct verdict {
     enum verdict_kind kind;
     int exit_code;
-    char reason[640];
+    char reason[896];
     struct memory_finding memory[VERDICT_FINDINGS];
     size_t n_memory;
     /* bad identities, and the generator: filled from the stored run */
@@ -88,6 +94,13 @@ struct verdict {
 /* Judges one series. */
 void judge_series(const struct series *series, const struct judge_options *options,
                   struct memory_finding *ret_finding);
+/* The same for a run that goes on, without attribution (but under a design): about a millisecond
+ * whatever the length, so that a live view may ask each minute.  Changes nothing in the series, and
+ * the final verdict does not depend on it.  Provisional: a warm-up that is not over looks like a
+ * leak, and who asks often is told so more often, so nothing may be stopped or failed on it.  The
+ * reason begins with "so far". */
+void judge_provisional(const struct series *series, const struct judge_options *options,
+                       struct memory_finding *ret_finding);
 const char *memory_class_name(enum memory_class class);
 /* "the server let in an expired certificate (refuse NAME): 3 of 40 attempts, status 200", and the
  * like for one that was refused in another way than the profile expects, or of which nothing can be

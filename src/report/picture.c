@@ -23,7 +23,8 @@ void picture_free(struct picture *picture)
     sink_free(picture->target);
 }
 
-/* Anonymous memory where the kernel tells it; bytes < 0: not known. */
+/* What the profile's command says, else anonymous memory where the kernel tells it; bytes < 0: not
+ * known. */
 static double memory_of(const struct live_frame *frame, const char **ret_name)
 {
     const struct reading *reading = frame->memory;
@@ -31,9 +32,11 @@ static double memory_of(const struct live_frame *frame, const char **ret_name)
     if (reading == NULL || !reading->ok) {
         return -1;
     }
-    bool anon = reading->value[MEMORY_ANON] >= 0;
-    *ret_name = anon ? "anon" : "rss";
-    return (double)reading->value[anon ? MEMORY_ANON : MEMORY_RSS];
+    enum memory_metric metric = reading->value[MEMORY_COMMAND] >= 0 ? MEMORY_COMMAND
+                                : reading->value[MEMORY_ANON] >= 0  ? MEMORY_ANON
+                                                                    : MEMORY_RSS;
+    *ret_name = metric == MEMORY_COMMAND ? "command" : metric == MEMORY_ANON ? "anon" : "rss";
+    return (double)reading->value[metric];
 }
 
 void picture_note(struct picture *picture, const struct live_frame *frame)

@@ -1,14 +1,11 @@
 #include "families.h"
 
 #include "base/mem.h"
+#include "shapes.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define KB   1024.0
-#define MB   (1024.0 * KB)
-#define PAGE 4096.0
 
 struct trace trace_new(size_t n)
 {
@@ -21,161 +18,17 @@ void trace_free(struct trace *trace)
     free(trace->part);
 }
 
-static double uniform(struct rng *r, double low, double high)
+void trace_begin(struct trace *trace)
 {
-    return low + (high - low) * rng_double(r);
+    memset(trace->y, 0, trace->n * sizeof *trace->y);
+    memset(trace->part, 0, trace->n * sizeof *trace->part);
 }
 
-static double log_uniform(struct rng *r, double low, double high)
+void trace_round_to_pages(struct trace *trace)
 {
-    return exp(uniform(r, log(low), log(high)));
-}
-
-static size_t between(struct rng *r, size_t low, size_t above)
-{
-    return low + (size_t)rng_below(r, above - low);
-}
-
-static double base_level(struct rng *r)
-{
-    return log_uniform(r, 20 * MB, 600 * MB);
-}
-
-static struct noise any_noise(struct rng *r)
-{
-    return (struct noise){.sigma = log_uniform(r, 32 * KB, 4 * MB),
-                          .phi = uniform(r, 0.3, 0.97),
-                          .spikes = rng_double(r) < 0.3};
-}
-
-static struct noise low_noise(struct rng *r)
-{
-    struct noise n = any_noise(r);
-    n.sigma = log_uniform(r, 32 * KB, 1 * MB);
-    return n;
-}
-
-static void add_constant(struct trace *t, double level)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        t->y[i] += level;
+    for (size_t i = 0; i < trace->n; i++) {
+        trace->y[i] = fmax(0, round(trace->y[i] / PAGE)) * PAGE;
     }
-}
-
-static void add_white(struct rng *r, struct trace *t, double sigma)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        t->y[i] += sigma * rng_normal(r);
-    }
-}
-
-static void make_ar1(struct rng *r, double *to, size_t n, double sigma, double phi)
-{
-    double u = sigma * rng_normal(r);
-    for (size_t i = 0; i < n; i++) {
-        u = phi * u + sigma * sqrt(1 - phi * phi) * rng_normal(r);
-        to[i] = u;
-    }
-}
-
-static void add_noise(struct rng *r, struct trace *t, struct noise noise, double scale)
-{
-    CLEANUP_FREE double *u = xmalloc(t->n * sizeof *u);
-    make_ar1(r, u, t->n, noise.sigma, noise.phi);
-    for (size_t i = 0; i < t->n; i++) {
-        double v = u[i] + 0.2 * noise.sigma * rng_normal(r);
-        if (noise.spikes && rng_double(r) < 0.01) {
-            v += noise.sigma * log_uniform(r, 2, 30);
-        }
-        t->y[i] += scale * v;
-    }
-}
-
-/* The tail of every family: a base level and noise. */
-static void finish(struct rng *r, struct trace *t, struct noise noise)
-{
-    add_constant(t, base_level(r));
-    add_noise(r, t, noise, 1);
-}
-
-static void add_step(struct trace *t, double at, double size)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        t->y[i] += (double)i >= at ? size : 0;
-    }
-}
-
-static void add_saturation(struct trace *t, double amplitude, double tau)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        t->y[i] += amplitude * (1 - exp(-(double)i / tau));
-    }
-}
-
-static void add_ramp(struct trace *t, double amplitude, double until)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        t->y[i] += amplitude * fmin(1, (double)i / until);
-    }
-}
-
-static void add_line(struct trace *t, double per_s)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        t->y[i] += per_s * (double)i;
-    }
-}
-
-static void add_sine(struct rng *r, struct trace *t, double amplitude, double period)
-{
-    double phase = uniform(r, 0, 2 * M_PI);
-    for (size_t i = 0; i < t->n; i++) {
-        t->y[i] += amplitude * sin(2 * M_PI * (double)i / period + phase);
-    }
-}
-
-static void add_walk(struct rng *r, struct trace *t, double step)
-{
-    double at = 0;
-    for (size_t i = 0; i < t->n; i++) {
-        at += step * rng_normal(r);
-        t->y[i] += at;
-    }
-}
-
-static void add_saw(struct rng *r, struct trace *t, double period, double amplitude)
-{
-    double begin = -uniform(r, 0, period);
-    while (begin < (double)t->n) {
-        double length = fmax(1.5, period * (1 + 0.15 * rng_normal(r)));
-        for (double i = fmax(0, ceil(begin)); i < fmin((double)t->n, ceil(begin + length)); i++) {
-            t->y[(size_t)i] += (i - begin) / length * amplitude;
-        }
-        begin += length;
-    }
-}
-
-static void add_cauchy(struct rng *r, struct trace *t, double sigma)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        if (rng_double(r) < 0.05) {
-            t->y[i] += sigma * fmin(200, fabs(tan(M_PI * (rng_double(r) - 0.5))));
-        }
-    }
-}
-
-static void add_records(struct trace *t, double *v)
-{
-    double highest = -HUGE_VAL;
-    for (size_t i = 0; i < t->n; i++) {
-        highest = fmax(highest, v[i]);
-        t->y[i] += highest;
-    }
-}
-
-static double length(const struct trace *t)
-{
-    return (double)t->n;
 }
 
 static void flat_white(struct rng *r, struct trace *t)
@@ -209,15 +62,16 @@ static void flat_outliers(struct rng *r, struct trace *t)
 
 static void warm_exponential(struct rng *r, struct trace *t)
 {
-    add_saturation(t, log_uniform(r, MB, 100 * MB), length(t) * uniform(r, 1 / 60.0, 1 / 8.0));
+    add_saturation(t, log_uniform(r, MB, 100 * MB),
+                   trace_length(t) * uniform(r, 1 / 60.0, 1 / 8.0));
     finish(r, t, any_noise(r));
 }
 
 static void warm_two_constants(struct rng *r, struct trace *t)
 {
     double a = log_uniform(r, MB, 60 * MB);
-    add_saturation(t, a, length(t) * uniform(r, 1 / 100.0, 1 / 30.0));
-    add_saturation(t, a * uniform(r, 0.2, 1), length(t) * uniform(r, 1 / 12.0, 1 / 6.0));
+    add_saturation(t, a, trace_length(t) * uniform(r, 1 / 100.0, 1 / 30.0));
+    add_saturation(t, a * uniform(r, 0.2, 1), trace_length(t) * uniform(r, 1 / 12.0, 1 / 6.0));
     finish(r, t, any_noise(r));
 }
 
@@ -226,7 +80,7 @@ static void thread_steps(struct rng *r, struct trace *t)
     size_t n = between(r, 4, 40);
     double size = log_uniform(r, 64 * KB, 2 * MB);
     for (size_t i = 0; i < n; i++) {
-        add_step(t, uniform(r, 0, 0.4 * length(t)), size);
+        add_step(t, uniform(r, 0, 0.4 * trace_length(t)), size);
     }
     finish(r, t, any_noise(r));
 }
@@ -234,7 +88,7 @@ static void thread_steps(struct rng *r, struct trace *t)
 static void arenas(struct rng *r, struct trace *t)
 {
     size_t n = between(r, 4, 64);
-    double tau = length(t) * uniform(r, 1 / 20.0, 1 / 6.0);
+    double tau = trace_length(t) * uniform(r, 1 / 20.0, 1 / 6.0);
     double size = log_uniform(r, 128 * KB, 4 * MB);
     for (size_t i = 0; i < n; i++) {
         add_step(t, tau * rng_exponential(r), size);
@@ -254,14 +108,14 @@ static void high_water(struct rng *r, struct trace *t)
 
 static void bounded_cache(struct rng *r, struct trace *t)
 {
-    double until = length(t) * uniform(r, 0.1, 0.6);
+    double until = trace_length(t) * uniform(r, 0.1, 0.6);
     add_ramp(t, log_uniform(r, 2 * MB, 200 * MB), until);
     finish(r, t, any_noise(r));
 }
 
 static void ttl_cache(struct rng *r, struct trace *t)
 {
-    double ttl = length(t) * uniform(r, 0.1, 0.5);
+    double ttl = trace_length(t) * uniform(r, 0.1, 0.5);
     double rate = log_uniform(r, 5, 500);
     double size = log_uniform(r, 300, 6000);
     double spread = 0; /* of the number alive, as a slow walk around rate x ttl */
@@ -278,28 +132,28 @@ static void finite_keys(struct rng *r, struct trace *t)
 {
     double keys = (double)between(r, 100, 20000);
     double size = log_uniform(r, 300, 6000);
-    add_saturation(t, keys * size, length(t) * uniform(r, 1 / 30.0, 1 / 6.0));
+    add_saturation(t, keys * size, trace_length(t) * uniform(r, 1 / 30.0, 1 / 6.0));
     finish(r, t, any_noise(r));
 }
 
 static void gc_fast(struct rng *r, struct trace *t)
 {
-    double period = uniform(r, 2, fmax(3, length(t) / 16));
+    double period = uniform(r, 2, fmax(3, trace_length(t) / 16));
     add_saw(r, t, period, log_uniform(r, 2 * MB, 100 * MB));
     finish(r, t, low_noise(r));
 }
 
 static void gc_slow(struct rng *r, struct trace *t)
 {
-    double period = length(t) * uniform(r, 1 / 12.0, 1 / 4.0);
+    double period = trace_length(t) * uniform(r, 1 / 12.0, 1 / 4.0);
     add_saw(r, t, period, log_uniform(r, 2 * MB, 200 * MB));
     finish(r, t, low_noise(r));
 }
 
 static void gc_generational(struct rng *r, struct trace *t)
 {
-    double minor = uniform(r, 2, fmax(3, length(t) / 40));
-    double major = length(t) * uniform(r, 1 / 10.0, 1 / 4.0);
+    double minor = uniform(r, 2, fmax(3, trace_length(t) / 40));
+    double major = trace_length(t) * uniform(r, 1 / 10.0, 1 / 4.0);
     double amplitude = log_uniform(r, 2 * MB, 50 * MB);
     add_saw(r, t, minor, amplitude);
     add_saw(r, t, major, amplitude * uniform(r, 0.3, 2));
@@ -309,9 +163,9 @@ static void gc_generational(struct rng *r, struct trace *t)
 
 static void one_step(struct rng *r, struct trace *t)
 {
-    add_step(t, length(t) * uniform(r, 0.05, 0.95), log_uniform(r, MB, 64 * MB));
+    add_step(t, trace_length(t) * uniform(r, 0.05, 0.95), log_uniform(r, MB, 64 * MB));
     if (rng_double(r) < 0.4) {
-        add_step(t, length(t) * uniform(r, 0.05, 0.95), log_uniform(r, MB, 64 * MB));
+        add_step(t, trace_length(t) * uniform(r, 0.05, 0.95), log_uniform(r, MB, 64 * MB));
     }
     finish(r, t, any_noise(r));
 }
@@ -319,7 +173,7 @@ static void one_step(struct rng *r, struct trace *t)
 static void random_walk(struct rng *r, struct trace *t)
 {
     struct noise noise = any_noise(r);
-    add_walk(r, t, noise.sigma * uniform(r, 1, 6) / sqrt(length(t)));
+    add_walk(r, t, noise.sigma * uniform(r, 1, 6) / sqrt(trace_length(t)));
     add_constant(t, base_level(r));
     add_noise(r, t, noise, 0.3);
 }
@@ -327,7 +181,7 @@ static void random_walk(struct rng *r, struct trace *t)
 static void sinusoid(struct rng *r, struct trace *t)
 {
     struct noise noise = any_noise(r);
-    double period = length(t) * uniform(r, 1 / 8.0, 0.85);
+    double period = trace_length(t) * uniform(r, 1 / 8.0, 0.85);
     add_sine(r, t, noise.sigma * uniform(r, 1, 10), period);
     finish(r, t, noise);
 }
@@ -335,14 +189,14 @@ static void sinusoid(struct rng *r, struct trace *t)
 static void decay(struct rng *r, struct trace *t)
 {
     double amplitude = log_uniform(r, MB, 60 * MB);
-    add_saturation(t, -amplitude, length(t) * uniform(r, 1 / 20.0, 1));
+    add_saturation(t, -amplitude, trace_length(t) * uniform(r, 1 / 20.0, 1));
     add_constant(t, amplitude);
     finish(r, t, any_noise(r));
 }
 
 static void log_growth(struct rng *r, struct trace *t)
 {
-    double tau = length(t) * uniform(r, 1 / 200.0, 1 / 20.0);
+    double tau = trace_length(t) * uniform(r, 1 / 200.0, 1 / 20.0);
     double amplitude = log_uniform(r, MB, 30 * MB);
     for (size_t i = 0; i < t->n; i++) {
         t->y[i] += amplitude * log1p((double)i / tau);
@@ -354,18 +208,19 @@ static void connection_ramp(struct rng *r, struct trace *t)
 {
     double amplitude = log_uniform(r, 2 * MB, 100 * MB);
     for (size_t i = 0; i < t->n; i++) {
-        t->y[i] += amplitude * fmin(1, (double)i / (0.3 * length(t))) * (1 + 0.01 * rng_normal(r));
+        t->y[i] +=
+            amplitude * fmin(1, (double)i / (0.3 * trace_length(t))) * (1 + 0.01 * rng_normal(r));
     }
     finish(r, t, any_noise(r));
 }
 
 static void restart_clean(struct rng *r, struct trace *t)
 {
-    size_t at = (size_t)(length(t) * uniform(r, 0.3, 0.7));
+    size_t at = (size_t)(trace_length(t) * uniform(r, 0.3, 0.7));
     double amplitude = log_uniform(r, 5 * MB, 60 * MB);
     for (size_t i = 0; i < t->n; i++) {
         double age = (double)(i < at ? i : i - at);
-        t->y[i] += amplitude * (1 - exp(-age / (length(t) / 40)));
+        t->y[i] += amplitude * (1 - exp(-age / (trace_length(t) / 40)));
         t->part[i] = i >= at;
     }
     finish(r, t, any_noise(r));
@@ -379,28 +234,28 @@ static void leak_linear(struct rng *r, struct trace *t, double b, struct noise n
 
 static void leak_warm(struct rng *r, struct trace *t, double b, struct noise noise)
 {
-    double amplitude = uniform(r, 0.3, 2) * b * length(t);
-    add_saturation(t, amplitude, length(t) * uniform(r, 1 / 60.0, 1 / 8.0));
+    double amplitude = uniform(r, 0.3, 2) * b * trace_length(t);
+    add_saturation(t, amplitude, trace_length(t) * uniform(r, 1 / 60.0, 1 / 8.0));
     leak_linear(r, t, b, noise);
 }
 
 static void leak_gc(struct rng *r, struct trace *t, double b, struct noise noise)
 {
-    double period = uniform(r, 2, fmax(3, length(t) / 16));
+    double period = uniform(r, 2, fmax(3, trace_length(t) / 16));
     add_saw(r, t, period, noise.sigma * uniform(r, 4, 40));
     leak_linear(r, t, b, noise);
 }
 
 static void leak_gc_slow(struct rng *r, struct trace *t, double b, struct noise noise)
 {
-    double period = length(t) * uniform(r, 1 / 16.0, 1 / 10.0);
+    double period = trace_length(t) * uniform(r, 1 / 16.0, 1 / 10.0);
     add_saw(r, t, period, noise.sigma * uniform(r, 4, 20));
     leak_linear(r, t, b, noise);
 }
 
 static void leak_chunks(struct rng *r, struct trace *t, double b, struct noise noise)
 {
-    double chunk = b * length(t) / (double)between(r, 12, 60);
+    double chunk = b * trace_length(t) / (double)between(r, 12, 60);
     double first = uniform(r, 0, chunk);
     for (size_t i = 0; i < t->n; i++) {
         t->y[i] += floor((b * (double)i + first) / chunk) * chunk;
@@ -410,7 +265,7 @@ static void leak_chunks(struct rng *r, struct trace *t, double b, struct noise n
 
 static void leak_bursts(struct rng *r, struct trace *t, double b, struct noise noise)
 {
-    double period = length(t) * uniform(r, 1 / 24.0, 1 / 12.0);
+    double period = trace_length(t) * uniform(r, 1 / 24.0, 1 / 12.0);
     for (size_t i = 0; i < t->n; i++) {
         double whole = floor((double)i / period);
         double phase = (double)i / period - whole;
@@ -440,7 +295,7 @@ static void leak_outliers(struct rng *r, struct trace *t, double b, struct noise
 static void leak_accelerating(struct rng *r, struct trace *t, double b, struct noise noise)
 {
     for (size_t i = 0; i < t->n; i++) {
-        t->y[i] += b * (double)i * (0.4 + 0.6 * (double)i / length(t));
+        t->y[i] += b * (double)i * (0.4 + 0.6 * (double)i / trace_length(t));
     }
     finish(r, t, noise);
 }
@@ -448,20 +303,20 @@ static void leak_accelerating(struct rng *r, struct trace *t, double b, struct n
 static void leak_walk(struct rng *r, struct trace *t, double b, struct noise noise)
 {
     add_line(t, b);
-    add_walk(r, t, 2 * noise.sigma / sqrt(length(t)));
+    add_walk(r, t, 2 * noise.sigma / sqrt(trace_length(t)));
     add_constant(t, base_level(r));
     add_noise(r, t, noise, 0.3);
 }
 
 static void leak_sine(struct rng *r, struct trace *t, double b, struct noise noise)
 {
-    add_sine(r, t, 2 * noise.sigma, length(t) * uniform(r, 1 / 8.0, 0.4));
+    add_sine(r, t, 2 * noise.sigma, trace_length(t) * uniform(r, 1 / 8.0, 0.4));
     leak_linear(r, t, b, noise);
 }
 
 static void leak_killed(struct rng *r, struct trace *t, double b, struct noise noise)
 {
-    size_t at = (size_t)(length(t) * uniform(r, 0.5, 0.75));
+    size_t at = (size_t)(trace_length(t) * uniform(r, 0.5, 0.75));
     for (size_t i = 0; i < t->n; i++) {
         t->y[i] += b * (double)(i < at ? i : i - at);
         t->part[i] = i >= at;
@@ -471,7 +326,7 @@ static void leak_killed(struct rng *r, struct trace *t, double b, struct noise n
 
 static void add_doubling(struct rng *r, struct trace *t, double b)
 {
-    double first = length(t) / exp2(uniform(r, 4, 9));
+    double first = trace_length(t) / exp2(uniform(r, 4, 9));
     for (size_t i = 0; i < t->n; i++) {
         t->y[i] += b * first * exp2(ceil(log2(fmax((double)i + 1, first) / first)));
     }
@@ -531,26 +386,13 @@ const struct leak_family leak_families[N_LEAK_FAMILIES] = {
     {"doubling", leak_doubling},
 };
 
-static void begin(struct trace *t)
-{
-    memset(t->y, 0, t->n * sizeof *t->y);
-    memset(t->part, 0, t->n * sizeof *t->part);
-}
-
-static void round_to_pages(struct trace *t)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        t->y[i] = fmax(0, round(t->y[i] / PAGE)) * PAGE;
-    }
-}
-
 void trace_clean(struct trace *trace, size_t family, unsigned seed)
 {
     struct rng rng;
     rng_init(&rng, seed, clean_families[family].name, trace->n);
-    begin(trace);
+    trace_begin(trace);
     clean_families[family].make(&rng, trace);
-    round_to_pages(trace);
+    trace_round_to_pages(trace);
 }
 
 void trace_leak(struct trace *trace, size_t family, double bytes_per_s, struct noise noise,
@@ -558,7 +400,7 @@ void trace_leak(struct trace *trace, size_t family, double bytes_per_s, struct n
 {
     struct rng rng;
     rng_init(&rng, seed, leak_families[family].name, trace->n);
-    begin(trace);
+    trace_begin(trace);
     leak_families[family].make(&rng, trace, bytes_per_s, noise);
-    round_to_pages(trace);
+    trace_round_to_pages(trace);
 }

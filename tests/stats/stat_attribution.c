@@ -1,8 +1,7 @@
-/* Attribution under the crossover design of 70 s: the right driver is blamed and only it,
- * innocents are not, and what does not leak is never called a leak. */
-#include "servers.c"
-
-#include "judge/verdict.h"
+/* Attribution under the two designs, the crossover of 70 s and the modulation of minutes: the right
+ * drivers are blamed and only they, what does not leak is not called a leak, intervals hold the
+ * truth, and what can't be told is not told. */
+#include "trials.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,159 +11,190 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define SEEDS       40
-#define CLEAN_SEEDS 200
-/* Least noise: a server whose pages hardly move, and one with an allocator that breathes. */
-#define STILL (4 * KB)
-#define QUIET (16 * KB)
+#define SEED 61000
 
-static const struct server leaking[] = {
-    {"cert_2048", FAULT_KEEPS, DRIVER_CLIENT_CERTIFICATE, 2048, 0},
-    {"jwt_1024", FAULT_KEEPS, DRIVER_JWT, 1024, 0},
-    {"key_300", FAULT_KEEPS, DRIVER_API_KEY, 300, 0},
-    {"connection_512", FAULT_KEEPS, DRIVER_CONNECTION, 512, 0},
-    {"request_64", FAULT_KEEPS, DRIVER_REQUEST, 64, 0},
-};
-
-#define N_LEAKING (sizeof leaking / sizeof *leaking)
-
-/* In QUIET noise the last two are close to what 70 s can show; they must be found this often. */
-static const unsigned quiet_least[N_LEAKING] = {38, 38, 38, 24, 10};
-
-static const struct server innocent[] = {
-    {"lru_cert", FAULT_LRU, DRIVER_CLIENT_CERTIFICATE, 2048, 0.3},
-    {"lru_jwt", FAULT_LRU, DRIVER_JWT, 1024, 0.3},
-    {"lru_key", FAULT_LRU, DRIVER_API_KEY, 300, 0.4},
-    {"lru_connection", FAULT_LRU, DRIVER_CONNECTION, 3400, 0.4},
-    {"late_lru_cert", FAULT_LRU, DRIVER_CLIENT_CERTIFICATE, 2048, 0.75},
-    {"late_lru_jwt", FAULT_LRU, DRIVER_JWT, 1024, 0.75},
-    {"ttl_cert", FAULT_TTL, DRIVER_CLIENT_CERTIFICATE, 2048, 0.2},
-    {"ttl_jwt", FAULT_TTL, DRIVER_JWT, 1024, 0.2},
-    {"ttl_key", FAULT_TTL, DRIVER_API_KEY, 300, 0.2},
-    {"step", FAULT_STEP, DRIVER_TIME, 2 * MB, 0},
-    {"large_step", FAULT_STEP, DRIVER_TIME, 8 * MB, 0},
-    {"sawtooth", FAULT_SAWTOOTH, DRIVER_TIME, 600, 0},
-};
-
-#define N_INNOCENT (sizeof innocent / sizeof *innocent)
-
-static const struct server clean = {"clean", FAULT_NONE, DRIVER_TIME, 0, 0};
-
-struct score {
-    unsigned leaks, passes, right, innocent_blamed, separable, covered, bounded;
-};
-
-static void judge_run(const struct server *server, unsigned seed, double noise, bool steady,
-                      struct score *score)
+static struct score tried(const struct scenarios *scenarios, struct experiment e, unsigned n)
 {
-    static struct series series;
-    static struct memory_finding finding;
-    struct judge_options options = {.designed = !steady, .warmup_s = SERVER_WARMUP_S};
-    bool right = false;
-    bool wrong = false;
-    for (int d = 0; d < DRIVER_COUNT; d++) {
-        options.judge.budget[d] = -1;
-    }
-    server_run(server, seed, noise, steady, &series);
-    judge_series(&series, &options, &finding);
-    for (size_t i = 0; i < finding.n_drivers; i++) {
-        const struct driver_finding *d = &finding.drivers[i];
-        bool guilty = server->fault == FAULT_KEEPS && d->driver == server->driver;
-        right |= d->blamed && guilty;
-        wrong |= d->blamed && !guilty;
-        score->bounded += d->bounded && d->driver == server->driver;
-        score->separable += d->separable;
-        score->covered += guilty && d->low <= server->bytes && server->bytes <= d->high;
-    }
-    score->leaks += finding.class == MEMORY_LEAK;
-    score->passes += finding.class == MEMORY_STABLE || finding.class == MEMORY_BOUNDED;
-    score->right += right && !wrong && finding.class == MEMORY_LEAK;
-    score->innocent_blamed += wrong;
+    static const char *const noises[NOISE_COUNT] = {"still", "calm", "quiet", "typical", "forced"};
+    struct score s = trial_all(scenarios, &e, SEED, n);
+    print_message("%-12s %4.0f s %-7s: exact %u, innocent blamed %u, leaks %u, passes %u, bounded "
+                  "%u of %u; intervals miss %u of %u\n",
+                  scenarios->name, e.seconds, noises[e.noise], s.exact, s.innocent_blamed, s.leaks,
+                  s.passes, s.bounded, s.runs, s.missed, s.intervals);
+    return s;
 }
 
-static struct score judge_many(const struct server *server, unsigned n, double noise, bool steady)
+static struct experiment with_extra(struct experiment e, enum driver first)
 {
-    struct score score = {0};
-    for (unsigned seed = 0; seed < n; seed++) {
-        judge_run(server, 61000 + seed, noise, steady, &score);
-    }
-    print_message("%-15s %5.0f KB: leak %u, pass %u, right alone %u, innocent blamed %u, "
-                  "interval holds %u, bounded %u of %u\n",
-                  server->name, noise / KB, score.leaks, score.passes, score.right,
-                  score.innocent_blamed, score.covered, score.bounded, n);
-    return score;
+    e.n_extra = 3;
+    e.extra[0] = first;
+    e.extra[1] = DRIVER_REFUSED;
+    e.extra[2] = first == DRIVER_ROTATION ? DRIVER_ABORTED : DRIVER_ROTATION;
+    return e;
 }
 
-static void finds_the_driver_on_a_still_server(void **state)
+static void assert_share(unsigned of, unsigned all, double least, double most)
+{
+    double share = (double)of / all;
+    if (share < least || share > most) {
+        fail_msg("%u of %u is not within %.3f to %.3f", of, all, least, most);
+    }
+}
+
+static void finds_small_leaks_in_70_s(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < N_LEAKING; i++) {
-        struct score score = judge_many(&leaking[i], SEEDS, STILL, false);
-        assert_in_range(score.right, 38, SEEDS);
-        assert_in_range(score.innocent_blamed, 0, 1);
-        assert_in_range(score.covered, 33, SEEDS);
-        assert_int_equal(score.passes, 0);
-    }
+    struct score still = tried(&scenarios_crossover, experiment_crossover(NOISE_STILL), 20);
+    struct score calm = tried(&scenarios_crossover, experiment_crossover(NOISE_CALM), 20);
+    assert_share(still.exact, still.runs, 0.97, 1);
+    assert_share(calm.exact, calm.runs, 0.75, 1);
+    assert_in_range(still.innocent_blamed + calm.innocent_blamed, 0, 1);
+    assert_int_equal(still.passes + calm.passes, 0);
+    assert_share(still.missed + calm.missed, still.intervals + calm.intervals, 0, 0.07);
 }
 
-static void finds_the_driver_on_a_quiet_server(void **state)
+static void blames_no_innocent_in_70_s(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < N_LEAKING; i++) {
-        struct score score = judge_many(&leaking[i], SEEDS, QUIET, false);
-        assert_in_range(score.right, quiet_least[i], SEEDS);
-        assert_in_range(score.innocent_blamed, 0, 1);
-        assert_int_equal(score.passes, 0);
-    }
-}
-
-static void blames_no_innocent(void **state)
-{
-    unsigned blamed = 0;
-    unsigned leaks = 0;
-    unsigned bounded = 0;
-    (void)state;
-    for (size_t i = 0; i < N_INNOCENT; i++) {
-        struct score still = judge_many(&innocent[i], SEEDS, STILL, false);
-        struct score quiet = judge_many(&innocent[i], SEEDS, QUIET, false);
-        blamed += still.innocent_blamed + quiet.innocent_blamed;
-        leaks += still.leaks + quiet.leaks;
-        if (innocent[i].fault == FAULT_TTL || innocent[i].driver == DRIVER_JWT) {
-            bounded += still.bounded;
-        }
-    }
-    assert_in_range(bounded, 60, N_INNOCENT * SEEDS);
-    assert_in_range(blamed, 0, 2 * SEEDS * N_INNOCENT / 100);
-    assert_in_range(leaks, 0, 2 * SEEDS * N_INNOCENT / 100);
+    struct score still = tried(&scenarios_innocent, experiment_crossover(NOISE_STILL), 10);
+    struct score calm = tried(&scenarios_innocent, experiment_crossover(NOISE_CALM), 10);
+    assert_in_range(still.innocent_blamed + calm.innocent_blamed, 0, 3);
+    assert_in_range(still.leaks + calm.leaks, 0, 3);
+    assert_in_range(still.bounded, 40, 120);
 }
 
 static void calls_no_clean_server_a_leak(void **state)
 {
+    const struct scenarios none = {"none", scenarios_leaks.server, 1};
     (void)state;
-    assert_int_equal(judge_many(&clean, CLEAN_SEEDS, STILL, false).leaks, 0);
-    assert_int_equal(judge_many(&clean, CLEAN_SEEDS, QUIET, false).leaks, 0);
+    assert_int_equal(tried(&none, experiment_crossover(NOISE_STILL), 60).leaks, 0);
+    assert_int_equal(tried(&none, experiment_crossover(NOISE_CALM), 60).leaks, 0);
+    assert_int_equal(tried(&none, experiment_modulation(NOISE_QUIET, 300), 60).leaks, 0);
+    assert_int_equal(tried(&none, experiment_modulation(NOISE_TYPICAL, 300), 60).leaks, 0);
 }
 
 /* All counters grow together then: a leak is still a leak, but nobody is named. */
 static void separates_nothing_in_steady_load(void **state)
 {
+    struct experiment e = experiment_crossover(NOISE_CALM);
     (void)state;
-    for (size_t i = 0; i < N_LEAKING; i++) {
-        struct score score = judge_many(&leaking[i], SEEDS, QUIET, true);
-        assert_int_equal(score.separable, 0);
-        assert_in_range(score.leaks, 38, SEEDS);
+    e.steady = true;
+    struct score s = tried(&scenarios_crossover, e, 12);
+    assert_int_equal(s.separable, 0);
+    assert_share(s.leaks, s.runs, 0.9, 1);
+}
+
+static void finds_the_exact_set_in_minutes(void **state)
+{
+    (void)state;
+    struct score quiet = tried(&scenarios_leaks, experiment_modulation(NOISE_QUIET, 300), 12);
+    struct score typical = tried(&scenarios_leaks, experiment_modulation(NOISE_TYPICAL, 300), 12);
+    struct score longer = tried(&scenarios_leaks, experiment_modulation(NOISE_TYPICAL, 600), 8);
+    struct score longest = tried(&scenarios_leaks, experiment_modulation(NOISE_TYPICAL, 1800), 2);
+    assert_share(quiet.exact, quiet.runs, 0.95, 1);
+    assert_share(typical.exact, typical.runs, 0.55, 1);
+    assert_share(longer.exact, longer.runs, 0.82, 1);
+    assert_share(longest.exact, longest.runs, 0.95, 1);
+    assert_in_range(quiet.innocent_blamed, 0, 2);
+    assert_in_range(typical.innocent_blamed + longer.innocent_blamed, 0, 2);
+    assert_share(quiet.missed, quiet.intervals, 0, 0.07);
+    assert_share(typical.missed + longer.missed, typical.intervals + longer.intervals, 0, 0.07);
+    assert_true(quiet.error < 0.05 * quiet.errors);
+}
+
+static void finds_more_drivers(void **state)
+{
+    struct experiment e = experiment_modulation(NOISE_QUIET, 300);
+    (void)state;
+    struct score rotating = tried(&scenarios_extra, with_extra(e, DRIVER_ROTATION), 8);
+    struct score resuming = tried(&scenarios_extra, with_extra(e, DRIVER_RESUMPTION), 8);
+    assert_share(rotating.exact, rotating.runs, 0.9, 1);
+    assert_share(resuming.exact, resuming.runs, 0.9, 1);
+    assert_in_range(rotating.innocent_blamed + resuming.innocent_blamed, 0, 1);
+}
+
+static void knows_stores_from_leaks(void **state)
+{
+    (void)state;
+    struct score quiet = tried(&scenarios_traps, experiment_modulation(NOISE_QUIET, 300), 8);
+    struct score typical = tried(&scenarios_traps, experiment_modulation(NOISE_TYPICAL, 600), 6);
+    assert_share(quiet.exact, quiet.runs, 0.92, 1);
+    assert_share(typical.exact, typical.runs, 0.92, 1);
+    assert_share(quiet.bounded, quiet.runs, 0.5, 1);
+}
+
+/* A store that has just become full can't always be told; then the verdict says how far it saw. */
+static void says_how_far_a_late_store_was_seen(void **state)
+{
+    (void)state;
+    struct score quiet = tried(&scenarios_late, experiment_modulation(NOISE_QUIET, 300), 20);
+    assert_share(quiet.leaks, quiet.runs, 0, 0.1);
+    struct score leaking = tried(&scenarios_leaks, experiment_modulation(NOISE_QUIET, 300), 2);
+    assert_int_equal(quiet.unbounded_said, quiet.leaks);
+    /* all but the leak that time alone drives */
+    assert_in_range(leaking.unbounded_said, leaking.leaks - 2, leaking.leaks);
+}
+
+static void judges_one_collected_reading_a_dwell(void **state)
+{
+    struct experiment e = experiment_modulation(NOISE_FORCED, 300);
+    (void)state;
+    e.dwell_s = 5;
+    e.floors = true;
+    struct score s = tried(&scenarios_leaks, e, 6);
+    assert_share(s.exact, s.runs, 0.95, 1);
+    assert_in_range(s.innocent_blamed, 0, 1);
+}
+
+static void refuses_a_metric_that_is_seldom_refreshed(void **state)
+{
+    struct experiment e = experiment_modulation(NOISE_FORCED, 600);
+    (void)state;
+    e.refresh_s = 20;
+    struct score s = tried(&scenarios_leaks, e, 2);
+    assert_int_equal(s.separable, 0);
+    assert_int_equal(s.innocent_blamed, 0);
+    assert_int_equal(s.refresh_said, s.runs);
+    e.refresh_s = 1;
+    assert_in_range(tried(&scenarios_leaks, e, 2).separable, 100, 200);
+}
+
+static void stops_early_only_with_reason(void **state)
+{
+    static const struct server innocents[] = {
+        {"none", {{FAULT_NONE, DRIVER_TIME, 0, 0}}},
+        {"connection", {{FAULT_KEEPS, DRIVER_CONNECTION, 2048, 0}}},
+        {"request", {{FAULT_KEEPS, DRIVER_REQUEST, 200, 0}}}};
+    static const struct server guilty = {"certificate",
+                                         {{FAULT_KEEPS, DRIVER_CLIENT_CERTIFICATE, 3072, 0}}};
+    unsigned wrong = 0, found = 0;
+    (void)state;
+    for (unsigned seed = 0; seed < 30; seed++) {
+        for (size_t i = 0; i < 3; i++) {
+            wrong += trial_pairs(&innocents[i], NOISE_TYPICAL, 1800, SEED + seed) > 0;
+        }
+        double at = trial_pairs(&guilty, NOISE_TYPICAL, 600, SEED + seed);
+        found += at > 0;
     }
-    assert_int_equal(judge_many(&clean, SEEDS, QUIET, true).leaks, 0);
+    print_message("early stop: wrong %u of 90, found %u of 30\n", wrong, found);
+    assert_in_range(wrong, 0, 1);
+    assert_in_range(found, 28, 30);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_the_driver_on_a_still_server),
-        cmocka_unit_test(finds_the_driver_on_a_quiet_server),
-        cmocka_unit_test(blames_no_innocent),
+        cmocka_unit_test(finds_small_leaks_in_70_s),
+        cmocka_unit_test(blames_no_innocent_in_70_s),
         cmocka_unit_test(calls_no_clean_server_a_leak),
         cmocka_unit_test(separates_nothing_in_steady_load),
+        cmocka_unit_test(finds_the_exact_set_in_minutes),
+        cmocka_unit_test(finds_more_drivers),
+        cmocka_unit_test(knows_stores_from_leaks),
+        cmocka_unit_test(says_how_far_a_late_store_was_seen),
+        cmocka_unit_test(judges_one_collected_reading_a_dwell),
+        cmocka_unit_test(refuses_a_metric_that_is_seldom_refreshed),
+        cmocka_unit_test(stops_early_only_with_reason),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

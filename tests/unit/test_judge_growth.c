@@ -11,9 +11,10 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define N   400
-#define KIB 1024.0
-#define MIB (1024 * KIB)
+#define N        400
+#define N_LEVELS 32
+#define KIB      1024.0
+#define MIB      (1024 * KIB)
 
 static double y[N], x[N];
 static int part[N];
@@ -57,13 +58,13 @@ static void even_growth_passes_every_gate(void **state)
  * logarithm. */
 static enum growth_reason pass_gates(const double rise[4], double jump, double worst_fall)
 {
-    struct levels l = {.n = LEVELS_MAX};
-    struct trend trend = {.slope = 1 * MIB, .line_nats = 10};
+    struct levels l = {.n = N_LEVELS};
+    struct trend trend = {.slope = 1 * MIB, .log_nats = 10};
     struct part whole = {.worst_fall = worst_fall};
     double total;
-    for (size_t i = 1; i < LEVELS_MAX; i++) {
+    for (size_t i = 1; i < N_LEVELS; i++) {
         l.x[i] = (double)i;
-        l.level[i] = l.level[i - 1] + rise[(i - 1) * 4 / (LEVELS_MAX - 1)] + (i == 20 ? jump : 0);
+        l.level[i] = l.level[i - 1] + rise[(i - 1) * 4 / (N_LEVELS - 1)] + (i == 20 ? jump : 0);
     }
     return gates(&whole, &l, &trend, &total);
 }
@@ -99,6 +100,32 @@ static void growth_that_slows_is_no_trend(void **state)
     (void)state;
     const double slows[8] = {8e4, 7.2e4, 6.4e4, 5.6e4, 4.6e4, 3.6e4, 2.8e4, 2e4};
     expect(judge(slows, 0, 0, 3e4), MEMORY_INCONCLUSIVE, GROWTH_DECELERATING);
+}
+
+/* Growth that is even from the first reading on is told from a logarithm by its beginning. */
+static void even_growth_shows_early(void **state)
+{
+    (void)state;
+    unsigned found = 0;
+    for (double rate = 700; rate < 1000; rate += 50) {
+        double each[8];
+        for (size_t i = 0; i < 8; i++) {
+            each[i] = rate * 14;
+        }
+        struct growth g = judge(each, 0, 0, 4e5);
+        found += g.class == MEMORY_LEAK;
+        assert_true(g.smallest_visible > 3e3 && g.smallest_visible < 2e4);
+    }
+    assert_int_equal(found, 6);
+}
+
+static void a_store_that_is_full_late_is_no_leak(void **state)
+{
+    (void)state;
+    const double full[8] = {5e4, 5e4, 5e4, 5e4, 5e4, 5e4, 4e4, 0};
+    for (double noise = 1e3; noise < 1e7; noise *= 3) {
+        assert_int_not_equal(judge(full, 0, 0, noise).class, MEMORY_LEAK);
+    }
 }
 
 static void little_growth_is_no_trend(void **state)
@@ -141,6 +168,8 @@ int main(void)
         cmocka_unit_test(each_gate_stops_what_it_should),
         cmocka_unit_test(a_jump_is_no_leak),
         cmocka_unit_test(growth_that_slows_is_no_trend),
+        cmocka_unit_test(even_growth_shows_early),
+        cmocka_unit_test(a_store_that_is_full_late_is_no_leak),
         cmocka_unit_test(little_growth_is_no_trend),
         cmocka_unit_test(one_deep_fall_hides_what_is_kept),
         cmocka_unit_test(failed_reads_do_not_matter),

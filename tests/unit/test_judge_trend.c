@@ -1,5 +1,5 @@
 #include "judge/numeric.h"
-#include "judge/regress.h"
+#include "judge/season.h"
 #include "judge/staircase.h"
 #include "judge/trend.h"
 
@@ -15,7 +15,7 @@
 
 #define N 400
 
-static const struct trend_limits limits = {.alpha = 0.001, .likelihood_cut = 2.5, .line_nats = 4};
+static const struct trend_limits limits = {.alpha = 0.001, .likelihood_cut = 2.5, .log_nats = 4};
 
 static void knows_order_statistics(void **state)
 {
@@ -102,8 +102,8 @@ static void fits_the_slope_of_a_line(void **state)
     trend_fit(&l, 0, 42, &limits, &t);
     assert_float_equal(t.slope, 1000, 50);
     assert_true(t.low > 700 && t.low < 1000 && t.high > 1000 && t.high < 1300);
-    assert_true(t.line_nats > 4);
-    assert_int_equal(t.n_cosines, 12);
+    assert_true(t.log_nats > 4);
+    assert_float_equal(t.df, 15, 0);
 }
 
 static void prefers_a_logarithm_where_there_is_one(void **state)
@@ -113,7 +113,7 @@ static void prefers_a_logarithm_where_there_is_one(void **state)
     (void)state;
     make_levels(&l, 0, 10000, 100);
     trend_fit(&l, 10, 31, &limits, &t);
-    assert_true(t.line_nats < 0);
+    assert_true(t.log_nats < 0);
 }
 
 static bool find_steps(const double sizes[], const size_t at[], size_t n, double *slope)
@@ -148,36 +148,103 @@ static void finds_doubling_steps_only(void **state)
     assert_false(find_steps(equal, doubled, 3, &slope));
     assert_false(find_steps(doubling, early, 3, &slope)); /* the next step is long overdue */
     assert_false(find_steps(doubling, doubled, 2, &slope));
+    assert_false(
+        find_steps((double[]){3e6, 2e6, 4e6, 8e6}, (size_t[]){5, 50, 100, 200}, 4, &slope));
+    assert_true(find_steps((double[]){1e6, 2e6, 4e6, 8e6}, (size_t[]){5, 50, 100, 200}, 4, &slope));
+    assert_false(find_steps(doubling, (size_t[]){150, 200, 300}, 3, &slope)); /* begun too late */
 }
 
-static void regression_finds_coefficients(void **state)
+static void project_walk(struct levels *l, unsigned seed, double slope, double walk, double white)
 {
-    static double design[4 * N], y[N];
-    struct regress fit;
     struct rng rng;
-    double u = 0;
-    double beta, t;
-    (void)state;
-    rng_init(&rng, 11, "regress", 0);
-    for (size_t i = 0; i < N; i++) {
-        design[i] = (double)i;
-        design[N + i] = sin((double)i / 7) * 100;
-        design[2 * N + i] = 1;
-        design[3 * N + i] = 2 * (double)i; /* adds nothing */
-        u = 0.7 * u + rng_normal(&rng);
-        y[i] = 3 * design[i] - 2 * design[N + i] + 50 + u + (i == 200 ? 6 : 0);
+    double at = 0;
+    rng_init(&rng, seed, "walk", 0);
+    l->n = LEVELS_MAX;
+    l->n_falls = 0;
+    for (size_t i = 0; i < LEVELS_MAX; i++) {
+        at += walk * rng_normal(&rng);
+        l->x[i] = (double)i;
+        l->level[i] = slope * (double)i + at + white * rng_normal(&rng);
     }
-    assert_true(regress_fit(design, y, N, 4, 4, &fit));
-    assert_float_equal(fit.beta[0], 3, 0.05);
-    assert_float_equal(fit.beta[1], -2, 0.05);
-    assert_true(fit.beta[3] == 0 && isinf(fit.se[3]));
-    assert_true(fit.se[0] > 0 && fit.se[0] < 0.02);
-    assert_float_equal(fit.rho, 0.7, 0.2);
-    assert_false(regress_added(&fit, design, &beta, &t));
-    regress_end(&fit);
-    assert_float_equal(regress_explained(design, N, 4, 3), 1, 1e-9);
-    assert_true(regress_explained(design, N, 3, 1) < 0.1);
-    assert_false(regress_fit(design, y, 9, 4, 4, &fit));
+}
+
+/* White noise of 2000 moves levels as far as a few steps of 1000, but says more of a slope; the
+ * intervals hold in either. */
+static void widens_where_noise_remembers(void **state)
+{
+    unsigned right = 0;
+    double se_white = 0;
+    double se_walk = 0;
+    struct levels l;
+    struct trend t;
+    (void)state;
+    for (unsigned seed = 0; seed < 200; seed++) {
+        project_walk(&l, seed, 1000, 0, 2000);
+        trend_fit(&l, -1, 65, &limits, &t);
+        se_white += t.se;
+        right += t.low <= 1000 && t.high >= 1000;
+        project_walk(&l, seed, 1000, 1000, 0);
+        trend_fit(&l, -1, 65, &limits, &t);
+        se_walk += t.se;
+        right += t.low <= 1000 && t.high >= 1000;
+    }
+    assert_in_range(right, 396, 400);
+    assert_true(se_walk / 200 > 0.9 * 1000 / sqrt(LEVELS_MAX));
+    assert_true(se_white < 0.7 * se_walk);
+}
+
+static void tells_a_line_from_one_that_stops(void **state)
+{
+    struct levels l;
+    struct trend t;
+    (void)state;
+    project_walk(&l, 1, 1000, 200, 100);
+    trend_fit(&l, 0, 63, &limits, &t);
+    assert_true(t.stop_nats > 2);
+    for (size_t i = 0; i < l.n; i++) {
+        l.level[i] -= 1000 * fmax(0, (double)i - 0.85 * 63);
+    }
+    trend_fit(&l, 0, 63, &limits, &t);
+    assert_true(t.stop_nats < -2);
+    assert_true(t.low > 0);
+}
+
+/* Coefficients that were fitted before leave fewer degrees of freedom. */
+static void removed_coefficients_cost_freedom(void **state)
+{
+    struct trend_limits removed = limits;
+    struct levels l;
+    struct trend t, u;
+    (void)state;
+    project_walk(&l, 2, 0, 0, 1000);
+    removed.n_removed = 4;
+    trend_fit(&l, 0, 63, &limits, &t);
+    trend_fit(&l, 0, 63, &removed, &u);
+    assert_true(u.df == t.df - 4);
+    assert_true(u.high - u.low > 1.05 * (t.high - t.low));
+}
+
+static void removes_the_day_and_nothing_else(void **state)
+{
+    static double y[N], y_min[N], x[N];
+    struct rng rng;
+    double worst = 0;
+    (void)state;
+    rng_init(&rng, 3, "season", 0);
+    for (size_t i = 0; i < N; i++) {
+        double day = 2 * M_PI * (double)i / 190;
+        x[i] = 50 + (double)i + 0.3 * rng_double(&rng);
+        y[i] = 5e7 + 30 * (double)i + 1e6 * sin(day + 0.4) + 3e5 * cos(2 * day);
+        y_min[i] = y[i] - 100;
+    }
+    assert_false(season_remove(y, y_min, x, N, N / 1.7));
+    assert_true(season_remove(y, y_min, x, N, 190));
+    for (size_t i = 0; i < N; i++) {
+        worst = fmax(worst, fabs(y[i] - (5e7 + 30 * (double)i)));
+        if (fabs(y[i] - y_min[i] - 100) > 1e-6)
+            print_message("%zu %f %f %f\n", i, y[i], y_min[i], y[i] - y_min[i]);
+    }
+    assert_true(worst < 2e4);
 }
 
 int main(void)
@@ -190,7 +257,10 @@ int main(void)
         cmocka_unit_test(fits_the_slope_of_a_line),
         cmocka_unit_test(prefers_a_logarithm_where_there_is_one),
         cmocka_unit_test(finds_doubling_steps_only),
-        cmocka_unit_test(regression_finds_coefficients),
+        cmocka_unit_test(widens_where_noise_remembers),
+        cmocka_unit_test(tells_a_line_from_one_that_stops),
+        cmocka_unit_test(removed_coefficients_cost_freedom),
+        cmocka_unit_test(removes_the_day_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -164,7 +164,7 @@ static void waits_for_a_declared_bound(void **state)
     assert_float_equal(finding.needed_events, 2000 - 1199, 4);
     assert_true(finding.needed_seconds > 35 && finding.needed_seconds < 45);
     expect_said("has not passed the bound of 1,200 entries");
-    expect_said("more of: new client certificate");
+    expect_said("more new client certificates, which take ");
 
     options.judge.expect_bound[DRIVER_CLIENT_CERTIFICATE] = 700;
     tell(&leak);
@@ -199,7 +199,7 @@ static void does_not_judge_garbage(void **state)
         .seconds = 60, .bytes_per_s = 200 * KIB, .noise = 20 * KIB, .runtime = "jvm"};
     tell(&leak);
     expect(MEMORY_INCONCLUSIVE, "few_gc");
-    expect_said("floor probe");
+    expect_said("settle = command, command = sh -c \"jcmd {pid}");
     leak.runtime = "go";
     tell(&leak);
     expect(MEMORY_LEAK, "trend");
@@ -260,6 +260,54 @@ static void forecasts_the_limit(void **state)
     assert_true(finding.seconds_to_limit_high > 540 && finding.seconds_to_limit_high < 700);
 }
 
+static void says_when_the_limit_is_reached(void **state)
+{
+    (void)state;
+    struct story leak = {.seconds = 60, .bytes_per_s = 200 * KIB, .noise = 20 * KIB};
+    options.limit_bytes = 512 * MIB;
+    tell(&leak);
+    expect_said("; at this rate the limit of 512 MiB is reached in 3");
+    leak.bytes_per_s = 0;
+    leak.noise = 1 * MIB;
+    tell(&leak);
+    expect(MEMORY_INCONCLUSIVE, "noisy");
+    expect_said(" at the earliest; needs ");
+    options.limit_bytes = 1 * MIB;
+    tell(&leak);
+    expect_said("; the limit of 1.00 MiB is reached; needs ");
+}
+
+/* A live view asks each minute, and the verdict is what it would have been. */
+static void a_provisional_verdict_changes_nothing(void **state)
+{
+    static struct series grown, asked;
+    static struct memory_finding provisional, after;
+    double x[DRIVER_COUNT] = {0};
+    struct rng rng;
+    (void)state;
+    rng_init(&rng, 6, "provisional", 0);
+    series_init(&grown);
+    series_init(&asked);
+    for (int i = 0; i < 3000; i++) {
+        double y = 60 * MIB + 3000.0 * i + 300 * KIB * rng_normal(&rng);
+        x[DRIVER_REQUEST] = 100.0 * i;
+        series_add(&grown, i, y, x, 5, 0);
+        series_add(&asked, i, y, x, 5, 0);
+        if (i % 60 == 0) {
+            judge_provisional(&asked, &options, &provisional);
+            assert_int_equal(provisional.n_drivers, 0);
+            assert_int_equal(strncmp(provisional.reason, "so far: ", 8), 0);
+        }
+    }
+    assert_memory_equal(&grown, &asked, sizeof grown);
+    judge_series(&grown, &options, &finding);
+    judge_series(&asked, &options, &after);
+    expect(MEMORY_LEAK, "trend");
+    assert_string_equal(after.reason, finding.reason);
+    assert_int_equal(provisional.class, MEMORY_LEAK);
+    assert_float_equal(provisional.slope, finding.slope, 200);
+}
+
 static void judges_without_any_events(void **state)
 {
     (void)state;
@@ -290,6 +338,8 @@ int main(void)
         cmocka_unit_test_setup(asks_for_more_readings, begin),
         cmocka_unit_test_setup(judges_the_loaded_stretch_only, begin),
         cmocka_unit_test_setup(forecasts_the_limit, begin),
+        cmocka_unit_test_setup(says_when_the_limit_is_reached, begin),
+        cmocka_unit_test_setup(a_provisional_verdict_changes_nothing, begin),
         cmocka_unit_test_setup(judges_without_any_events, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,219 @@
+#include "trials.h"
+
+#include "judge/eprocess.h"
+
+#include <math.h>
+#include <string.h>
+
+#define KB   1024.0
+#define MB   (1024.0 * KB)
+#define TIME DRIVER_TIME
+#define REQ  DRIVER_REQUEST
+#define CONN DRIVER_CONNECTION
+#define CERT DRIVER_CLIENT_CERTIFICATE
+#define KEY  DRIVER_API_KEY
+#define JWT  DRIVER_JWT
+
+#define KEEPS(driver, bytes)                                                                       \
+    {                                                                                              \
+        FAULT_KEEPS, driver, bytes, 0                                                              \
+    }
+#define FILLS(driver, bytes, share)                                                                \
+    {                                                                                              \
+        FAULT_LRU, driver, bytes, share                                                            \
+    }
+#define GONE(driver, bytes, share)                                                                 \
+    {                                                                                              \
+        FAULT_TTL, driver, bytes, share                                                            \
+    }
+#define LIST(name, servers)                                                                        \
+    {                                                                                              \
+        name, servers, sizeof servers / sizeof *servers                                            \
+    }
+
+static const struct server leaks[] = {
+    {"none", {{FAULT_NONE, TIME, 0, 0}}},
+    {"time", {KEEPS(TIME, 40 * KB)}},
+    {"request", {KEEPS(REQ, 200)}},
+    {"connection", {KEEPS(CONN, 2048)}},
+    {"certificate", {KEEPS(CERT, 3072)}},
+    {"key", {KEEPS(KEY, 400)}},
+    {"token", {KEEPS(JWT, 1024)}},
+    {"connection and token", {KEEPS(CONN, 2048), KEEPS(JWT, 1024)}},
+    {"request and certificate", {KEEPS(REQ, 200), KEEPS(CERT, 3072)}},
+    {"key and time", {KEEPS(KEY, 400), KEEPS(TIME, 40 * KB)}},
+    {"certificate, key, token", {KEEPS(CERT, 3072), KEEPS(KEY, 400), KEEPS(JWT, 1024)}},
+};
+
+static const struct server traps[] = {
+    {"full of connections", {FILLS(CONN, 3400, 0.4)}},
+    {"full of certificates", {FILLS(CERT, 3072, 0.4)}},
+    {"tokens expire", {GONE(JWT, 1024, 0.2)}},
+    {"keys expire", {GONE(KEY, 400, 0.2)}},
+    {"full of certificates, token leak", {FILLS(CERT, 3072, 0.4), KEEPS(JWT, 1024)}},
+};
+
+static const struct server late[] = {
+    {"late connections", {FILLS(CONN, 3400, 0.85)}},
+    {"late certificates", {FILLS(CERT, 3072, 0.85)}},
+    {"late tokens", {FILLS(JWT, 1024, 0.85)}},
+    {"late keys", {FILLS(KEY, 400, 0.85)}},
+};
+
+static const struct server crossover[] = {
+    {"cert_2048", {KEEPS(CERT, 2048)}}, {"jwt_1024", {KEEPS(JWT, 1024)}},
+    {"key_300", {KEEPS(KEY, 300)}},     {"connection_512", {KEEPS(CONN, 512)}},
+    {"request_64", {KEEPS(REQ, 64)}},
+};
+
+static const struct server innocent[] = {
+    {"lru_cert", {FILLS(CERT, 2048, 0.3)}},
+    {"lru_jwt", {FILLS(JWT, 1024, 0.3)}},
+    {"lru_key", {FILLS(KEY, 300, 0.4)}},
+    {"lru_connection", {FILLS(CONN, 3400, 0.4)}},
+    {"late_lru_cert", {FILLS(CERT, 2048, 0.75)}},
+    {"late_lru_jwt", {FILLS(JWT, 1024, 0.75)}},
+    {"ttl_cert", {GONE(CERT, 2048, 0.2)}},
+    {"ttl_jwt", {GONE(JWT, 1024, 0.2)}},
+    {"ttl_key", {GONE(KEY, 300, 0.2)}},
+    {"step", {{FAULT_STEP, TIME, 2 * MB, 0}}},
+    {"large_step", {{FAULT_STEP, TIME, 8 * MB, 0}}},
+    {"sawtooth", {{FAULT_SAWTOOTH, TIME, 600, 0}}},
+};
+
+static const struct server extra[] = {
+    {"aborted", {KEEPS(DRIVER_ABORTED, 2048)}},
+    {"refused", {KEEPS(DRIVER_REFUSED, 4096)}},
+    {"rotation", {KEEPS(DRIVER_ROTATION, 256 * KB)}},
+    {"resumption", {KEEPS(DRIVER_RESUMPTION, 2048)}},
+    {"connection", {KEEPS(CONN, 2048)}},
+    {"token", {KEEPS(JWT, 1024)}},
+};
+
+const struct scenarios scenarios_leaks = LIST("leaks", leaks);
+const struct scenarios scenarios_traps = LIST("traps", traps);
+const struct scenarios scenarios_late = LIST("late stores", late);
+const struct scenarios scenarios_crossover = LIST("small leaks", crossover);
+const struct scenarios scenarios_innocent = LIST("innocent", innocent);
+const struct scenarios scenarios_extra = LIST("more drivers", extra);
+
+/* Bytes per event that the server keeps for ever. */
+static double kept_for_ever(const struct server *server, enum driver driver)
+{
+    double bytes = 0;
+    for (size_t k = 0; k < SERVER_FAULTS; k++) {
+        const struct fault *f = &server->fault[k];
+        bytes += f->kind == FAULT_KEEPS && f->driver == driver ? f->bytes : 0;
+    }
+    return bytes;
+}
+
+static bool is_store(const struct server *server, enum driver driver)
+{
+    for (size_t k = 0; k < SERVER_FAULTS; k++) {
+        enum server_fault kind = server->fault[k].kind;
+        if ((kind == FAULT_LRU || kind == FAULT_TTL) && server->fault[k].driver == driver) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One driver's finding; returns whether it is as it should be. */
+static bool score_driver(const struct server *server, const struct driver_finding *d,
+                         struct score *score)
+{
+    double kept = kept_for_ever(server, d->driver);
+    bool store = is_store(server, d->driver);
+    score->separable += d->separable;
+    score->bounded += store && d->bounded;
+    if (d->separable && !store) {
+        score->intervals++;
+        score->missed += !(d->low <= kept && kept <= d->high);
+    }
+    if (d->blamed && kept > 0) {
+        score->errors++;
+        score->error += fabs(d->bytes_per_event / kept - 1);
+    }
+    return d->blamed == (kept > 0);
+}
+
+void trial_server(const struct server *server, const struct experiment *experiment, unsigned seed,
+                  unsigned n, struct score *score)
+{
+    static struct series series;
+    static struct memory_finding f;
+    struct judge_options options = {.designed = !experiment->steady,
+                                    .warmup_s = experiment->warmup_s,
+                                    .dwell_s = experiment->dwell_s,
+                                    .floors = experiment->floors};
+    for (int d = 0; d < DRIVER_COUNT; d++) {
+        options.judge.budget[d] = -1;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        bool exact = true;
+        bool wrong = false;
+        server_run(server, experiment, seed + i, &series);
+        judge_series(&series, &options, &f);
+        for (size_t k = 0; k < f.n_drivers; k++) {
+            bool right = score_driver(server, &f.drivers[k], score);
+            exact = exact && right;
+            wrong = wrong || (!right && f.drivers[k].blamed);
+        }
+        bool leak = f.class == MEMORY_LEAK;
+        score->runs++;
+        score->exact += exact;
+        score->innocent_blamed += wrong;
+        score->leaks += leak;
+        score->passes += f.class == MEMORY_STABLE || f.class == MEMORY_BOUNDED;
+        score->refresh_said += strstr(f.reason, "refreshed only every") != NULL;
+        score->unbounded_said += leak && strstr(f.reason, "no bound seen up to") != NULL;
+    }
+}
+
+static bool moves(const struct experiment *e, enum driver driver)
+{
+    bool always = driver <= DRIVER_CONNECTION || driver == CERT || driver == KEY || driver == JWT;
+    for (size_t k = 0; k < e->n_extra; k++) {
+        always = always || e->extra[k] == driver;
+    }
+    return always;
+}
+
+struct score trial_all(const struct scenarios *scenarios, const struct experiment *experiment,
+                       unsigned seed, unsigned n)
+{
+    struct score score = {0};
+    for (size_t i = 0; i < scenarios->n; i++) {
+        if (moves(experiment, scenarios->server[i].fault[0].driver)) {
+            trial_server(&scenarios->server[i], experiment, seed, n, &score);
+        }
+    }
+    return score;
+}
+
+double trial_pairs(const struct server *server, enum server_noise noise, double seconds,
+                   unsigned seed)
+{
+    static struct series s;
+    struct experiment e = experiment_modulation(noise, seconds);
+    struct eprocess process;
+    size_t dwell = (size_t)(e.dwell_s * e.hz);
+    e.pairs = true;
+    server_run(server, &e, seed, &s);
+    eprocess_init(&process);
+    for (size_t at = (size_t)(e.warmup_s * e.hz); at + 2 * dwell + 2 <= s.n; at += 2 * dwell) {
+        const double *border[3] = {s.y + at, s.y + at + dwell, s.y + at + 2 * dwell};
+        double level[3];
+        for (int k = 0; k < 3; k++) {
+            level[k] = eprocess_level(border[k] - 2, 2, border[k], 2);
+        }
+        const double *certs = s.x[CERT] + at;
+        bool fresh_first = certs[dwell - 1] > certs[0];
+        eprocess_add(&process, fresh_first, level[0], level[1], level[2]);
+        if (process.reached) {
+            return s.t[at + 2 * dwell];
+        }
+    }
+    return 0;
+}

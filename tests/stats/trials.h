@@ -1,0 +1,57 @@
+/* Trials: invented servers under a designed load, judged many times over, and how often the judge
+ * was right.  The scenarios are those that the tests hold and that the study counts. */
+#ifndef STATS_TRIALS_H
+#define STATS_TRIALS_H
+
+#include "judge/verdict.h"
+#include "servers.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Counts over judged runs. */
+struct score {
+    unsigned runs;
+    unsigned exact;           /* blamed exactly the drivers that leak */
+    unsigned innocent_blamed; /* blamed one that does not */
+    unsigned leaks, passes;
+    unsigned bounded;           /* the driver of a store was seen to be bounded */
+    unsigned separable;         /* drivers that could be asked */
+    unsigned intervals, missed; /* 95 % intervals, and those without the truth */
+    unsigned unbounded_said;    /* leaks whose reason says up to where no bound was seen */
+    unsigned refresh_said;      /* reasons that say that the metric is refreshed too seldom */
+    double error;               /* sum of |error| of blamed leaks, as a share */
+    unsigned errors;
+};
+
+struct scenarios {
+    const char *name;
+    const struct server *server;
+    size_t n;
+};
+
+/* Each of six leaks, four mixtures, and none. */
+extern const struct scenarios scenarios_leaks;
+/* Stores that fill at 40 % of their events or expire after a fifth of the run, one beside a
+ * leak. */
+extern const struct scenarios scenarios_traps;
+/* Stores that fill at 85 % of their events. */
+extern const struct scenarios scenarios_late;
+/* The small leaks of the 70 s crossover. */
+extern const struct scenarios scenarios_crossover;
+/* What does not leak there: stores, steps, a saw-tooth. */
+extern const struct scenarios scenarios_innocent;
+/* Leaks per aborted, refused and resumed exchange and per rotation. */
+extern const struct scenarios scenarios_extra;
+
+/* Judges one server n times from `seed` on and adds to the score. */
+void trial_server(const struct server *server, const struct experiment *experiment, unsigned seed,
+                  unsigned n, struct score *score);
+/* Each scenario n times; those whose driver the experiment does not move are left out. */
+struct score trial_all(const struct scenarios *scenarios, const struct experiment *experiment,
+                       unsigned seed, unsigned n);
+/* The early stop on new certificates: seconds of a run after which it is called, 0 for never. */
+double trial_pairs(const struct server *server, enum server_noise noise, double seconds,
+                   unsigned seed);
+
+#endif
