@@ -102,22 +102,36 @@ enum refusal_result refusal_judge(const struct expect *expect, const struct refu
     return is_refusal(answer, alert) ? REFUSAL_OTHERWISE : REFUSAL_UNCLEAR;
 }
 
-/* A connection that ended before the server asked for a certificate says nothing about it. */
+static bool was_asked(const struct conn *conn)
+{
+    struct tls_facts facts = {.asked_for_certificate = false};
+    if (conn->tls != NULL) {
+        tls_facts(conn->tls, &facts);
+    }
+    return facts.asked_for_certificate;
+}
+
+/* Has the server seen what is bad?  A certificate only when it asked for one; a key or token only
+ * with the request, and an alert is about the certificate unless the profile expects it. */
+static bool was_presented(const struct attempt *attempt, int alert)
+{
+    const struct plan_refuse *plan = attempt->refusals->kinds[attempt->kind].plan;
+    bool token = plan->jwt != BAD_JWT_NOT || plan->apikey != BAD_APIKEY_NOT;
+    if (plan->cert != BAD_CERT_NOT && was_asked(&attempt->conn)) {
+        return true;
+    }
+    return token && attempt->conn.was_ready &&
+           (attempt->answer.status != 0 || alert <= 0 || plan->expect.alert);
+}
+
 static enum refusal_result judge(const struct attempt *attempt)
 {
     const struct conn *conn = &attempt->conn;
     const struct bad_kind *kind = &attempt->refusals->kinds[attempt->kind];
     int alert = conn->tls != NULL ? tls_alert(conn->tls) : -1;
-    if (!conn->was_ready && alert <= 0) {
-        struct tls_facts facts = {.asked_for_certificate = false};
-        if (conn->tls != NULL) {
-            tls_facts(conn->tls, &facts);
-        }
-        if (!facts.asked_for_certificate) {
-            return REFUSAL_UNCLEAR;
-        }
-    }
-    return refusal_judge(&kind->plan->expect, &attempt->answer, alert);
+    enum refusal_result result = refusal_judge(&kind->plan->expect, &attempt->answer, alert);
+    bool tells = result == REFUSAL_LET_IN || was_presented(attempt, alert);
+    return tells ? result : REFUSAL_UNCLEAR;
 }
 
 /* Attempts. */

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A plan with clients that have none says itself that the endpoint lets them in. */
 static bool all_have_certificates(const struct plan *plan)
@@ -38,6 +39,11 @@ static enum selfcheck decide(const struct fetch_answer *answer, char text[SELFCH
     describe(answer, &refusal, text);
     switch (refusal_judge(&any, &refusal, answer->alert)) {
     case REFUSAL_REFUSED:
+        if (!answer->asked) { /* then it refused something else */
+            size_t len = strlen(text);
+            (void)snprintf(text + len, SELFCHECK_TEXT - len, " and was not asked for one");
+            return SELFCHECK_UNCLEAR;
+        }
         return SELFCHECK_ENFORCED;
     case REFUSAL_LET_IN:
         return SELFCHECK_NOT_ENFORCED;

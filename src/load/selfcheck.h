@@ -12,7 +12,7 @@
 enum selfcheck {
     SELFCHECK_ENFORCED,
     SELFCHECK_NOT_ENFORCED, /* it was let in: exit 1 */
-    SELFCHECK_UNCLEAR,      /* a 404, a 5xx, a timeout, nobody there: the load will tell */
+    SELFCHECK_UNCLEAR,      /* a 404, a timeout, or it never asked for one: the load will tell */
     SELFCHECK_NOT_ASKED     /* target.expect_mtls = no, or some client has no certificate */
 };
 

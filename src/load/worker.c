@@ -202,7 +202,10 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
     conn_reap(&worker->env);
     refusals_reap(worker->refusals);
     if (worker->state == WORKER_RUNNING) {
-        slot_dial_waiting(worker);
+        /* In the cooldown only for what must be sent again. */
+        if (!worker->idle || worker->retry.first != NULL) {
+            slot_dial_waiting(worker);
+        }
     } else if (worker->state == WORKER_DRAINING) {
         if (worker->n_open + worker->n_handshaking == 0) {
             exchange_give_up(worker, OUTCOME_STOPPED);

@@ -62,6 +62,11 @@ static void fetch_closed(struct conn *conn, enum outcome outcome)
         request->answer->outcome = outcome;
     }
     request->answer->alert = alert > 0 ? alert : -1; /* 0: its close_notify */
+    if (conn->tls != NULL) {
+        struct tls_facts facts;
+        tls_facts(conn->tls, &facts);
+        request->answer->asked = facts.asked_for_certificate;
+    }
     request->ended = true;
     ev_break(conn->env->loop, EVBREAK_ALL);
 }

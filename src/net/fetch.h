@@ -20,6 +20,7 @@ struct fetch_answer {
     enum outcome outcome; /* OUTCOME_OK: a complete response of any status */
     int alert;            /* that the server sent; -1: none */
     int status;           /* of the response's head, whole or not; 0: none */
+    bool asked;           /* the server asked for a certificate */
     char *body;           /* NUL-terminated, cut at FETCH_BODY_MAX; the caller wipes and frees it */
     size_t body_len;
 };

@@ -42,6 +42,7 @@ struct target {
     const char *client_ca;    /* NULL: the one that signs the clients */
     bool tls12;
     bool lets_all_in;     /* whatever the certificate, or none; never refuses a key */
+    bool never_asks;      /* for a certificate */
     bool checks_keys;     /* 401 without a key of its secret, or a token */
     const char *query;    /* "api_key=": where the key is instead of a header */
     const char *names[3]; /* in the leaves: how often each shook hands in full */
@@ -302,7 +303,9 @@ static inline SSL_CTX *target_context(struct target *target)
     ok = ok && SSL_CTX_load_verify_locations(
                    ctx, target->client_ca != NULL ? target->client_ca : path, NULL) == 1;
     ok = ok && SSL_CTX_set_session_id_context(ctx, (const uint8_t *)"test", 4) == 1;
-    if (target->lets_all_in) {
+    if (target->never_asks) {
+        SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+    } else if (target->lets_all_in) {
         SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, target_trusts_all);
     } else {
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);

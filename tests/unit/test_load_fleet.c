@@ -32,6 +32,25 @@ static void closed_loop(void **state)
     bench_free(bench);
 }
 
+/* In the cooldown nothing is dialed, whatever the server closed before. */
+static void cooldown_rests(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    bench->target.say_close_after = 1;
+    bench->target.delay_ms = 50;
+    target_start(&bench->target);
+    perform(bench,
+            (const char *const[]){"run.duration=2s", "attribution.mode=crossover",
+                                  "attribution.dwell=100ms", "attribution.warmup=0s",
+                                  "attribution.duration=400ms", "attribution.cooldown=1s", NULL});
+    check_both_ends(bench);
+    assert_true(count(bench, COUNTER_STARTED) > 8);
+    /* But for handshakes that were under way. */
+    assert_true(count(bench, COUNTER_DIALED) < count(bench, COUNTER_STARTED) + 4);
+    bench_free(bench);
+}
+
 /* A source that is read far more often than the fleet takes its readings: none stays behind. */
 static void takes_every_reading(void **state)
 {
@@ -557,6 +576,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closed_loop),
+        cmocka_unit_test(cooldown_rests),
         cmocka_unit_test(takes_every_reading),
         cmocka_unit_test(open_loop),
         cmocka_unit_test(backlog_is_in_the_response_time),

@@ -153,6 +153,54 @@ static void unclear(void **state)
     bench_free(bench);
 }
 
+/* What the server never saw, it can't have refused. */
+static void not_presented(void **state)
+{
+    (void)state;
+    struct bench *bench = bench_new();
+    bench->target.never_asks = true;
+    bench->target.status = 403;
+    target_start(&bench->target);
+    load_refusals(bench,
+                  "[refuse nobody]\ncert = none\nshare = 20%\n"
+                  "[refuse guess]\ncert = none\napikey = unknown\nshare = 20%\n",
+                  (const char *const[]){"run.duration=1s", NULL});
+    perform(bench, NULL);
+    assert_true(tally(bench, 0)->tried > 10);
+    assert_int_equal(tally(bench, 0)->n[REFUSAL_UNCLEAR], tally(bench, 0)->tried);
+    assert_int_equal(tally(bench, 1)->n[REFUSAL_REFUSED], tally(bench, 1)->tried);
+    bench_free(bench);
+}
+
+/* A certificate that is meant to be good and is refused says nothing about the key. */
+static void refused_before_the_key(void **state)
+{
+    (void)state;
+    static const char *const newest[] = {"1.2", "1.3"};
+    for (int i = 0; i < 2; i++) {
+        struct bench *bench = bench_new(), *other = bench_new();
+        const char *dir = bench->target.dir, *theirs = other->target.dir;
+        target_start(&bench->target);
+        CLEANUP_FREE char *text =
+            xasprintf("[run]\nduration = 1s\nthreads = 2\ndrain = 10s\n"
+                      "[target]\nurl = https://127.0.0.1:%u/\nserver_ca = %s/ca.pem\ntls_max = %s\n"
+                      "[pace]\nmode = open\nrate = 200/s\nconnections = 10\n"
+                      "[cert c]\nca = %s/ca.pem\nca_key = %s/ca.key\ncount = 40\n"
+                      "[cert d]\nca = %s/ca.pem\nca_key = %s/ca.key\ncount = 40\n"
+                      "[apikey k]\nsecret = @%s/apikey.secret\n"
+                      "[identity good]\ncert = c\nweight = 4\n"
+                      "[identity stranger]\ncert = d\napikey = k\nweight = 1\n"
+                      "[refuse guess]\nidentity = stranger\napikey = unknown\nshare = 20%%\n",
+                      bench->target.port, dir, newest[i], dir, dir, theirs, theirs, dir);
+        load_text(bench, text, (const char *const[]){NULL});
+        perform(bench, NULL);
+        assert_true(tally(bench, 0)->tried > 10);
+        assert_int_equal(tally(bench, 0)->n[REFUSAL_UNCLEAR], tally(bench, 0)->tried);
+        bench_free(bench);
+        bench_free(other);
+    }
+}
+
 /* The end comes while attempts are under way: the sums hold, and nothing is made up. */
 static void ends_abruptly(void **state)
 {
@@ -253,6 +301,7 @@ static void check_selfcheck(const struct target *like, enum selfcheck expected, 
     char text[SELFCHECK_TEXT] = "";
     bench->target.lets_all_in = like->lets_all_in;
     bench->target.checks_keys = like->checks_keys;
+    bench->target.never_asks = like->never_asks;
     bench->target.status = like->status;
     target_start(&bench->target);
     assert_int_equal(ask(bench, (const char *const[]){NULL}, text), expected);
@@ -273,6 +322,8 @@ static void is_mutual_tls_enforced(void **state)
     check_selfcheck(like, SELFCHECK_NOT_ENFORCED, "status 200");
     like->status = 403;
     check_selfcheck(like, SELFCHECK_ENFORCED, "status 403");
+    like->never_asks = true;
+    check_selfcheck(like, SELFCHECK_UNCLEAR, "status 403 and was not asked for one");
     like->status = 404;
     check_selfcheck(like, SELFCHECK_UNCLEAR, "status 404");
 }
@@ -309,6 +360,8 @@ int main(void)
         cmocka_unit_test(let_in),
         cmocka_unit_test(refused_otherwise),
         cmocka_unit_test(unclear),
+        cmocka_unit_test(not_presented),
+        cmocka_unit_test(refused_before_the_key),
         cmocka_unit_test(ends_abruptly),
         cmocka_unit_test(closed_loop_share),
         cmocka_unit_test(is_mutual_tls_enforced),
