@@ -91,22 +91,49 @@ void cert_key_free(struct evp_pkey_st *key)
     EVP_PKEY_free(key);
 }
 
-/* One template: its fields, then what it expands to. */
+/* The greatest number that is minted.  Refusals, and certificates that only a token endpoint sees,
+ * go beyond the count. */
+static uint64_t greatest_number(const struct plan *plan, const struct plan_cert *section)
+{
+    bool endless = section->pick == PICK_FRESH || section->retire_after > 0;
+    for (size_t i = 0; i < plan->n_refuses; i++) {
+        endless = endless || plan->refuses[i].base->with_cert == section;
+    }
+    for (size_t i = 0; i < plan->n_identities; i++) {
+        const struct plan_identity *identity = &plan->identities[i];
+        const struct plan_jwt *token = identity->with_jwt;
+        endless = endless || (identity->with_cert == section && !identity->bound && token != NULL &&
+                              token->token_url != NULL);
+    }
+    return endless ? UINT64_MAX : section->count;
+}
+
+/* One template: its fields, then what it expands to for the first and for the greatest number. */
 static void check_template(const struct plan *plan, const void *field, const char *text,
-                           const char *key, bool (*check)(const char *text, char error[DER_ERROR]),
+                           uint64_t greatest, const char *key,
+                           bool (*check)(const char *text, char error[DER_ERROR]),
                            struct diag *diag)
 {
+    const uint64_t numbers[] = {1, greatest};
     char error[DER_ERROR] = "";
     struct origin origin = plan_origin(plan, field);
+    const char *why = "";
+    bool good = true;
     if (text == NULL || !template_check(text, NULL, origin, diag)) {
         return;
     }
-    struct sink *expanded = sink_new();
-    template_expand(expanded, text, 1, "run");
-    if (!check(sink_text(expanded, NULL), error)) {
-        diag_add(diag, origin, "cert.%s: %s", key, error);
+    for (size_t i = 0; good && i < sizeof numbers / sizeof *numbers; i++) {
+        struct sink *expanded = sink_new();
+        template_expand(expanded, text, numbers[i], "run");
+        good = check(sink_text(expanded, NULL), error);
+        why = numbers[i] == UINT64_MAX ? " (with fresh ones, retire_after or a [refuse], numbers "
+                                         "go on beyond count)"
+                                       : "";
+        sink_free(expanded);
     }
-    sink_free(expanded);
+    if (!good) {
+        diag_add(diag, origin, "cert.%s: %s%s", key, error, why);
+    }
 }
 
 static bool differs_by_number(const char *template)
@@ -117,14 +144,12 @@ static bool differs_by_number(const char *template)
 
 /* Numbers go up to the count, or without end. */
 static void check_serial(const struct plan *plan, const struct plan_cert *section,
-                         struct diag *diag)
+                         uint64_t greatest, struct diag *diag)
 {
     unsigned char serial[20];
     size_t len;
     char error[DER_ERROR];
     struct origin origin = plan_origin(plan, &section->serial);
-    bool endless = section->pick == PICK_FRESH || section->retire_after > 0;
-    uint64_t greatest = endless ? UINT64_MAX : section->count;
     if (section->serial == NULL || !template_check(section->serial, NULL, origin, diag)) {
         return;
     }
@@ -140,14 +165,16 @@ bool cert_check(const struct plan *plan, const struct plan_cert *section, struct
 {
     struct der_usage usage;
     char error[DER_ERROR];
+    uint64_t greatest = greatest_number(plan, section);
     size_t before = diag_count(diag);
-    check_template(plan, &section->subject, section->subject, "subject", der_check_subject, diag);
-    check_template(plan, &section->san, section->san, "san", der_check_san, diag);
+    check_template(plan, &section->subject, section->subject, greatest, "subject",
+                   der_check_subject, diag);
+    check_template(plan, &section->san, section->san, greatest, "san", der_check_san, diag);
     if (section->intermediates > 0) {
         check_template(plan, &section->intermediate_subject, section->intermediate_subject,
-                       "intermediate_subject", der_check_subject, diag);
+                       section->intermediates, "intermediate_subject", der_check_subject, diag);
     }
-    check_serial(plan, section, diag);
+    check_serial(plan, section, greatest, diag);
     if (section->key_usage != NULL && !der_usage_parse(section->key_usage, &usage, error)) {
         diag_add(diag, plan_origin(plan, &section->key_usage), "cert.key_usage: %s", error);
     }

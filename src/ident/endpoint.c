@@ -78,6 +78,7 @@ static void add_field(struct sink *form, const char *name, const char *template,
 static void add_params(struct sink *form, const char *template, uint64_t n, const char *run_id)
 {
     struct sink *params = sink_new();
+    size_t len;
     template_expand(params, template, n, run_id);
     sink_write(form, "&", 1);
     for (const char *c = sink_text(params, NULL); *c != '\0'; c++) {
@@ -90,6 +91,8 @@ static void add_params(struct sink *form, const char *template, uint64_t n, cons
             sink_write(form, encoded, strlen(encoded));
         }
     }
+    const char *text = sink_text(params, &len);
+    crypt_wipe((void *)text, len);
     sink_free(params);
 }
 

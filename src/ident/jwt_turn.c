@@ -95,17 +95,18 @@ void signing_key_free(struct signing_key *key)
     free(key);
 }
 
-/* Those that are needed no more are forgotten; the list is ordered by when that is. */
+/* Those that are needed no more are forgotten. */
 static void forget_retired(struct jwt_signer *signer, int64_t now_s)
 {
     struct signing_key **at = &signer->retired;
-    while (*at != NULL && (*at)->needed_until_s > now_s) {
-        at = &(*at)->next;
-    }
     while (*at != NULL) {
         struct signing_key *old = *at;
-        *at = old->next;
-        signing_key_free(old);
+        if (old->needed_until_s > now_s) {
+            at = &old->next;
+        } else {
+            *at = old->next;
+            signing_key_free(old);
+        }
     }
 }
 
@@ -173,6 +174,9 @@ bool jwt_signer_turn(struct jwt_signer *signer, int64_t now_s, uint64_t *ret_key
         }
         signer->published = true;
         signer->turned_s = now_s;
+    }
+    if (now_s < signer->turned_s) {
+        signer->turned_s = now_s; /* the clock was set back, and keys turn all the same */
     }
     if (signer->rotate_s > 0 && now_s - signer->turned_s >= signer->rotate_s &&
         !turn(signer, now_s, error)) {

@@ -97,7 +97,9 @@ static bool counts_agree(const struct stock *stock, const struct plan_identity *
         }
         const void *path =
             kind == CREDENTIAL_APIKEY ? (const void *)&source->apikey->path : &source->jwt->path;
-        diag_add(diag, plan_origin(source->plan, path), "identity %s: %zu %s but %zu %s",
+        diag_add(diag, plan_origin(source->plan, path),
+                 "identity %s: %zu %s but %zu %s, and a bound client has one of each (make them as "
+                 "many, or write bound = no)",
                  identity->name, stock->count, part_nouns[lead->kind], source_count(source),
                  part_nouns[kind]);
         return false;

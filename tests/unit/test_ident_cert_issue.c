@@ -156,6 +156,39 @@ static void serials_follow_their_template(void **state)
     expect_serial(kit, "17", 1, "11");
 }
 
+/* Numbers of an identity that is refused too, and of one without end, go on. */
+static void templates_hold_for_the_greatest_number(void **state)
+{
+    struct kit *kit = *state;
+    static char san[] = "IP:10.0.0.{n}", serial[] = "0x7fffffffffffffffffffffffffffffffffffff{n}";
+    struct issue issue;
+    struct plan_identity identity = {.bound = true, .with_cert = &issue.section};
+    struct plan_refuse refuse = {.base = &identity};
+    const char *no_address = "cert.san: \"IP:10.0.0.256\" is not DNS:name";
+    cert_issuer_free(write_root(kit, KEY_ECDSA_P256));
+    issue_init(&issue, kit);
+    issue.section.san = san;
+    issue.section.count = 255;
+    cert_free(mint_one(kit, &issue, 255));
+    issue.section.count = 256;
+    assert_null(cert_issuer_load(&issue.plan, &issue.section, "run", kit->diag));
+    expect_mistake(kit, no_address);
+    issue.section.count = 9;
+    issue.section.pick = PICK_FRESH;
+    assert_null(cert_issuer_load(&issue.plan, &issue.section, "run", kit->diag));
+    expect_mistake(kit, "cert.san: \"IP:10.0.0.18446744073709551615\"");
+    issue.section.pick = PICK_SEQUENTIAL;
+    issue.plan.refuses = &refuse;
+    issue.plan.n_refuses = 1;
+    assert_null(cert_issuer_load(&issue.plan, &issue.section, "run", kit->diag));
+    expect_mistake(kit, "cert.san: \"IP:10.0.0.18446744073709551615\"");
+    issue.section.san = NULL;
+    issue.section.serial = serial;
+    assert_null(cert_issuer_load(&issue.plan, &issue.section, "run", kit->diag));
+    expect_mistake(kit, "is not a positive number of up to 20 bytes");
+    issue_free(&issue);
+}
+
 static void intermediates_are_made(void **state)
 {
     struct kit *kit = *state;
@@ -280,6 +313,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(usages_are_written, kit_set_up, kit_tear_down),
         cmocka_unit_test_setup_teardown(serials_follow_their_template, kit_set_up, kit_tear_down),
+        cmocka_unit_test_setup_teardown(templates_hold_for_the_greatest_number, kit_set_up,
+                                        kit_tear_down),
         cmocka_unit_test_setup_teardown(intermediates_are_made, kit_set_up, kit_tear_down),
         cmocka_unit_test_setup_teardown(path_lengths_are_respected, kit_set_up, kit_tear_down),
         cmocka_unit_test_setup_teardown(the_chain_is_sent_along, kit_set_up, kit_tear_down),

@@ -340,6 +340,37 @@ static void keys_rotate(void **state)
     jwt_signer_free(signer);
 }
 
+/* A clock that is set back by an hour neither stops the keys nor ends one that is needed. */
+static void keys_turn_when_the_clock_is_set_back(void **state)
+{
+    struct kit *kit = *state;
+    CLEANUP_FREE char *path = kit_path(kit, "jwks.json");
+    char error[256];
+    uint64_t number;
+    struct plan_jwt section = kit_jwt(2, PICK_SEQUENTIAL, 25);
+    section.key = NULL;
+    section.alg = JWT_ES256;
+    section.jwks = path;
+    section.key_rotate_ns = 10 * NS_PER_S;
+    struct jwt_signer *signer = jwt_kit_signer(&section);
+    struct jwt_order late = plain;
+    late.now_s = JWT_NOW + 3600 + 9;
+    assert_true(jwt_signer_turn(signer, JWT_NOW + 3600, &number, error));
+    CLEANUP_FREE char *token = jwt_kit_mint(signer, &late, NULL);
+    assert_true(jwt_signer_turn(signer, JWT_NOW + 3610, &number, error));
+    assert_int_equal(number, 2);
+    assert_true(jwt_signer_turn(signer, JWT_NOW, &number, error));
+    assert_int_equal(number, 2);
+    for (int turns = 1; turns <= 5; turns++) {
+        assert_true(jwt_signer_turn(signer, JWT_NOW + 10 * turns, &number, error));
+        assert_int_equal(number, 2 + turns);
+    }
+    struct jwks *jwks = file_keys(path, JWT_ES256);
+    assert_true(knows(jwks, JWT_ES256, token, late.now_s));
+    jwks_free(jwks);
+    jwt_signer_free(signer);
+}
+
 static void a_key_set_that_cannot_be_written_keeps_the_key(void **state)
 {
     struct kit *kit = *state;
@@ -478,6 +509,8 @@ int main(void)
         cmocka_unit_test(the_public_key_is_the_secret),
         cmocka_unit_test(others_tokens_are_spoiled),
         cmocka_unit_test_setup_teardown(keys_rotate, kit_set_up, kit_tear_down),
+        cmocka_unit_test_setup_teardown(keys_turn_when_the_clock_is_set_back, kit_set_up,
+                                        kit_tear_down),
         cmocka_unit_test_setup_teardown(a_key_set_that_cannot_be_written_keeps_the_key, kit_set_up,
                                         kit_tear_down),
         cmocka_unit_test_setup_teardown(a_given_key_is_published, kit_set_up, kit_tear_down),
