@@ -325,6 +325,7 @@ static double mint_share(const struct plan *plan, const struct plan_identity *pa
     }
     only.identities = &one;
     only.n_identities = 1;
+    only.n_refuses = 0; /* they refer to the plan's own identities */
     double made_per_s = mint_predict_per_s(&only, 0, diag);
     return made_per_s > 0 ? per_s / made_per_s : 0;
 }

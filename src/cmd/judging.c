@@ -191,6 +191,7 @@ struct verdict *judging_run(const struct stored_run *stored, const struct plan *
     verdict->generator_healthy = stored->meta.healthy;
     (void)str_copy(verdict->generator_reason, sizeof verdict->generator_reason,
                    stored->meta.health);
+    verdict->generator_mint_waits = stored->total->count[COUNTER_MINT_WAIT];
     judge_refusals(stored, verdict);
     for (int i = 0; i < stored->meta.n_sources; i++) {
         CLEANUP_FREE char *path = series_path(stored, i);

@@ -15,6 +15,7 @@
 struct provisional {
     struct judge_options options;
     struct series series;
+    uint64_t read_ns; /* of the last reading, which is shown until the next */
     uint64_t incarnation;
     int part;
     double told_s;
@@ -70,7 +71,10 @@ static void add(struct provisional *provisional, const struct fleet_second *seco
 void provisional_second(struct provisional *provisional, const struct fleet_second *second)
 {
     struct memory_finding finding;
-    if (second->memory != NULL && second->memory->ok && second->memory->source == 0) {
+    const struct reading *memory = second->memory;
+    if (memory != NULL && memory->ok && memory->source == 0 &&
+        memory->t_ns != provisional->read_ns) {
+        provisional->read_ns = memory->t_ns;
         add(provisional, second);
     }
     if (second->elapsed_s < provisional->told_s + EVERY_S ||

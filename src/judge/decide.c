@@ -56,15 +56,18 @@ static void decide_by(struct verdict *v, enum verdict_kind kind, const struct me
     decide(v, kind, reason);
 }
 
-/* The worst result that any attempt had: let in, then otherwise where the profile asked for a
- * certain answer, then nothing that tells. */
+/* One connection in a hundred may be reset for reasons of its own, which is no answer at all. */
+#define OTHERWISE_SHARE 0.01
+
+/* The worst result: let in even once, then otherwise than the profile asked for, then nothing that
+ * tells. */
 static enum refusal_result worst(const struct refusal_finding *finding)
 {
     const struct refusal_tally *tally = &finding->tally;
     if (tally->n[REFUSAL_LET_IN] > 0) {
         return REFUSAL_LET_IN;
     }
-    if (tally->n[REFUSAL_OTHERWISE] > 0) {
+    if ((double)tally->n[REFUSAL_OTHERWISE] > OTHERWISE_SHARE * (double)tally->tried) {
         return REFUSAL_OTHERWISE;
     }
     return tally->n[REFUSAL_REFUSED] > 0 ? REFUSAL_REFUSED : REFUSAL_UNCLEAR;

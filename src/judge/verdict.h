@@ -89,6 +89,7 @@ struct verdict {
     uint64_t n_let_in; /* in all, also of a killed run, which doesn't say of which kind */
     bool generator_healthy;
     char generator_reason[256];
+    uint64_t generator_mint_waits; /* times that the load waited for a credential */
 };
 
 /* Judges one series. */

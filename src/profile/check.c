@@ -132,6 +132,10 @@ static void check_attribution(const struct checker *c)
     uint64_t duration_ns = c->plan->run.duration_ns;
 
     settle_dwells(c, a);
+    if (a->mode == ATTRIBUTION_OFF && a->cooldown_ns > 0) {
+        diag_add(c->diag, plan_origin(c->plan, &a->cooldown_ns),
+                 "attribution.cooldown: of no use with attribution.mode = off");
+    }
     if (a->mode == ATTRIBUTION_OFF || duration_ns == 0) {
         return;
     }

@@ -13,7 +13,7 @@
 /* What a [refuse NAME] does, in words. */
 struct refusal_kind {
     char name[64];
-    char presented[128]; /* "an expired certificate" */
+    char presented[256]; /* "an expired certificate" */
     char expect[64];     /* "401, 403" */
     bool any;            /* the profile did not say how: any refusal is as expected */
 };
@@ -22,7 +22,7 @@ enum refusal_result {
     REFUSAL_REFUSED,   /* as expected */
     REFUSAL_LET_IN,    /* a status below 400 */
     REFUSAL_OTHERWISE, /* refused, but not as the profile expects */
-    REFUSAL_UNCLEAR,   /* neither: a timeout, a 404, a 5xx, no connection */
+    REFUSAL_UNCLEAR,   /* neither: a timeout, a 404, a 5xx, or it never saw what is bad */
     REFUSAL_RESULTS
 };
 

@@ -151,6 +151,7 @@ static void put_verdict(struct sink *sink, const struct verdict *verdict, bool c
     jsonw_object(&w, "generator");
     jsonw_bool(&w, "healthy", verdict->generator_healthy);
     jsonw_string(&w, "reason", text_or_null(verdict->generator_reason));
+    jsonw_integer(&w, "mint_wait", (int64_t)verdict->generator_mint_waits);
     jsonw_end(&w);
     jsonw_end(&w);
 }

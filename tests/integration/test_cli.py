@@ -243,6 +243,11 @@ def test_doctor(tmp_path, pki):
         assert nowhere.returncode == 5 and "FAIL  disk" in nowhere.stdout
         many = tlsoak("doctor", path, "--set", "pace.connections=1000000")
         assert many.returncode == 5 and "FAIL  descriptors" in many.stdout
+        # what a fresh identity costs is measured on it alone, without those to be refused
+        fresh = small(pki, server, "[refuse late]\ncert = expired").replace("count = 8", "pick = fresh").replace(
+            "think_time = 5ms", "mode = open\nrate = 100/s\nrequests_per_connection = 10")
+        minting = tlsoak("doctor", profile(tmp_path, fresh))
+        assert "identities that never repeat take" in minting.stdout, minting.stdout + minting.stderr
 
 
 def test_pki_is_good_for_openssl(tmp_path):

@@ -1,4 +1,5 @@
 """The first thing that a user runs: the planted leak is found and named, and nothing else is."""
+import concurrent.futures
 import json
 import re
 
@@ -7,23 +8,33 @@ import pytest
 from servers import RELEASE, tlsoak, verdict
 
 
-def demo(tmp_path, *options):
-    run_dir = tmp_path / "run"
-    done = tlsoak("demo", "-o", run_dir, *options, binary=RELEASE)
-    assert (run_dir / "verdict.json").exists(), done.stdout + done.stderr
-    return done, verdict(run_dir)
+LEAKS = {"client_certificate": ([], 2048), "request": (["--leak", "request=64"], 64)}
+INNOCENT = {"none": ["--leak", "none"], "bounded_cache": ["--innocent", "bounded_cache"]}
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory):
+    """Each demo's end and its verdict; two at a time, since one leaves most of two cores idle."""
+    def demo(name, options):
+        run_dir = tmp_path_factory.mktemp(name) / "run"
+        done = tlsoak("demo", "-o", run_dir, *options, binary=RELEASE)
+        assert (run_dir / "verdict.json").exists(), done.stdout + done.stderr
+        return done, verdict(run_dir)
+
+    every = {name: options for name, (options, _) in LEAKS.items()} | INNOCENT
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        running = {name: pool.submit(demo, name, options) for name, options in every.items()}
+        return {name: future.result() for name, future in running.items()}
 
 
 def blamed(judged):
     return {d["driver"]: d for d in judged["memory"][0]["drivers"] if d["blamed"]}
 
 
-@pytest.mark.parametrize("options, driver, planted", [
-    ([], "client_certificate", 2048),
-    (["--leak", "request=64"], "request", 64),
-])
-def test_a_planted_leak_is_found_and_named(tmp_path, options, driver, planted):
-    done, judged = demo(tmp_path, *options)
+@pytest.mark.parametrize("driver", LEAKS)
+def test_a_planted_leak_is_found_and_named(demos, driver):
+    done, judged = demos[driver]
+    planted = LEAKS[driver][1]
     assert done.returncode == 1, done.stdout + done.stderr
     assert judged["memory"][0]["class"] == "leak"
     assert list(blamed(judged)) == [driver]
@@ -34,9 +45,9 @@ def test_a_planted_leak_is_found_and_named(tmp_path, options, driver, planted):
     assert re.search(r"LEAK", done.stdout) and driver.replace("_", " ") in done.stdout
 
 
-@pytest.mark.parametrize("options", [["--leak", "none"], ["--innocent", "bounded_cache"]])
-def test_an_innocent_server_is_never_accused(tmp_path, options):
-    done, judged = demo(tmp_path, *options)
+@pytest.mark.parametrize("name", INNOCENT)
+def test_an_innocent_server_is_never_accused(demos, name):
+    done, judged = demos[name]
     assert done.returncode in (0, 3), done.stdout + done.stderr
     assert judged["memory"][0]["class"] != "leak"
     assert not blamed(judged)

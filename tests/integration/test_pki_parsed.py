@@ -1,65 +1,14 @@
-"""Identities by another implementation: tokens and certificates that we signed, checked by
-python-cryptography."""
-import base64
+"""The test PKI by another implementation: python-cryptography."""
 import datetime
-import json
-import os
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from servers import TLSOAK, make_pki
+from servers import make_pki
 
 cryptography = pytest.importorskip("cryptography")
 from cryptography import x509  # noqa: E402
-from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec, padding, utils  # noqa: E402
-
-SIGNER = Path(TLSOAK).parent / "tests" / "test_ident_jwt"
-
-
-def decode(segment):
-    return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-
-
-def verify(algorithm, key, signature, message):
-    if algorithm == "RS256":
-        key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
-    elif algorithm == "ES256":
-        assert len(signature) == 64
-        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
-        key.verify(utils.encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256()))
-    else:
-        key.verify(signature, message)
-
-
-@pytest.fixture(scope="module")
-def tokens(tmp_path_factory):
-    if not SIGNER.exists():
-        pytest.skip(f"{SIGNER} is not built")
-    dump = tmp_path_factory.mktemp("tokens")
-    subprocess.run([SIGNER], env={**os.environ, "TLSOAK_DUMP": str(dump)}, check=True,
-                   capture_output=True)
-    return dump
-
-
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_tokens(tokens, algorithm):
-    key = serialization.load_pem_public_key((tokens / f"{algorithm}.pub").read_bytes())
-    found = sorted(tokens.glob(f"{algorithm}-*.jwt"))
-    assert len(found) == 20
-    seen = set()
-    for path in found:
-        header, claims, signature = path.read_text().split(".")
-        assert json.loads(decode(header)) == {"alg": algorithm, "typ": "JWT"}
-        verify(algorithm, key, decode(signature), f"{header}.{claims}".encode())
-        payload = json.loads(decode(claims))
-        n = path.stem.split("-")[1]
-        assert payload["sub"] == f"user-{n}"
-        assert payload["exp"] == payload["iat"] + 60 and payload["nbf"] == payload["iat"]
-        seen.add(payload["jti"])
-    assert len(seen) == 20
+from cryptography.hazmat.primitives import serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
 
 
 def aware(certificate, name):

@@ -17,6 +17,7 @@ from servers import RELEASE, TLSOAK, embedded, make_pki, need, nginx, profile, t
 PASSPHRASE = "canary/Passphrase+7e41f0"
 API_SECRET = "canary-Api?secret=9b12c4&x"
 JWT_SECRET = "canary-Jwt~secret:51d0aa-0123456789abcdef"
+CLIENT_SECRET = "canary-Client&secret=c80e77"
 API_KEYS = [f"canary.Key-{n}/d83b{n}f" for n in range(4)]
 
 
@@ -68,7 +69,7 @@ def planted(tmp_path_factory):
                     pki / "clients/client-1.pem", "-out", pki / "client.p12", "-passout",
                     f"pass:{PASSPHRASE}"], check=True)
     secrets = [PASSPHRASE.encode(), API_SECRET.encode(), JWT_SECRET.encode(),
-               *(k.encode() for k in API_KEYS), *pem_secrets(pki / "clients/client-1.pem"),
+               CLIENT_SECRET.encode(), *(k.encode() for k in API_KEYS), *pem_secrets(pki / "clients/client-1.pem"),
                *pem_secrets(pki / "ca.key")]
     return pki, secrets
 
@@ -129,6 +130,24 @@ def test_keys_of_a_file_in_the_query(tmp_path, planted):
         once = tlsoak("run", path, "--once", "-v")
     assert done.returncode == once.returncode == 0
     search(written(tmp_path / "run", run=done.stdout + done.stderr, once=once.stdout + once.stderr), secrets)
+
+
+def test_a_token_endpoint(tmp_path, planted):
+    pki, secrets = planted
+    (tmp_path / "client.secret").write_text(CLIENT_SECRET)
+    with embedded(tmp_path, pki, "--oauth", "/token", "--jwt-secret", f"{pki}/jwt.secret",
+                  credentials=False) as server:
+        path = make_profile(tmp_path, pki, server.url, "template = client-{n}-{random}")
+        text = path.read_text().split("[jwt]")[0] + (
+            f"[jwt]\ntoken_url = {server.url}token\nclient_secret = @{tmp_path}/client.secret\n")
+        path.write_text(text)
+        good = tlsoak("run", path, "-o", tmp_path / "run")
+        path.write_text(text.replace("/token\n", "/nowhere\n"))
+        bad = tlsoak("run", path, "-o", tmp_path / "run2")
+    assert good.returncode == 0 and bad.returncode == 2, (good.stderr, bad.stderr)
+    (tmp_path / "profile.ini").unlink()
+    (tmp_path / "client.secret").unlink()
+    search(written(tmp_path, good=good.stdout + good.stderr, bad=bad.stdout + bad.stderr), secrets)
 
 
 def test_failing_runs(tmp_path, planted):

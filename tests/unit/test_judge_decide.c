@@ -100,6 +100,11 @@ static void another_answer_than_expected_fails_a_usable_run(void **state)
                                         "r1)");
     verdict_decide(&verdict, "the server was lost", false, false);
     expect(VERDICT_INVALID, 4, "invalid");
+    /* but not one that was reset among many */
+    count(&verdict.refusals[0], REFUSAL_REFUSED, 496, 401);
+    verdict_decide(&verdict, NULL, false, false);
+    expect(VERDICT_INCONCLUSIVE, 3, "inconclusive");
+    assert_string_equal(verdict.reason, "too short");
 }
 
 static void what_never_told_is_no_pass(void **state)
