@@ -58,9 +58,6 @@ static bool read_options(const struct cli *cli, struct judge_options *ret, struc
     const char *period = cli_value(cli, "period", NULL);
     uint64_t period_ns = 0;
 
-    for (int d = 0; d < DRIVER_COUNT; d++) {
-        ret->judge.budget[d] = -1;
-    }
     size_t n = cli_values(cli, "budget", values, CLI_VALUES);
     for (size_t i = 0; i < n; i++) {
         driver_value("--budget", values[i], true, ret->judge.budget, diag);
@@ -200,7 +197,7 @@ static int run(const struct cli *cli)
 {
     const char *format = cli_value(cli, "format", "text");
     const struct renderer *renderer = renderer_find(format);
-    struct judge_options given = {.limit_bytes = 0};
+    struct judge_options given = judge_options_none();
     struct diag *diag = diag_new();
     int code = 2;
 

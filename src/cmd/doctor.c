@@ -317,16 +317,8 @@ static double fresh_per_s(const struct plan *plan, const struct plan_identity *i
 static double mint_share(const struct plan *plan, const struct plan_identity *parts, double per_s,
                          struct diag *diag)
 {
-    struct plan_identity one = *parts;
-    struct plan only = *plan;
+    double made_per_s = per_s > 0 ? mint_predict_per_s(plan, parts, diag) : 0;
 
-    if (per_s <= 0) {
-        return 0;
-    }
-    only.identities = &one;
-    only.n_identities = 1;
-    only.n_refuses = 0; /* they refer to the plan's own identities */
-    double made_per_s = mint_predict_per_s(&only, 0, diag);
     return made_per_s > 0 ? per_s / made_per_s : 0;
 }
 

@@ -42,18 +42,10 @@ void provisional_free(struct provisional *provisional)
     free(provisional);
 }
 
-/* The same order of preference as when the run is judged. */
-static enum memory_metric metric_of(const struct reading *reading)
-{
-    return reading->value[MEMORY_COMMAND] >= 0 ? MEMORY_COMMAND
-           : reading->value[MEMORY_ANON] >= 0  ? MEMORY_ANON
-                                               : MEMORY_RSS;
-}
-
 static void add(struct provisional *provisional, const struct fleet_second *second)
 {
     struct series *series = &provisional->series;
-    enum memory_metric metric = metric_of(second->memory);
+    enum memory_metric metric = reading_metric(second->memory);
     double x[DRIVER_COUNT];
     for (int d = 0; d < DRIVER_COUNT; d++) {
         x[d] = (double)interval_driver(second->total, (enum driver)d);

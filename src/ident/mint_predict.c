@@ -8,13 +8,12 @@
 
 #define MEASURED_NS (200 * NS_PER_MS)
 
-/* The makers of the identity's stocks, without what an endpoint makes; how many there are. */
-static size_t makers_of(const struct mint *mint, size_t identity,
-                        struct persona_maker makers[CREDENTIAL_KINDS])
+/* The makers of the only identity's stocks, without what an endpoint makes; how many there are. */
+static size_t makers_of(const struct mint *mint, struct persona_maker makers[CREDENTIAL_KINDS])
 {
     size_t n = 0;
     for (size_t kind = 0; kind < CREDENTIAL_KINDS; kind++) {
-        const struct stock *stock = mint->stocks[identity * CREDENTIAL_KINDS + kind];
+        const struct stock *stock = mint->stocks[kind];
         if (stock == NULL) {
             continue;
         }
@@ -43,14 +42,21 @@ static double measure(const struct persona_maker *makers, size_t n_makers)
     return (double)n * (double)NS_PER_S / (double)used_ns;
 }
 
-double mint_predict_per_s(const struct plan *plan, size_t identity, struct diag *diag)
+double mint_predict_per_s(const struct plan *plan, const struct plan_identity *identity,
+                          struct diag *diag)
 {
-    const struct mint_job job = {.plan = plan, .n_workers = 1, .run_id = "predict"};
+    struct plan_identity one = *identity;
+    struct plan only = *plan;
+    /* Refusals present what their own identity has. */
+    only.n_refuses = 0;
+    only.identities = &one;
+    only.n_identities = 1;
+    const struct mint_job job = {.plan = &only, .n_workers = 1, .run_id = "predict"};
     struct persona_maker makers[CREDENTIAL_KINDS];
     struct mint *mint = mint_begin(&job);
     double per_s = 0;
     if (mint_open(mint, &job, true, diag)) {
-        size_t n = makers_of(mint, identity, makers);
+        size_t n = makers_of(mint, makers);
         per_s = n > 0 ? measure(makers, n) : 0;
     }
     mint_free(mint);

@@ -6,13 +6,11 @@
 #include "base/diag.h"
 #include "profile/plan.h"
 
-#include <stddef.h>
-
-/* Clients of plan->identities[identity] (all of their parts) that one core makes in a second of its
- * time, measured over some 200 ms, or over one client where that takes longer.  Tokens of an
- * endpoint are not asked for and count for nothing.  0 with mistakes, and without one when nothing
- * is made here. */
-double mint_predict_per_s(const struct plan *plan, size_t identity, struct diag *diag)
-    __attribute__((warn_unused_result));
+/* Clients of this kind (all the parts that `identity` has; it need not be one of the plan's)
+ * that one core makes in a second of its time, measured over some 200 ms, or over one client
+ * where that takes longer.  Tokens of an endpoint are not asked for and count for nothing.  0
+ * with mistakes, and without one when nothing is made here. */
+double mint_predict_per_s(const struct plan *plan, const struct plan_identity *identity,
+                          struct diag *diag) __attribute__((warn_unused_result));
 
 #endif

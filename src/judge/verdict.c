@@ -405,6 +405,15 @@ static void judge(const struct series *series, const struct judge_options *optio
     attribution_end(&h.attribution);
 }
 
+struct judge_options judge_options_none(void)
+{
+    struct judge_options options = {.designed = false};
+    for (int d = 0; d < DRIVER_COUNT; d++) {
+        options.judge.budget[d] = -1;
+    }
+    return options;
+}
+
 void judge_series(const struct series *series, const struct judge_options *options,
                   struct memory_finding *ret_finding)
 {

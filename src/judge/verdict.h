@@ -92,6 +92,8 @@ struct verdict {
     uint64_t generator_mint_waits; /* times that the load waited for a credential */
 };
 
+/* Nothing declared: no budgets but the default ones, no bounds, no design. */
+struct judge_options judge_options_none(void);
 /* Judges one series. */
 void judge_series(const struct series *series, const struct judge_options *options,
                   struct memory_finding *ret_finding);

@@ -17,4 +17,8 @@ struct reading {
     int64_t value[MEMORY_METRIC_COUNT]; /* -1: not read this time */
 };
 
+/* The metric that tells best what the server keeps, of those that were read: what the profile's
+ * command prints, else anonymous memory where the kernel tells it. */
+enum memory_metric reading_metric(const struct reading *reading);
+
 #endif

@@ -23,8 +23,7 @@ void picture_free(struct picture *picture)
     sink_free(picture->target);
 }
 
-/* What the profile's command says, else anonymous memory where the kernel tells it; bytes < 0: not
- * known. */
+/* Bytes < 0: not known. */
 static double memory_of(const struct live_frame *frame, const char **ret_name)
 {
     const struct reading *reading = frame->memory;
@@ -32,9 +31,7 @@ static double memory_of(const struct live_frame *frame, const char **ret_name)
     if (reading == NULL || !reading->ok) {
         return -1;
     }
-    enum memory_metric metric = reading->value[MEMORY_COMMAND] >= 0 ? MEMORY_COMMAND
-                                : reading->value[MEMORY_ANON] >= 0  ? MEMORY_ANON
-                                                                    : MEMORY_RSS;
+    enum memory_metric metric = reading_metric(reading);
     *ret_name = metric == MEMORY_COMMAND ? "command" : metric == MEMORY_ANON ? "anon" : "rss";
     return (double)reading->value[metric];
 }

@@ -73,11 +73,8 @@ static void check_series(const struct series *s)
 
 static void judge(const struct series *s)
 {
-    struct judge_options options = {0};
+    struct judge_options options = judge_options_none();
     static struct memory_finding finding;
-    for (int d = 0; d < DRIVER_COUNT; d++) {
-        options.judge.budget[d] = -1;
-    }
     options.designed = s->n_readings % 2 == 1;
     judge_series(s, &options, &finding);
     require(finding.reason[0] != '\0', "there is no reason");

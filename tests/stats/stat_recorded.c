@@ -20,12 +20,9 @@
 static void judge_trace(const char *name, struct memory_finding *finding)
 {
     struct series *series = NULL;
-    struct judge_options options = {0};
+    struct judge_options options = judge_options_none();
     struct diag *diag = diag_new();
     CLEANUP_FREE char *path = xasprintf("%s/traces/%s", TEST_DATA, name);
-    for (int d = 0; d < DRIVER_COUNT; d++) {
-        options.judge.budget[d] = -1;
-    }
     size_t n = series_load(path, &series, NULL, NULL, diag);
     diag_print(diag, stderr);
     assert_int_equal(diag_count(diag), 0);

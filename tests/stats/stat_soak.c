@@ -109,13 +109,11 @@ static void a_season_wants_enough_of_it(void **state)
  * verdict took. */
 static double judge_store(int days, double bytes_per_s, double budget, double period_s)
 {
-    struct judge_options options = {.period_s = period_s};
+    struct judge_options options = judge_options_none();
     struct rng rng;
     double u = 0;
     double x[DRIVER_COUNT] = {0};
-    for (int d = 0; d < DRIVER_COUNT; d++) {
-        options.judge.budget[d] = -1;
-    }
+    options.period_s = period_s;
     options.judge.budget[DRIVER_TIME] = budget;
     rng_init(&rng, 62000, "month", 0);
     series_init(&series);

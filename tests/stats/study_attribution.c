@@ -125,11 +125,11 @@ static void cost(unsigned seed)
     static struct series series;
     static struct memory_finding finding;
     struct experiment e = experiment_modulation(NOISE_TYPICAL, 3600);
-    struct judge_options options = {.designed = true, .warmup_s = e.warmup_s, .dwell_s = e.dwell_s};
+    struct judge_options options = judge_options_none();
     uint64_t least = UINT64_MAX;
-    for (int d = 0; d < DRIVER_COUNT; d++) {
-        options.judge.budget[d] = -1;
-    }
+    options.designed = true;
+    options.warmup_s = e.warmup_s;
+    options.dwell_s = e.dwell_s;
     server_run(&scenarios_leaks.server[scenarios_leaks.n - 1], &e, seed, &series);
     for (int i = 0; i < COST_RUNS; i++) {
         uint64_t begin = mono_now_ns();

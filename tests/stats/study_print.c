@@ -33,11 +33,8 @@ double study_cost_ms(size_t readings)
 {
     static struct series series;
     static struct memory_finding finding;
-    struct judge_options options = {0};
+    struct judge_options options = judge_options_none();
     double ms[COST_RUNS];
-    for (int d = 0; d < DRIVER_COUNT; d++) {
-        options.judge.budget[d] = -1;
-    }
     make_series(&series, readings);
     for (size_t i = 0; i < COST_RUNS; i++) {
         uint64_t start = mono_thread_cpu_ns();

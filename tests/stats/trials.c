@@ -143,13 +143,11 @@ void trial_server(const struct server *server, const struct experiment *experime
 {
     static struct series series;
     static struct memory_finding f;
-    struct judge_options options = {.designed = !experiment->steady,
-                                    .warmup_s = experiment->warmup_s,
-                                    .dwell_s = experiment->dwell_s,
-                                    .floors = experiment->floors};
-    for (int d = 0; d < DRIVER_COUNT; d++) {
-        options.judge.budget[d] = -1;
-    }
+    struct judge_options options = judge_options_none();
+    options.designed = !experiment->steady;
+    options.warmup_s = experiment->warmup_s;
+    options.dwell_s = experiment->dwell_s;
+    options.floors = experiment->floors;
     for (unsigned i = 0; i < n; i++) {
         bool exact = true;
         bool wrong = false;

@@ -472,14 +472,14 @@ static void rates_are_predicted(void **state)
     double per_s[2];
     for (int i = 0; i < 2; i++) {
         mint_kit_plan(mk, i == 0, i == 1, false, true);
-        per_s[i] = mint_predict_per_s(&mk->plan, 0, diag);
+        per_s[i] = mint_predict_per_s(&mk->plan, mk->plan.identities, diag);
         assert_true(per_s[i] > 0);
     }
     assert_true(per_s[1] > 2 * per_s[0]);
     assert_int_equal(diag_count(diag), 0);
     static char wrong[] = "{what}";
     mk->apikey.template = wrong;
-    assert_true(mint_predict_per_s(&mk->plan, 0, diag) == 0);
+    assert_true(mint_predict_per_s(&mk->plan, mk->plan.identities, diag) == 0);
     assert_int_equal(diag_count(diag), 1);
     diag_free(diag);
 }

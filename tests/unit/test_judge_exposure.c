@@ -22,10 +22,7 @@ static struct memory_finding finding;
 static int begin(void **state)
 {
     (void)state;
-    memset(&options, 0, sizeof options);
-    for (int d = 0; d < DRIVER_COUNT; d++) {
-        options.judge.budget[d] = -1;
-    }
+    options = judge_options_none();
     return 0;
 }
 
