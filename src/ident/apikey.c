@@ -105,23 +105,6 @@ char *apikey_spoil(const char *key)
     return copy;
 }
 
-char *apikey_for_query(const char *key)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    char *text = xmalloc(3 * strlen(key) + 1), *out = text;
-    for (const unsigned char *c = (const unsigned char *)key; *c != '\0'; c++) {
-        if (is_letter((char)*c) || is_digit((char)*c) || strchr("-._~", *c) != NULL) {
-            *out++ = (char)*c;
-        } else {
-            *out++ = '%';
-            *out++ = hex[*c >> 4];
-            *out++ = hex[*c & 15];
-        }
-    }
-    *out = '\0';
-    return text;
-}
-
 size_t apikey_load(const struct plan *plan, const struct plan_apikey *section, char ***ret_keys,
                    struct diag *diag)
 {

@@ -22,9 +22,6 @@ char *apikey_generate(const struct plan_apikey *section, uint64_t n, const char 
 /* A key of the same form that no server knows: one character of its secret part is another, or
  * where it has none, it is random.  The caller frees it. */
 char *apikey_spoil(const char *key) __attribute__((warn_unused_result));
-/* The text as the value of a query parameter (percent-encoded, RFC 3986 section 2.1).  The caller
- * wipes and frees it. */
-char *apikey_for_query(const char *key) __attribute__((warn_unused_result));
 /* The keys of a file, one a line, blank lines and # comments left out; n >= 1 or 0 with
  * mistakes. */
 size_t apikey_load(const struct plan *plan, const struct plan_apikey *section, char ***ret_keys,

@@ -156,6 +156,7 @@ static char *key_beside(const struct loading *loading, const char *path)
 static void load_directory(struct loading *loading, const char *dir)
 {
     bool pkcs12 = loading->section->source == CERT_PKCS12;
+    size_t dir_len = strlen(dir);
     struct dirent **entries;
     int n = scandir(dir, &entries, pkcs12 ? is_pkcs12 : is_pem, by_name);
     if (n < 0) {
@@ -165,8 +166,11 @@ static void load_directory(struct loading *loading, const char *dir)
     if (n == 0) {
         mistake(loading, dir, pkcs12 ? "holds no .p12 or .pfx file" : "holds no .pem or .crt file");
     }
+    while (dir_len > 0 && dir[dir_len - 1] == '/') {
+        dir_len--;
+    }
     for (int i = 0; i < n; i++) {
-        char *path = xasprintf("%s/%s", dir, entries[i]->d_name);
+        char *path = xasprintf("%.*s/%s", (int)dir_len, dir, entries[i]->d_name);
         load_file(loading, path, key_beside(loading, path));
         free(entries[i]);
     }

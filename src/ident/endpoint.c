@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/percent.h"
 #include "base/sink.h"
 
 #include <ctype.h>
@@ -66,7 +67,7 @@ static void add_field(struct sink *form, const char *name, const char *template,
     struct sink *value = sink_new();
     size_t len;
     template_expand(value, template, n, run_id);
-    char *encoded = apikey_for_query(sink_text(value, &len));
+    char *encoded = percent_encode(sink_text(value, &len));
     sink_printf(form, "&%s=%s", name, encoded);
     crypt_wipe(encoded, strlen(encoded));
     free(encoded);
@@ -87,7 +88,7 @@ static void add_params(struct sink *form, const char *template, uint64_t n, cons
             sink_write(form, c, 1);
         } else {
             const char one[] = {*c, '\0'};
-            CLEANUP_FREE char *encoded = apikey_for_query(one);
+            CLEANUP_FREE char *encoded = percent_encode(one);
             sink_write(form, encoded, strlen(encoded));
         }
     }

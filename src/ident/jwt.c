@@ -209,6 +209,7 @@ void jwt_signer_free(struct jwt_signer *signer)
     free(signer->jwks);
     signing_key_free(signer->current);
     signing_key_free(signer->upcoming);
+    signing_key_free(signer->coming);
     while (signer->retired != NULL) {
         struct signing_key *old = signer->retired;
         signer->retired = old->next;

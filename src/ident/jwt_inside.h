@@ -44,9 +44,10 @@ struct jwt_signer {
     char *kid;        /* template; NULL: none */
     char *more_heads; /* members of the header with a leading comma; "" */
     struct signing_key *current, *upcoming, *retired;
-    char *jwks;       /* NULL: not written */
-    int64_t rotate_s; /* 0: never */
-    int64_t turned_s; /* when `current` began to sign; 0: not told yet */
+    struct signing_key *coming; /* made for a turn whose set could not be written yet */
+    char *jwks;                 /* NULL: not written */
+    int64_t rotate_s;           /* 0: never */
+    int64_t turned_s;           /* when `current` began to sign; 0: not told yet */
     bool published;
     struct stranger *stranger;
 };

@@ -118,9 +118,7 @@ static void add_entry(struct jwks_entry *entries, size_t *n, const struct jwt_si
     }
 }
 
-/* `coming` is one more that is not the signer's yet; may be NULL. */
-static bool publish(const struct jwt_signer *signer, const struct signing_key *coming,
-                    char error[256])
+static bool publish(const struct jwt_signer *signer, char error[256])
 {
     size_t n = 0, room = 3;
     if (signer->jwks == NULL) {
@@ -130,7 +128,7 @@ static bool publish(const struct jwt_signer *signer, const struct signing_key *c
         room++;
     }
     CLEANUP_FREE struct jwks_entry *entries = xcalloc(room, sizeof *entries);
-    add_entry(entries, &n, signer, coming);
+    add_entry(entries, &n, signer, signer->coming);
     add_entry(entries, &n, signer, signer->upcoming);
     add_entry(entries, &n, signer, signer->current);
     for (const struct signing_key *key = signer->retired; key != NULL; key = key->next) {
@@ -146,14 +144,16 @@ static bool publish(const struct jwt_signer *signer, const struct signing_key *c
     return written;
 }
 
-/* The set is written before the key changes, so that no token is ahead of it. */
+/* The set is written before the key changes, so that no token is ahead of it.  Where it cannot be,
+ * the key that was made (of RSA, in a second) waits for the next attempt. */
 static bool turn(struct jwt_signer *signer, int64_t now_s, char error[256])
 {
     int64_t exp_s = jwt_claims_fixed_exp_s(signer->claims);
-    struct signing_key *coming = signing_key_new(signer, signer->upcoming->number + 1, NULL);
+    if (signer->coming == NULL) {
+        signer->coming = signing_key_new(signer, signer->upcoming->number + 1, NULL);
+    }
     forget_retired(signer, now_s);
-    if (!publish(signer, coming, error)) {
-        signing_key_free(coming);
+    if (!publish(signer, error)) {
         return false;
     }
     struct signing_key *old = signer->current;
@@ -161,7 +161,8 @@ static bool turn(struct jwt_signer *signer, int64_t now_s, char error[256])
     old->next = signer->retired;
     signer->retired = old;
     signer->current = signer->upcoming;
-    signer->upcoming = coming;
+    signer->upcoming = signer->coming;
+    signer->coming = NULL;
     signer->turned_s = now_s;
     return true;
 }
@@ -169,7 +170,7 @@ static bool turn(struct jwt_signer *signer, int64_t now_s, char error[256])
 bool jwt_signer_turn(struct jwt_signer *signer, int64_t now_s, uint64_t *ret_key, char error[256])
 {
     if (!signer->published) {
-        if (!publish(signer, NULL, error)) {
+        if (!publish(signer, error)) {
             return false;
         }
         signer->published = true;

@@ -154,6 +154,11 @@ static uint64_t hand_cpu_ns(const struct hand *hand)
     return (uint64_t)used.tv_sec * NS_PER_S + (uint64_t)used.tv_nsec;
 }
 
+const char *mint_run_id(const struct mint *mint)
+{
+    return mint->run_id;
+}
+
 uint64_t mint_cpu_ns(const struct mint *mint)
 {
     return hand_cpu_ns(&mint->hands[HAND_SIGNING]) + hand_cpu_ns(&mint->hands[HAND_FETCHING]);

@@ -54,6 +54,8 @@ void mint_stop(struct mint *mint);
 void mint_free(struct mint *mint);
 /* CPU time that the helper threads have used, ns. */
 uint64_t mint_cpu_ns(const struct mint *mint);
+/* mint_job.run_id; borrowed. */
+const char *mint_run_id(const struct mint *mint);
 /* What befell since the last call; the caller frees each.  For one thread beside the mint's own. */
 struct mint_event *mint_events(struct mint *mint);
 

@@ -7,11 +7,14 @@
 #include "base/mono.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define FAST_NS     (20 * NS_PER_MS) /* a batch used up in less was too small */
 #define PAUSE_MIN   (100 * NS_PER_MS)
 #define PAUSE_MAX   (10 * NS_PER_S)
-#define CHANGED_MAX 256 /* credentials that changed on disk, made at a time */
+#define PAUSE_SOME  NS_PER_S /* where only some were refused */
+#define FAILED_MAX  2        /* renewals in a row, before any was made */
+#define CHANGED_MAX 256      /* credentials that changed on disk, made at a time */
 
 /* Whether a slice that began at start_ns may go on. */
 static bool has_time(const struct mint *mint, uint64_t start_ns)
@@ -67,23 +70,39 @@ bool stock_fill_mailbox(const struct mint *mint, struct stock *stock, struct out
     return true;
 }
 
-/* What no longer fits into the slice is left out: the worker orders it again. */
+/* Behind all others that were asked for. */
+static void put_last(struct renewal *renewal, size_t i)
+{
+    const struct credential *old = renewal->old[i];
+    size_t index = renewal->index[i], n_behind = renewal->n - i - 1;
+    memmove(&renewal->old[i], &renewal->old[i + 1], n_behind * sizeof renewal->old[0]);
+    memmove(&renewal->index[i], &renewal->index[i + 1], n_behind * sizeof renewal->index[0]);
+    renewal->old[renewal->n - 1] = old;
+    renewal->index[renewal->n - 1] = index;
+}
+
+/* What no longer fits into the slice is left out: the worker orders it again.  A client that an
+ * endpoint refuses holds up no other; an endpoint that refuses all is not asked for all. */
 static bool make_renewals(const struct mint *mint, const struct stock *stock,
-                          struct renewal *renewal, char error[SOURCE_ERROR])
+                          struct renewal *renewal, bool *ret_failed, char error[SOURCE_ERROR])
 {
     uint64_t start_ns = mono_now_ns();
     bool fetched = persona_is_fetched(&stock->maker);
-    size_t n = 0;
+    size_t n = 0, n_failed = 0;
     do {
         /* The worker's clock said what is stale; an endpoint's lives begin when it is asked. */
         int64_t now_s = fetched ? (int64_t)mono_wall_s() : renewal->now_s;
         now_s = now_s < renewal->now_s ? renewal->now_s : now_s;
         renewal->made[n] = persona_renew(&stock->maker, renewal->old[n], now_s, error);
         if (renewal->made[n] == NULL) {
-            break;
+            put_last(renewal, n);
+            n_failed++;
+        } else {
+            n++;
         }
-        n++;
-    } while (n < renewal->n && has_time(mint, start_ns));
+    } while (n + n_failed < renewal->n && (n > 0 || n_failed < FAILED_MAX) &&
+             has_time(mint, start_ns));
+    *ret_failed = n_failed > 0;
     if (n == 0) {
         return false;
     }
@@ -144,25 +163,25 @@ static bool replace_changed(const struct mint *mint, struct stock *stock, enum c
     return done > 0;
 }
 
-/* The endpoint is left alone for a while, and longer each time. */
-static void note_failure(const struct mint *mint, struct stock *stock, const char *error)
+/* The endpoint is left alone for a while, and longer each time that it gives nothing. */
+static void note_failure(const struct mint *mint, struct stock *stock, bool worked,
+                         const char *error)
 {
-    stock->pause_ns = stock->pause_ns == 0 ? PAUSE_MIN : 2 * stock->pause_ns;
+    stock->pause_ns = worked ? PAUSE_SOME : stock->pause_ns == 0 ? PAUSE_MIN : 2 * stock->pause_ns;
     stock->pause_ns = stock->pause_ns > PAUSE_MAX ? PAUSE_MAX : stock->pause_ns;
     stock->retry_ns = mono_now_ns() + stock->pause_ns;
     events_add(mint->events, EVENT_FETCH, "%s; tried again in %g s", error,
                (double)stock->pause_ns / (double)NS_PER_S);
 }
 
-/* Serves one pool; *ret_failed: with a reason. */
+/* Serves one pool; *ret_failed: something could not be made, with a reason. */
 static bool serve_outlet(const struct mint *mint, struct stock *stock, struct outlet *outlet,
                          bool *ret_failed, char error[SOURCE_ERROR])
 {
     struct supply *supply = pool_supply(outlet->pool);
     bool worked = false;
     if (atomic_load_explicit(&supply->renewal.state, memory_order_acquire) == RENEWAL_ASKED) {
-        worked = make_renewals(mint, stock, &supply->renewal, error);
-        *ret_failed = !worked;
+        worked = make_renewals(mint, stock, &supply->renewal, ret_failed, error);
     }
     if (!*ret_failed && stock->batched &&
         atomic_load_explicit(&supply->mailbox, memory_order_acquire) == NULL) {
@@ -188,12 +207,15 @@ bool stock_serve(const struct mint *mint, struct stock *stock)
             failed = !replaced;
         }
     }
-    for (unsigned worker = 0; worker < mint->n_workers && !failed && !atomic_load(&mint->stop);
+    bool goes_on = !failed;
+    for (unsigned worker = 0; worker < mint->n_workers && goes_on && !atomic_load(&mint->stop);
          worker++) {
-        worked = serve_outlet(mint, stock, &stock->outlets[worker], &failed, error) || worked;
+        bool lacks = false;
+        worked = serve_outlet(mint, stock, &stock->outlets[worker], &lacks, error) || worked;
+        failed = failed || lacks;
     }
     if (failed) {
-        note_failure(mint, stock, error);
+        note_failure(mint, stock, worked, error);
     } else if (worked) {
         stock->pause_ns = 0;
         stock->retry_ns = 0;

@@ -11,6 +11,7 @@
 
 #include "base/bug.h"
 #include "base/mem.h"
+#include "base/percent.h"
 #include "base/mono.h"
 
 #include <stdio.h>
@@ -229,7 +230,7 @@ static void make_apikey(struct source *source, struct credential *credential, en
         replace_text(&text, apikey_spoil(text));
     }
     if (source->apikey->query != NULL) {
-        replace_text(&text, apikey_for_query(text));
+        replace_text(&text, percent_encode(text));
     }
     credential->text = text;
     credential->text_len = strlen(text);

@@ -146,27 +146,58 @@ const char *addr_text(const struct addr *addr, char text[ADDR_TEXT])
 {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)&addr->sa;
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&addr->sa;
+    bool is_v4 = addr->sa.ss_family == AF_INET;
+    uint16_t port = ntohs(is_v4 ? v4->sin_port : v6->sin6_port);
     char host[INET6_ADDRSTRLEN] = "?";
 
-    if (addr->sa.ss_family == AF_INET) {
+    if (is_v4) {
         (void)inet_ntop(AF_INET, &v4->sin_addr, host, sizeof host);
-        (void)snprintf(text, ADDR_TEXT, "%s:%u", host, ntohs(v4->sin_port));
     } else {
         (void)inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof host);
-        (void)snprintf(text, ADDR_TEXT, "[%s]:%u", host, ntohs(v6->sin6_port));
+    }
+    if (port == 0) {
+        (void)snprintf(text, ADDR_TEXT, "%s", host);
+    } else {
+        (void)snprintf(text, ADDR_TEXT, is_v4 ? "%s:%u" : "[%s]:%u", host, port);
     }
     return text;
 }
 
-bool addr_is_loopback(const struct addr *addr)
+void addr_bytes(const struct addr *addr, unsigned char ret_bytes[IPNET_BYTES])
 {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)&addr->sa;
     const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&addr->sa;
 
     if (addr->sa.ss_family == AF_INET) {
-        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+        ipnet_map_v4(&v4->sin_addr, ret_bytes);
+    } else {
+        memcpy(ret_bytes, &v6->sin6_addr, IPNET_BYTES);
     }
-    return addr->sa.ss_family == AF_INET6 &&
-           (IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr) ||
-            (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr[12] == 127));
+}
+
+struct addr addr_from_bytes(const unsigned char bytes[IPNET_BYTES])
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    struct addr addr = {.len = 0};
+
+    if (ipnet_is_v4(bytes)) {
+        memcpy(&v4.sin_addr, bytes + IPNET_BYTES - sizeof v4.sin_addr, sizeof v4.sin_addr);
+        addr.len = sizeof v4;
+        memcpy(&addr.sa, &v4, sizeof v4);
+    } else {
+        memcpy(&v6.sin6_addr, bytes, IPNET_BYTES);
+        addr.len = sizeof v6;
+        memcpy(&addr.sa, &v6, sizeof v6);
+    }
+    return addr;
+}
+
+bool addr_is_loopback(const struct addr *addr)
+{
+    static const unsigned char one[IPNET_BYTES] = {[IPNET_BYTES - 1] = 1};
+    unsigned char bytes[IPNET_BYTES];
+
+    addr_bytes(addr, bytes);
+    return ipnet_is_v4(bytes) ? bytes[12] == 127 : memcmp(bytes, one, sizeof one) == 0;
 }

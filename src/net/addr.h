@@ -4,6 +4,7 @@
 #define NET_ADDR_H
 
 #include "base/diag.h"
+#include "base/ipnet.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,8 +23,11 @@ struct addr {
 size_t addr_resolve(const char *host, uint16_t port, uint64_t timeout_ns, struct origin origin,
                     struct addr *ret_addrs, size_t max, struct diag *diag)
     __attribute__((warn_unused_result));
-/* "127.0.0.1:8443", "[::1]:8443" into `text`, which it returns. */
+/* "127.0.0.1:8443", "[::1]:8443", without a port "::1", into `text`, which it returns. */
 const char *addr_text(const struct addr *addr, char text[ADDR_TEXT]);
+/* As base/ipnet.h holds addresses, and back (with port 0). */
+void addr_bytes(const struct addr *addr, unsigned char ret_bytes[IPNET_BYTES]);
+struct addr addr_from_bytes(const unsigned char bytes[IPNET_BYTES]);
 bool addr_is_loopback(const struct addr *addr);
 
 #endif

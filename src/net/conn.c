@@ -172,7 +172,7 @@ static void let_go(struct conn *conn)
     tls_close(conn->tls);
     conn->tls = NULL;
     if (conn->fd >= 0) {
-        (void)close(conn->fd);
+        source_addr_close(&conn->env->source, conn->fd);
         conn->fd = -1;
     }
 }
@@ -228,12 +228,17 @@ static int start_connecting(struct conn *conn)
 {
     struct conn_env *env = conn->env;
     const struct addr *addr = &env->addrs[env->next_addr % env->n_addrs];
+    int error;
 
     env->next_addr = (env->next_addr + 1) % env->n_addrs;
     conn->n_tried++;
     conn->fd = socket(addr->sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (conn->fd < 0) {
         return errno;
+    }
+    error = source_addr_bind(&env->source, conn->fd, addr);
+    if (error != 0) {
+        return error;
     }
     if (connect(conn->fd, (const struct sockaddr *)&addr->sa, addr->len) != 0 &&
         errno != EINPROGRESS) {
@@ -511,6 +516,7 @@ void conn_env_init(struct conn_env *env, struct ev_loop *loop, struct tls_client
     BUG_ON(n_addrs == 0);
     *env = (struct conn_env){
         .loop = loop, .tls = tls, .target = target, .addrs = addrs, .n_addrs = n_addrs};
+    env->source.target = target;
     conn_deadline_init(env);
 }
 

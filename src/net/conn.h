@@ -14,6 +14,7 @@
 
 #include "net/addr.h"
 #include "net/h1.h"
+#include "net/source_addr.h"
 #include "net/tls.h"
 #include "record/outcome.h"
 
@@ -77,6 +78,7 @@ struct conn_env {
     const struct addr *addrs; /* in turn; a dial goes on to the next where one refuses */
     size_t n_addrs;
     size_t next_addr;
+    struct source_addr source;
     struct conn_handler handler;
     struct sink *show; /* `--once -v`: what happens, in words; usually NULL */
     char *keep;        /* gets the first keep_size bytes of each response's body; usually NULL */

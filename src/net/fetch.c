@@ -1,16 +1,14 @@
 #include "net/fetch.h"
 
 #include "base/mem.h"
-#include "base/mono.h"
 #include "base/str.h"
 #include "ident/crypt.h"
 #include "net/conn.h"
+#include "net/policy.h"
 
 #include <ev.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define RESOLVE_NS (5 * NS_PER_S)
 
 enum { MAX_ADDRS = 16 };
 
@@ -71,26 +69,35 @@ static void fetch_closed(struct conn *conn, enum outcome outcome)
     ev_break(conn->env->loop, EVBREAK_ALL);
 }
 
-struct fetch *fetch_new(const struct plan *plan, const struct plan_target *target,
-                        struct diag *diag)
+struct fetch *fetch_new_at(const struct plan *plan, const struct plan_target *target,
+                           const struct addr *addrs, size_t n_addrs, struct diag *diag)
 {
     struct fetch *fetch = xcalloc(1, sizeof *fetch);
-    struct origin origin = plan_origin(plan, &target->url);
 
+    fetch->n_addrs = n_addrs < MAX_ADDRS ? n_addrs : MAX_ADDRS;
+    memcpy(fetch->addrs, addrs, fetch->n_addrs * sizeof *addrs);
     fetch->target = target;
     fetch->kept = xmalloc(FETCH_BODY_MAX);
     fetch->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (fetch->loop == NULL) {
-        diag_add(diag, origin, "no descriptors (ulimit -n)");
+        diag_add(diag, plan_origin(plan, &target->url), "no descriptors (ulimit -n)");
     }
     fetch->tls = tls_client_new(plan, target, diag);
-    fetch->n_addrs = addr_resolve(target->dial_host, target->dial_port, RESOLVE_NS, origin,
-                                  fetch->addrs, MAX_ADDRS, diag);
-    if (fetch->loop == NULL || fetch->tls == NULL || fetch->n_addrs == 0) {
+    if (fetch->loop == NULL || fetch->tls == NULL) {
         fetch_free(fetch);
         return NULL;
     }
     return fetch;
+}
+
+struct fetch *fetch_new(const struct plan *plan, const struct plan_target *target,
+                        struct diag *diag)
+{
+    struct addr addrs[MAX_ADDRS];
+    size_t n =
+        policy_resolve(plan, target, plan_origin(plan, &target->url), addrs, MAX_ADDRS, NULL, diag);
+
+    return n > 0 ? fetch_new_at(plan, target, addrs, n, diag) : NULL;
 }
 
 void fetch_free(struct fetch *fetch)

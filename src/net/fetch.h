@@ -25,10 +25,15 @@ struct fetch_answer {
     size_t body_len;
 };
 
-/* Resolves the name and loads the CA; NULL with mistakes.  `target` is borrowed (its derived fields
- * say where to dial). */
+/* Resolves the name of an endpoint beside the plan's target, which the policy must permit, and
+ * loads the CA; NULL with mistakes.  `target` is borrowed (its derived fields say where to dial).
+ */
 struct fetch *fetch_new(const struct plan *plan, const struct plan_target *target,
                         struct diag *diag) __attribute__((warn_unused_result));
+/* The same at addresses that are permitted already (copied, 16 at most). */
+struct fetch *fetch_new_at(const struct plan *plan, const struct plan_target *target,
+                           const struct addr *addrs, size_t n_addrs, struct diag *diag)
+    __attribute__((warn_unused_result));
 void fetch_free(struct fetch *fetch);
 /* Dials, presents `cert` (NULL: none), sends head and body, and closes after the response. */
 void fetch_perform(struct fetch *fetch, const struct cert *cert, const char *head, size_t head_len,

@@ -1,5 +1,6 @@
 #include "base/mem.h"
 #include "net/tls_private.h"
+#include "net/tls_slow.h"
 
 #include <openssl/err.h>
 #include <stdlib.h>
@@ -19,6 +20,10 @@ struct tls *tls_open(struct tls_client *client, int fd, const struct cert *cert,
     tls->cert = cert;
     tls->fd = fd;
     tls->alert = -1;
+    if (client->sessions != NULL && cert != NULL) {
+        CRYPTO_BUFFER_up_ref(cert->chain[0]);
+        tls->leaf = cert->chain[0];
+    }
     BIO_up_ref(client->bio);
     SSL_set_bio(ssl, client->bio, client->bio);
     SSL_set_connect_state(ssl);
@@ -37,7 +42,8 @@ void tls_close(struct tls *tls)
         return;
     }
     tls_bio_forget(tls);
-    SSL_SESSION_free(tls->newest);
+    SSL_SESSION_free(tls->early);
+    CRYPTO_BUFFER_free(tls->leaf);
     SSL_free(tls->ssl);
     free(tls);
 }
@@ -164,6 +170,20 @@ enum tls_status tls_handshake(struct tls *tls)
     return status;
 }
 
+/* RFC 8446, section 4.6.3.  The message leaves with what is written next, and the server is asked
+ * for one of its own. */
+static void update_keys(struct tls *tls)
+{
+    struct tls_client *client = tls->client;
+
+    if (client->key_update_bytes > 0 && tls->since_update >= client->key_update_bytes &&
+        SSL_version(tls->ssl) == TLS1_3_VERSION &&
+        SSL_key_update(tls->ssl, SSL_KEY_UPDATE_REQUESTED) == 1) {
+        tls->since_update = 0;
+        client->n_key_updates++;
+    }
+}
+
 enum tls_status tls_read(struct tls *tls, const char **ret_data, size_t *ret_len)
 {
     struct tls_client *client = tls->client;
@@ -182,7 +202,13 @@ enum tls_status tls_read(struct tls *tls, const char **ret_data, size_t *ret_len
     }
     *ret_data = client->plain;
     *ret_len = (size_t)n;
+    tls->since_update += (size_t)n;
     return TLS_DONE;
+}
+
+void tls_read_slowly(struct tls *tls, size_t bytes)
+{
+    tls->sip = bytes < IN_BYTES ? bytes : IN_BYTES;
 }
 
 enum tls_status tls_write(struct tls *tls, const char *data, size_t len, size_t *ret_written)
@@ -200,12 +226,14 @@ enum tls_status tls_write(struct tls *tls, const char *data, size_t len, size_t 
                 tls_bio_send(client);
                 continue;
             }
+            update_keys(tls);
             n = SSL_write(tls->ssl, data + written, (int)piece);
             if (n <= 0) {
                 (void)fail(tls);
                 return TLS_FAILED;
             }
             written += (size_t)n;
+            tls->since_update += (size_t)n;
         }
         tls_bio_send(client);
     }
@@ -229,6 +257,14 @@ void tls_shutdown(struct tls *tls)
         ERR_clear_error();
     }
     tls_bio_send(tls->client);
+}
+
+uint64_t tls_client_key_updates(struct tls_client *client)
+{
+    uint64_t n = client->n_key_updates;
+
+    client->n_key_updates = 0;
+    return n;
 }
 
 enum outcome tls_outcome(const struct tls *tls)

@@ -3,8 +3,8 @@
  * pool a thread, one BIO of our own for all connections of a worker (it reads once into a large
  * buffer and gathers what one verb writes into one send), the client chain set only when the server
  * asks, the server chain's verdict cached for a minute when verify = cached (trust.h), the
- * handshake state shed when it is over.  Session tickets are offered as a normal client does; the
- * newest one is kept where pace.resume_ratio or the attribution's dwells may want it.
+ * handshake state shed when it is over.  Sessions are kept for later connections where
+ * pace.resume_ratio asks for that (tls_session.h).  Early data (0-RTT) is never sent.
  *
  * Invariants: ciphertext of one connection never serves another (what one left in the shared
  * buffers moves to its own when another needs them); reading is level-triggered and bounded: a verb
@@ -20,6 +20,7 @@
 #include "base/sink.h"
 #include "ident/cert.h"
 #include "net/tls_facts.h"
+#include "net/tls_session.h"
 #include "profile/plan.h"
 #include "record/outcome.h"
 
@@ -37,6 +38,8 @@ struct tls;        /* one connection's */
 struct tls_client *tls_client_new(const struct plan *plan, const struct plan_target *target,
                                   struct diag *diag) __attribute__((warn_unused_result));
 void tls_client_free(struct tls_client *client);
+/* Updates of the keys that its connections sent since it was last asked. */
+uint64_t tls_client_key_updates(struct tls_client *client);
 
 /* Takes a connected non-blocking socket (which the caller keeps and closes).  `cert` may be NULL
  * (present none) and is borrowed until the handshake has ended; `session` may be NULL (full

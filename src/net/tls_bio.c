@@ -51,7 +51,7 @@ static bool receive(struct tls_client *client, struct tls *tls)
         return false;
     }
     do {
-        n = recv(tls->fd, client->in, IN_BYTES, 0);
+        n = recv(tls->fd, client->in, tls->sip > 0 ? tls->sip : IN_BYTES, 0);
     } while (n < 0 && errno == EINTR);
     if (n > 0) {
         if (!tls->heard) {

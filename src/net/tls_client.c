@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "net/tls_private.h"
+#include "net/tls_store.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -114,10 +115,7 @@ static int on_certificate_request(SSL *ssl, void *arg)
 
 static int on_new_session(SSL *ssl, SSL_SESSION *session)
 {
-    struct tls *tls = client_of(ssl)->current;
-
-    SSL_SESSION_free(tls->newest);
-    tls->newest = session;
+    tls_keep_session(client_of(ssl)->current, session);
     return 1;
 }
 
@@ -148,12 +146,12 @@ static void take_signatures(SSL_CTX *ctx)
     BUG_ON(SSL_CTX_set_verify_algorithm_prefs(ctx, taken, sizeof taken / sizeof *taken) != 1);
 }
 
-static bool set_options(SSL_CTX *ctx, const struct plan *plan, const struct plan_target *target,
-                        struct diag *diag)
+static bool set_options(struct tls_client *client, const struct plan *plan,
+                        const struct plan_target *target, struct diag *diag)
 {
     static const uint8_t http11[] = "\x08http/1.1";
-    bool resumes = target == &plan->target &&
-                   (plan->pace.resume_ratio > 0 || plan->attribution.mode != ATTRIBUTION_OFF);
+    bool resumes = client->sessions != NULL;
+    SSL_CTX *ctx = client->ctx;
     size_t mistakes = diag_count(diag);
 
     if (SSL_CTX_set_min_proto_version(ctx, protocol_of(target->tls_min)) != 1 ||
@@ -161,20 +159,22 @@ static bool set_options(SSL_CTX *ctx, const struct plan *plan, const struct plan
         diag_add(diag, plan_origin(plan, &target->tls_max),
                  "target.tls_max: this BoringSSL does not speak that version");
     }
-    if (target->ciphers != NULL && SSL_CTX_set_strict_cipher_list(ctx, target->ciphers) != 1) {
-        diag_add(diag, plan_origin(plan, &target->ciphers),
-                 "target.ciphers: BoringSSL does not know \"%s\"", target->ciphers);
-    }
-    if (target->groups != NULL && SSL_CTX_set1_curves_list(ctx, target->groups) != 1) {
-        diag_add(diag, plan_origin(plan, &target->groups),
-                 "target.groups: BoringSSL does not know \"%s\" (write such as X25519:P-256)",
-                 target->groups);
-    }
+    (void)(target->ciphers == NULL ||
+           tls_set_ciphers(ctx, target->ciphers, plan_origin(plan, &target->ciphers), diag));
+    (void)(target->groups == NULL ||
+           tls_set_groups(ctx, target->groups, plan_origin(plan, &target->groups), diag));
     BUG_ON(SSL_CTX_set_alpn_protos(ctx, http11, sizeof http11 - 1) != 0);
     SSL_CTX_set_session_cache_mode(ctx, resumes ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL
                                                 : SSL_SESS_CACHE_OFF);
     take_signatures(ctx);
     SSL_CTX_set_grease_enabled(ctx, 0);
+    SSL_CTX_set_early_data_enabled(ctx, 0);
+    if (target->ocsp) {
+        SSL_CTX_enable_ocsp_stapling(ctx);
+    }
+    if (target->sct) {
+        SSL_CTX_enable_signed_cert_timestamps(ctx);
+    }
     SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN);
     ERR_clear_error();
     return diag_count(diag) == mistakes;
@@ -210,11 +210,20 @@ struct tls_client *tls_client_new(const struct plan *plan, const struct plan_tar
     client->buffers->refs = 1;
     client->buffers->pool = CRYPTO_BUFFER_POOL_new();
     client->server_name = target->server_name;
+    client->ocsp = target->ocsp;
+    client->sct = target->sct;
+    client->key_update_bytes = (uint64_t)target->key_update_bytes;
+    if (target == &plan->target && plan_peak(plan).resume_ratio > 0) {
+        size_t n = plan->run.threads > 0 ? plan->run.threads : 1;
+
+        client->sessions =
+            tls_sessions_new((TLS_SESSIONS + n - 1) / n, (size_t)TLS_SESSION_BYTES / n);
+    }
     client->ctx = SSL_CTX_new(TLS_with_buffers_method());
     BUG_ON(client->ctx == NULL || client->buffers->pool == NULL || !make_bio(client));
     set_callbacks(client);
     client->trust = trust_new(plan, target, diag);
-    if (!set_options(client->ctx, plan, target, diag) || client->trust == NULL) {
+    if (!set_options(client, plan, target, diag) || client->trust == NULL) {
         tls_client_free(client);
         return NULL;
     }
@@ -230,6 +239,7 @@ void tls_client_free(struct tls_client *client)
     BIO_free(client->bio);
     BIO_meth_free(client->method);
     trust_free(client->trust);
+    tls_sessions_free(client->sessions);
     tls_buffers_drop(client->buffers);
     free(client);
 }

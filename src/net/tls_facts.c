@@ -1,11 +1,29 @@
 #include "base/mem.h"
 #include "net/tls_private.h"
+#include "net/tls_staple.h"
 
 #include <dlfcn.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* A resumed session remembers those of its first handshake, which did not come again. */
+static void take_staples(const struct tls *tls, struct tls_facts *facts)
+{
+    const uint8_t *scts;
+    size_t len = 0;
+
+    facts->ocsp_bytes = 0;
+    facts->n_scts = 0;
+    if (!facts->resumed) {
+        const uint8_t *ocsp;
+
+        SSL_get0_ocsp_response(tls->ssl, &ocsp, &facts->ocsp_bytes);
+        SSL_get0_signed_cert_timestamp_list(tls->ssl, &scts, &len);
+        facts->n_scts = len > 0 ? staple_timestamps(scts, len) : 0;
+    }
+}
 
 void tls_facts(const struct tls *tls, struct tls_facts *ret_facts)
 {
@@ -21,40 +39,7 @@ void tls_facts(const struct tls *tls, struct tls_facts *ret_facts)
     }
     ret_facts->group = group;
     ret_facts->asked_for_certificate = tls->asked;
-}
-
-struct tls_session *tls_take_session(struct tls *tls)
-{
-    struct tls_session *session;
-
-    if (tls->newest == NULL || !SSL_SESSION_is_resumable(tls->newest)) {
-        return NULL;
-    }
-    session = xcalloc(1, sizeof *session);
-    session->ssl = tls->newest;
-    session->buffers = tls->client->buffers;
-    session->buffers->refs++;
-    session->refs = 1;
-    tls->newest = NULL;
-    return session;
-}
-
-struct tls_session *tls_session_hold(struct tls_session *session)
-{
-    session->refs++;
-    return session;
-}
-
-void tls_session_free(void *session)
-{
-    struct tls_session *taken = session;
-
-    if (taken == NULL || --taken->refs > 0) {
-        return;
-    }
-    SSL_SESSION_free(taken->ssl);
-    tls_buffers_drop(taken->buffers);
-    free(taken);
+    take_staples(tls, ret_facts);
 }
 
 /* What a certificate says is the server's text: shown with its control characters visible. */
@@ -99,6 +84,28 @@ static void describe_cert(struct sink *sink, BIO *bio, size_t i, X509 *cert)
     sink_printf(sink, "\n");
 }
 
+static void describe_staples(const struct tls *tls, struct sink *sink)
+{
+    const uint8_t *ocsp, *scts;
+    size_t ocsp_len, scts_len;
+    char text[STAPLE_TEXT];
+
+    SSL_get0_ocsp_response(tls->ssl, &ocsp, &ocsp_len);
+    SSL_get0_signed_cert_timestamp_list(tls->ssl, &scts, &scts_len);
+    if (ocsp_len > 0) {
+        staple_status(ocsp, ocsp_len, text);
+        sink_printf(sink, "* stapled OCSP response of %zu bytes: %s\n", ocsp_len, text);
+    } else if (tls->client->ocsp && tls->ready) {
+        sink_printf(sink, "* no stapled OCSP response, though asked for\n");
+    }
+    if (scts_len > 0) {
+        sink_printf(sink, "* certificate timestamps: %u in %zu bytes\n",
+                    staple_timestamps(scts, scts_len), scts_len);
+    } else if (tls->client->sct && tls->ready) {
+        sink_printf(sink, "* no certificate timestamps, though asked for\n");
+    }
+}
+
 void tls_describe_chain(const struct tls *tls, struct sink *sink)
 {
     const STACK_OF(CRYPTO_BUFFER) *chain = SSL_get0_peer_certificates(tls->ssl);
@@ -115,11 +122,8 @@ void tls_describe_chain(const struct tls *tls, struct sink *sink)
         X509_free(cert);
     }
     BIO_free(bio);
+    describe_staples(tls, sink);
 }
-
-#define TEXT_OF(number) #number
-#define TEXT(macro)     TEXT_OF(macro)
-#define LIBRARY         "BoringSSL API " TEXT(BORINGSSL_API_VERSION)
 
 const char *tls_library(void)
 {
@@ -128,5 +132,5 @@ const char *tls_library(void)
                   dladdr((void *)(uintptr_t)tls_library, &of_us) != 0 &&
                   of_ssl.dli_fbase != of_us.dli_fbase;
 
-    return shared ? LIBRARY " (shared)" : LIBRARY " (static)";
+    return shared ? TLS_LIBRARY " (shared)" : TLS_LIBRARY " (static)";
 }

@@ -1,14 +1,14 @@
-/* The sixth verb of TLS: what a handshake found and left behind, for counting and for a person, and
- * the sessions that a later connection may offer. */
+/* The sixth verb of TLS: what a handshake found and left behind, for counting and for a person.
+ */
 #ifndef NET_TLS_FACTS_H
 #define NET_TLS_FACTS_H
 
 #include "base/sink.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct tls; /* one connection's (tls.h) */
-struct tls_session;
 
 /* What a finished handshake agreed on.  Names are static. */
 struct tls_facts {
@@ -17,16 +17,14 @@ struct tls_facts {
     const char *group; /* "" when the session was resumed without key exchange */
     bool resumed;
     bool asked_for_certificate;
+    /* Of a full handshake, where target.ocsp and target.sct ask for it: */
+    size_t ocsp_bytes; /* of the stapled OCSP response; 0: none came */
+    unsigned n_scts;   /* certificate timestamps beside the certificate */
 };
 
 void tls_facts(const struct tls *tls, struct tls_facts *ret_facts);
-/* The newest session that the server gave, handed over; NULL when there is none (yet).  It may
- * outlive the client it came from, but belongs to its thread until that has ended. */
-struct tls_session *tls_take_session(struct tls *tls) __attribute__((warn_unused_result));
-/* Another reference to a session; each is given back with tls_session_free. */
-struct tls_session *tls_session_hold(struct tls_session *session);
-void tls_session_free(void *session);
-/* The server's chain for a person: subject, issuer, validity of each, a line each. */
+/* The server's chain for a person: subject, issuer, validity of each, a line each, then what was
+ * stapled to it. */
 void tls_describe_chain(const struct tls *tls, struct sink *sink);
 /* "BoringSSL API 17 (shared)": what every report names. */
 const char *tls_library(void);

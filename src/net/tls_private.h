@@ -10,6 +10,16 @@
 #include <openssl/pool.h>
 #include <openssl/ssl.h>
 
+/* Versions of BoringSSL differ in what groups and ciphers they have, which is asked at run time
+ * (tls_names.c); what is called here is the same in all from API 17 to 44. */
+#if BORINGSSL_API_VERSION < 17
+#error "tlsoak needs BoringSSL with API version 17 or later"
+#endif
+/* Its name, for messages and reports. */
+#define TLS_TEXT_OF(number) #number
+#define TLS_TEXT(macro)     TLS_TEXT_OF(macro)
+#define TLS_LIBRARY         "BoringSSL API " TLS_TEXT(BORINGSSL_API_VERSION)
+
 #define IN_BYTES      65536
 #define READS_A_DRIVE 4 /* x IN_BYTES: the 256 KiB of the header */
 #define RECORD_BYTES  16384
@@ -34,9 +44,13 @@ struct tls_client {
     BIO *bio;
     struct trust *trust;
     struct buffers *buffers;
-    const char *server_name; /* borrows from the target */
-    struct tls *current;     /* whose verb is running */
-    struct tls *in_owner;    /* whose ciphertext in[in_pos..in_len) is */
+    struct tls_sessions *sessions; /* NULL: nobody resumes */
+    uint64_t key_update_bytes;     /* between two updates of a connection's keys; 0: never */
+    uint64_t n_key_updates;        /* sent, until asked for */
+    bool ocsp, sct;                /* asked for */
+    const char *server_name;       /* borrows from the target */
+    struct tls *current;           /* whose verb is running */
+    struct tls *in_owner;          /* whose ciphertext in[in_pos..in_len) is */
     size_t in_pos, in_len;
     struct tls *out_owner; /* whose ciphertext out[0..out_len) is */
     size_t out_len;
@@ -55,12 +69,15 @@ struct tls {
     SSL *ssl;
     struct tls_client *client;
     const struct cert *cert;
-    SSL_SESSION *newest;
+    CRYPTO_BUFFER *leaf;   /* of `cert`, for its sessions; NULL: none, or nobody resumes */
+    SSL_SESSION *early;    /* came before it was known whether sessions are kept */
+    uint64_t since_update; /* bytes of both directions since the last update of the keys */
     struct stash in, out;
     int fd;
     int recv_errno, send_errno;
     enum outcome outcome;
     int alert;
+    size_t sip;          /* bytes that it asks the socket for at a time; 0: as many as there are */
     unsigned char reads; /* that may still ask the socket before TLS_WANT_READ */
     bool eof;
     bool sent;  /* a byte went out: the connection stood */
@@ -68,7 +85,11 @@ struct tls {
     bool not_tls;
     bool ready;
     bool asked; /* for a client certificate */
+    bool keeps; /* its sessions */
 };
+
+/* What the server just gave, taken over: into the store, or until it is known whether there. */
+void tls_keep_session(struct tls *tls, SSL_SESSION *session);
 
 /* The BIO that all connections of a worker share (tls_bio.c); NULL when memory ran out. */
 BIO_METHOD *tls_bio_method(void) __attribute__((warn_unused_result));
@@ -79,5 +100,11 @@ void tls_bio_send(struct tls_client *client);
 /* Forgets what the connection has in the shared buffers and its own. */
 void tls_bio_forget(struct tls *tls);
 void tls_buffers_drop(struct buffers *buffers);
+/* False with a mistake that names the word at fault and what there is; the context is of no use
+ * then. */
+bool tls_set_groups(SSL_CTX *ctx, const char *list, struct origin origin, struct diag *diag)
+    __attribute__((warn_unused_result));
+bool tls_set_ciphers(SSL_CTX *ctx, const char *list, struct origin origin, struct diag *diag)
+    __attribute__((warn_unused_result));
 
 #endif

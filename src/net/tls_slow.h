@@ -1,0 +1,12 @@
+/* A client that reads slowly, on purpose. */
+#ifndef NET_TLS_SLOW_H
+#define NET_TLS_SLOW_H
+
+#include <stddef.h>
+
+struct tls; /* one connection's (tls.h) */
+
+/* From now on tls_read takes at most so many bytes from the socket each time. */
+void tls_read_slowly(struct tls *tls, size_t bytes);
+
+#endif
