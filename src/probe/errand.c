@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* One of its outputs: the beginning is kept, the rest is read and forgotten. */
@@ -25,26 +26,54 @@ struct output {
 };
 
 struct child {
+    char **words, **environment;
+    struct errand_log *log; /* NULL: none */
     pid_t pid;
     int pidfd;
     struct output outputs[2]; /* its standard output and its errors */
 };
 
+bool patience_wait(const struct patience *patience)
+{
+    for (;;) {
+        struct pollfd stop = {.fd = patience->stop_fd, .events = POLLIN};
+        uint64_t now_ns = mono_now_ns();
+        uint64_t left_ns = patience->until_ns > now_ns ? patience->until_ns - now_ns : 0;
+        struct timespec left = {.tv_sec = (time_t)(left_ns / NS_PER_S),
+                                .tv_nsec = (long)(left_ns % NS_PER_S)};
+        if (ppoll(&stop, 1, &left, NULL) > 0) {
+            return false;
+        }
+        if (mono_now_ns() >= patience->until_ns) {
+            return true;
+        }
+    }
+}
+
+char *errand_fill(const char *text, const char *mark, const char *value)
+{
+    char *filled = xstrdup("");
+
+    for (const char *at; (at = strstr(text, mark)) != NULL; text = at + strlen(mark)) {
+        char *longer = xasprintf("%s%.*s%s", filled, (int)(at - text), text, value);
+        free(filled);
+        filled = longer;
+    }
+    char *whole = xasprintf("%s%s", filled, text);
+    free(filled);
+    return whole;
+}
+
 char **errand_words(const char *command, int64_t pid, char *why, size_t size)
 {
-    static const char mark[] = "{pid}";
-    CLEANUP_FREE char *text = xstrdup(command);
+    char number[24];
 
-    for (char *at; (at = strstr(text, mark)) != NULL;) {
-        if (pid == 0) {
-            (void)snprintf(why, size, "{pid} is in it, but no process is known");
-            return NULL;
-        }
-        char *filled =
-            xasprintf("%.*s%lld%s", (int)(at - text), text, (long long)pid, at + strlen(mark));
-        free(text);
-        text = filled;
+    if (pid == 0 && strstr(command, "{pid}") != NULL) {
+        (void)snprintf(why, size, "{pid} is in it, but no process is known");
+        return NULL;
     }
+    (void)snprintf(number, sizeof number, "%lld", (long long)pid);
+    CLEANUP_FREE char *text = errand_fill(command, "{pid}", number);
     return spawn_words(text, why, size);
 }
 
@@ -79,7 +108,7 @@ static void close_outputs(struct child *child)
 
 /* posix_spawn, unlike fork, does not copy the page tables of a load generator while its threads
  * wait.  Returns an errno. */
-static int spawn(struct child *child, char **words)
+static int spawn(struct child *child)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -101,26 +130,41 @@ static int spawn(struct child *child, char **words)
         error = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
     }
     if (error == 0) {
-        error = posix_spawnp(&child->pid, words[0], &actions, &attributes, words, environ);
+        error = posix_spawnp(&child->pid, child->words[0], &actions, &attributes, child->words,
+                             child->environment);
     }
     (void)posix_spawn_file_actions_destroy(&actions);
     (void)posix_spawnattr_destroy(&attributes);
     return error;
 }
 
-/* False when there is no more to read for the moment. */
-static bool read_some(struct output *output)
+/* A log that can't be written to takes no more. */
+static void keep(struct errand_log *log, const char *bytes, size_t n)
 {
-    char rest[4096];
+    if (log != NULL && log->room > 0) {
+        size_t kept = n < log->room ? n : log->room;
+        log->room = write(log->fd, bytes, kept) == (ssize_t)kept ? log->room - kept : 0;
+    }
+}
+
+/* False when there is no more to read for the moment. */
+static bool read_some(struct output *output, struct errand_log *log)
+{
+    char bytes[4096];
     size_t room = sizeof output->text - 1 - output->len;
-    char *to = room > 0 ? output->text + output->len : rest;
-    ssize_t n = output->fds[0] >= 0 ? read(output->fds[0], to, room > 0 ? room : sizeof rest) : -1;
+    ssize_t n = output->fds[0] >= 0 ? read(output->fds[0], bytes, sizeof bytes) : -1;
 
     if (n == 0) {
         close_end(&output->fds[0]);
     }
-    output->len += room > 0 && n > 0 ? (size_t)n : 0;
-    return n > 0;
+    if (n <= 0) {
+        return false;
+    }
+    size_t kept = (size_t)n < room ? (size_t)n : room;
+    memcpy(output->text + output->len, bytes, kept);
+    output->len += kept;
+    keep(log, bytes, (size_t)n);
+    return true;
 }
 
 static int poll_timeout_ms(uint64_t until_ns)
@@ -145,8 +189,8 @@ static bool attend(struct child *child, const struct patience *patience)
         if ((n < 0 && errno != EINTR) || n == 0 || (n > 0 && fds[1].revents != 0)) {
             return false;
         }
-        (void)read_some(&child->outputs[0]);
-        (void)read_some(&child->outputs[1]);
+        (void)read_some(&child->outputs[0], child->log);
+        (void)read_some(&child->outputs[1], child->log);
         if (n > 0 && fds[0].revents != 0) {
             return true;
         }
@@ -166,7 +210,10 @@ static int reap(struct child *child)
     }
     for (int i = 0; i < 2; i++) {
         struct output *output = &child->outputs[i];
-        while (output->len < sizeof output->text - 1 && read_some(output)) {
+        /* what has left the group may go on writing for ever */
+        while ((output->len < sizeof output->text - 1 ||
+                (child->log != NULL && child->log->room > 0)) &&
+               read_some(output, child->log)) {
         }
         output->text[strcspn(output->text, "\r\n")] = '\0';
     }
@@ -186,32 +233,52 @@ static void tell_end(const char *name, int status, const char *errors, char *why
     }
 }
 
-bool errand_run(char **words, const struct patience *patience, char ret_line[ERRAND_LINE_MAX],
-                char *why, size_t size)
+static bool run(struct child *child, const struct patience *patience, char *why, size_t size)
 {
-    struct child child = {.pidfd = -1};
+    const char *name = child->words[0];
     bool ended = false;
     int status = 0;
-    int error = open_outputs(&child) ? spawn(&child, words) : errno;
+    int error = open_outputs(child) ? spawn(child) : errno;
 
-    close_end(&child.outputs[0].fds[1]);
-    close_end(&child.outputs[1].fds[1]);
+    close_end(&child->outputs[0].fds[1]);
+    close_end(&child->outputs[1].fds[1]);
     if (error == 0) {
-        child.pidfd = pidfd_open(child.pid, 0);
-        ended = child.pidfd >= 0 && attend(&child, patience);
-        status = reap(&child);
-        close_end(&child.pidfd);
+        child->pidfd = pidfd_open(child->pid, 0);
+        ended = child->pidfd >= 0 && attend(child, patience);
+        status = reap(child);
+        close_end(&child->pidfd);
     }
-    close_outputs(&child);
+    close_outputs(child);
     if (error != 0) {
-        (void)snprintf(why, size, "%s could not be started: %s", words[0], strerror(error));
+        (void)snprintf(why, size, "%s could not be started: %s", name, strerror(error));
     } else if (!ended) {
-        (void)snprintf(why, size, "%s did not end before the deadline", words[0]);
+        (void)snprintf(why, size, "%s %s", name,
+                       mono_now_ns() < patience->until_ns ? "was ended with the run"
+                                                          : "did not end before the deadline");
     } else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        tell_end(words[0], status, child.outputs[1].text, why, size);
+        tell_end(name, status, child->outputs[1].text, why, size);
     } else {
-        memcpy(ret_line, child.outputs[0].text, ERRAND_LINE_MAX);
         return true;
     }
     return false;
+}
+
+bool errand_run(char **words, const struct patience *patience, char ret_line[ERRAND_LINE_MAX],
+                char *why, size_t size)
+{
+    struct child child = {.words = words, .environment = environ, .pidfd = -1};
+
+    if (!run(&child, patience, why, size)) {
+        return false;
+    }
+    memcpy(ret_line, child.outputs[0].text, ERRAND_LINE_MAX);
+    return true;
+}
+
+bool errand_run_logged(char **words, char **environment, const struct patience *patience,
+                       struct errand_log *log, char *why, size_t size)
+{
+    struct child child = {.words = words, .environment = environment, .log = log, .pidfd = -1};
+
+    return run(&child, patience, why, size);
 }

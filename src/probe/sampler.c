@@ -8,7 +8,6 @@
 #include "probe/watch.h"
 #include "probe/spawn.h"
 
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -35,6 +34,7 @@ struct post {
     pthread_t thread;
     bool failing;
     uint64_t next_message_ns;
+    int64_t pid; /* of the last reading */
 };
 
 struct sampler {
@@ -250,6 +250,9 @@ struct sampler *sampler_new(const struct plan *plan, const struct addr *addrs, s
         sampler_free(sampler);
         return NULL;
     }
+    for (size_t i = 0; i < sampler->n_watches; i++) {
+        sampler->posts[i].pid = sampler->watches[i].pid;
+    }
     return sampler;
 }
 
@@ -287,18 +290,9 @@ static void put_message(struct post *post, uint64_t now_ns)
  * is over. */
 static bool wait_until(const struct sampler *sampler, uint64_t t_ns)
 {
-    for (;;) {
-        struct pollfd stop = {.fd = sampler->stop_fd, .events = POLLIN};
-        uint64_t now_ns = mono_now_ns(), left_ns = t_ns > now_ns ? t_ns - now_ns : 0;
-        struct timespec left = {.tv_sec = (time_t)(left_ns / NS_PER_S),
-                                .tv_nsec = (long)(left_ns % NS_PER_S)};
-        if (ppoll(&stop, 1, &left, NULL) > 0) {
-            return false;
-        }
-        if (mono_now_ns() >= t_ns) {
-            return true;
-        }
-    }
+    struct patience patience = {.until_ns = t_ns, .stop_fd = sampler->stop_fd};
+
+    return patience_wait(&patience);
 }
 
 static void *post_main(void *argument)
@@ -318,6 +312,7 @@ static void *post_main(void *argument)
         (void)pthread_mutex_lock(&sampler->mutex);
         put(sampler, &reading, &first_loss);
         put_message(post, reading.t_ns);
+        post->pid = post->watch->lost_at_ns == 0 ? post->watch->pid : 0;
         (void)pthread_mutex_unlock(&sampler->mutex);
     }
     return NULL;
@@ -370,6 +365,14 @@ bool sampler_message(struct sampler *sampler, struct sampler_message *ret_messag
 const char *sampler_describe(const struct sampler *sampler, size_t i)
 {
     return i < sampler->n_watches ? sampler->watches[i].text : "?";
+}
+
+int64_t sampler_pid(struct sampler *sampler, size_t i)
+{
+    (void)pthread_mutex_lock(&sampler->mutex);
+    int64_t pid = i < sampler->n_watches ? sampler->posts[i].pid : 0;
+    (void)pthread_mutex_unlock(&sampler->mutex);
+    return pid;
 }
 
 const char *sampler_runtime(const struct sampler *sampler, size_t i)

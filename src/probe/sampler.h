@@ -41,6 +41,8 @@ bool sampler_message(struct sampler *sampler, struct sampler_message *ret_messag
     __attribute__((warn_unused_result));
 /* "nginx (pid 4711 and 2 children)" for source i. */
 const char *sampler_describe(const struct sampler *sampler, size_t i);
+/* The process of source i as it was last found, by any thread; 0: unknown. */
+int64_t sampler_pid(struct sampler *sampler, size_t i);
 /* What source i runs on, as procfs_runtime has it: "jvm", "go", "native", ...; "": unknown. */
 const char *sampler_runtime(const struct sampler *sampler, size_t i);
 /* Ends the thread and what `exec` started (SIGTERM, then SIGKILL after 2 s). */

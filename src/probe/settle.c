@@ -2,15 +2,13 @@
 
 #include "base/mem.h"
 #include "base/mono.h"
-#include "net/addr.h"
 #include "net/fetch.h"
 #include "net/fetch_plain.h"
+#include "net/policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define RESOLVE_NS (5 * NS_PER_S)
 
 enum { MAX_ADDRS = 4 };
 
@@ -33,9 +31,8 @@ struct settle *settle_new(const struct plan *plan, const struct plan_memory *mem
         settle->fetch = fetch_new(plan, target, diag);
         ok = settle->fetch != NULL;
     } else if (memory->settle_by == SETTLE_HTTP) {
-        settle->n_addrs =
-            addr_resolve(target->dial_host, target->dial_port, RESOLVE_NS,
-                         plan_origin(plan, &memory->settle), settle->addrs, MAX_ADDRS, diag);
+        settle->n_addrs = policy_resolve(plan, target, plan_origin(plan, &memory->settle),
+                                         settle->addrs, MAX_ADDRS, NULL, diag);
         ok = settle->n_addrs > 0;
     }
     if (!ok) {

@@ -8,6 +8,7 @@
 #include "base/unit.h"
 #include "profile/check_internal.h"
 #include "profile/check_parts.h"
+#include "profile/check_run.h"
 #include "profile/store.h"
 #include "profile/value.h"
 
@@ -81,11 +82,24 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* The fewest connections that carry a load at any time. */
+static uint64_t fewest_connections(const struct plan *plan)
+{
+    uint64_t fewest = plan->n_phases > 0 ? plan_peak(plan).connections : plan->pace.connections;
+
+    for (size_t i = 0; i < plan->n_phases; i++) {
+        const struct plan_phase *phase = &plan->phases[i];
+        fewest =
+            phase->idle || phase->connections == 0 ? fewest : least(fewest, phase->connections);
+    }
+    return fewest;
+}
+
 /* A worker without a connection would do nothing, and its share of the identities lie idle. */
 static void check_threads(const struct checker *c)
 {
     struct plan_run *run = &c->plan->run;
-    uint64_t connections = c->plan->pace.connections;
+    uint64_t connections = fewest_connections(c->plan);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
     if (run->threads == 0) {
@@ -97,15 +111,48 @@ static void check_threads(const struct checker *c)
     }
 }
 
+/* A schedule that is replayed has a course of its own. */
+static void check_alone(const struct checker *c)
+{
+    const struct plan *plan = c->plan;
+    struct origin origin = plan_origin(plan, &plan->pace.arrivals);
+
+    if (plan->pace.mode == PACE_CLOSED || plan->pace.mode == PACE_HOLD) {
+        diag_add(c->diag, origin,
+                 "pace.arrivals: of no use with pace.mode = %s (write mode = open)",
+                 check_mode_word(c));
+    }
+    if (plan->n_phases > 0) {
+        diag_add(c->diag, origin, "pace.arrivals: a replayed schedule has no phases");
+    }
+    if (plan->attribution.mode != ATTRIBUTION_OFF) {
+        diag_add(
+            c->diag, origin,
+            "pace.arrivals: the experiment of attribution.mode varies the rate, and a replayed "
+            "schedule has its own (write mode = off in [attribution])");
+    }
+}
+
 static void check_pace(const struct checker *c)
 {
     const struct plan_pace *pace = &c->plan->pace;
     bool has_rate = check_is_given(c, &pace->rate_per_s);
     struct origin section = check_section(c, SECTION_PACE);
 
-    if (pace->mode == PACE_OPEN && !has_rate) {
+    if (pace->arrivals == ARRIVALS_REPLAY) {
+        check_needed(c, &pace->replay, pace->replay, "pace.replay", section,
+                     "pace.arrivals = replay needs it (a file with a time in seconds a line)");
+        check_unused(c, SECTION_PACE, pace, CHECK_KEYS("rate"), "with pace.arrivals = replay");
+        check_alone(c);
+    } else {
+        check_unused(c, SECTION_PACE, pace, CHECK_KEYS("replay", "replay_every"),
+                     "unless pace.arrivals = replay");
+    }
+    if (pace->mode != PACE_CLOSED && pace->mode != PACE_HOLD && !has_rate &&
+        c->plan->n_phases == 0 && pace->arrivals != ARRIVALS_REPLAY) {
         diag_add(c->diag, check_origin(c, &pace->mode, section),
-                 "pace.rate is missing; pace.mode = open needs it (write rate = 200/s)");
+                 "pace.rate is missing; pace.mode = %s needs it (write rate = 200/s)",
+                 check_mode_word(c));
     }
     /* a mode that was chosen, by --set perhaps, may leave the profile's rate unused */
     if (has_rate && !check_is_given(c, &pace->mode)) {
@@ -116,7 +163,7 @@ static void check_pace(const struct checker *c)
 
 static void settle_dwells(const struct checker *c, struct plan_attribution *a)
 {
-    bool short_ones = a->mode != ATTRIBUTION_MODULATION;
+    bool short_ones = a->mode == ATTRIBUTION_OFF || a->mode == ATTRIBUTION_CROSSOVER;
 
     if (!check_is_given(c, &a->dwell_ns)) {
         a->dwell_ns = (short_ones ? 2 : 10) * NS_PER_S;
@@ -162,13 +209,18 @@ void check_values(struct plan *plan, struct diag *diag)
 
     check_url(&c);
     check_target(&c);
+    check_modes(&c);
+    check_phases(&c);
     check_threads(&c);
     check_pace(&c);
     check_identities(&c);
     check_refuses(&c);
     check_requests(&c);
     check_attribution(&c);
+    check_misuses(&c);
     check_memories(&c);
+    check_factor(&c);
+    check_hooks(&c);
 }
 
 static void check_file(const struct checker *c, const struct option *option, const char *base)
@@ -188,9 +240,9 @@ static void check_file(const struct checker *c, const struct option *option, con
     }
 }
 
-void check_files(const struct plan *plan, struct diag *diag)
+void check_files(struct plan *plan, struct diag *diag)
 {
-    const struct checker c = {.plan = (struct plan *)plan, .diag = diag};
+    const struct checker c = {.plan = plan, .diag = diag};
 
     for (size_t i = 0; option_at(i) != NULL; i++) {
         const struct option *option = option_at(i);
@@ -208,4 +260,5 @@ void check_files(const struct plan *plan, struct diag *diag)
             check_file(&c, option, base + item * section->item_size);
         }
     }
+    check_replay(&c);
 }

@@ -9,7 +9,8 @@
  * and adds a mistake for each contradiction.  Looks at nothing outside the plan but the number of
  * cores. */
 void check_values(struct plan *plan, struct diag *diag);
-/* Adds a mistake for each file that is not there or not readable. */
-void check_files(const struct plan *plan, struct diag *diag);
+/* Adds a mistake for each file that is not there or not readable, and reads the one that is part of
+ * the plan (pace.replay). */
+void check_files(struct plan *plan, struct diag *diag);
 
 #endif

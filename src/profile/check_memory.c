@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SHORT_RUN_NS (300 * NS_PER_S)
+#define SHORT_RUN_NS     (300 * NS_PER_S)
+#define READINGS_A_DWELL 10 /* at least: what a dwell does must be seen in it */
 
 static int ways_given(const struct plan_memory *memory)
 {
@@ -38,6 +39,7 @@ static void check_source(const struct checker *c, const struct plan_memory *memo
 
 static void check_every(const struct checker *c, struct plan_memory *memory)
 {
+    const struct plan_attribution *design = &c->plan->attribution;
     uint64_t duration_ns = c->plan->run.duration_ns;
 
     if (memory->every_ns == 0) {
@@ -45,6 +47,10 @@ static void check_every(const struct checker *c, struct plan_memory *memory)
                            : memory->source == MEMORY_SOURCE_COMMAND ? NS_PER_S
                            : duration_ns < SHORT_RUN_NS              ? 200 * NS_PER_MS
                                                                      : NS_PER_S;
+        if (memory->settle == NULL && design->mode != ATTRIBUTION_OFF) {
+            uint64_t most_ns = design->dwell_ns / READINGS_A_DWELL;
+            memory->every_ns = memory->every_ns < most_ns ? memory->every_ns : most_ns;
+        }
     }
     if (memory->every_ns < NS_PER_MS || (duration_ns > 0 && memory->every_ns > duration_ns)) {
         diag_add(c->diag, check_origin(c, &memory->every_ns, memory->origin),

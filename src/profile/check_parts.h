@@ -6,6 +6,8 @@
 #include "profile/check_internal.h"
 
 void check_target(const struct checker *c);
+/* target.allow and target.source, as lists. */
+void check_reach(const struct checker *c);
 /* The target of a token_url, in all but the URL and the CA like [target], which is checked. */
 void check_token_target(const struct checker *c, struct plan_jwt *jwt);
 /* The target of an https URL of `settle`, in all but the URL like [target]. */

@@ -162,6 +162,10 @@ static void check_tls(const struct checker *c)
                  "target.groups: \"%.60s\" is not a list of groups (write X25519:P-256)",
                  t->groups);
     }
+    if (t->key_update_bytes > 0 && t->tls_max < TLS_VERSION_1_3) {
+        diag_add(c->diag, plan_origin(c->plan, &t->key_update_bytes),
+                 "target.key_update: is of TLS 1.3, which target.tls_max = 1.2 rules out");
+    }
     if (t->verify == VERIFY_NO && t->server_ca != NULL) {
         diag_add(c->diag, plan_origin(c->plan, &t->server_ca),
                  "target.server_ca: of no use with target.verify = no");
@@ -188,6 +192,7 @@ void check_target(const struct checker *c)
     struct plan_target *t = &c->plan->target;
 
     derive(c, t, "target.url", plan_origin(c->plan, &t->url));
+    check_reach(c);
     check_tls(c);
     check_timeouts(c);
     if (t->host != NULL && strpbrk(t->host, " \t/@,") != NULL) {

@@ -1,6 +1,7 @@
 #include "profile/doc.h"
 
 #include "base/mem.h"
+#include "base/sink.h"
 #include "base/str.h"
 #include "record/driver.h"
 
@@ -102,11 +103,40 @@ size_t doc_open(struct doc *doc, const char *kind, const char *name, struct orig
     return section_of(doc, id, name != NULL ? name : "default", origin);
 }
 
+/* "section.key", as a phase may have it. */
+static bool is_key_of_another(const char *key)
+{
+    CLEANUP_FREE char *section = xstrndup(key, strcspn(key, "."));
+    const char *rest = key + strlen(section), *suffix;
+    enum section id;
+
+    return rest[0] == '.' && section_find(section, &id) && option_find(id, rest + 1, &suffix);
+}
+
+static void complain_of_fixed(const struct doc *doc, const char *key, struct origin origin)
+{
+    struct sink *sink = sink_new();
+
+    for (size_t i = 0; option_at(i) != NULL; i++) {
+        const struct option *option = option_at(i);
+        if (option->section == SECTION_PHASE && strchr(option->key, '.') != NULL) {
+            sink_printf(sink, ", %s", option->key);
+        }
+    }
+    diag_add(doc->diag, origin, "phase.%.60s: cannot change in mid-run; what can is %s", key,
+             sink_text(sink, NULL) + 2);
+    sink_free(sink);
+}
+
 static void unknown_key(const struct doc *doc, enum section id, const char *key,
                         struct origin origin)
 {
     const struct option *near = option_suggest(id, key);
 
+    if (id == SECTION_PHASE && is_key_of_another(key)) {
+        complain_of_fixed(doc, key, origin);
+        return;
+    }
     if (near == NULL) {
         diag_add(doc->diag, origin, "unknown key %s.%.60s", section_info(id)->name, key);
         return;

@@ -10,46 +10,10 @@
 #define H   (3600 * S)
 #define DAY (24 * H)
 
-#define SINGLE(field) .offset = offsetof(struct plan, field)
-#define LIST(items, n, type, most)                                                                 \
-    .offset = offsetof(struct plan, items), .count_offset = offsetof(struct plan, n),              \
-    .item_size = sizeof(type), .name_offset = offsetof(type, name),                                \
-    .origin_offset = offsetof(type, origin), .max = (most)
-
-static const struct section_info sections[SECTION_COUNT] = {
-    [SECTION_RUN] = {"run", "How long, with what resources.", SINGLE(run)},
-    [SECTION_TARGET] = {"target", "The server under test and how to speak TLS to it.",
-                        SINGLE(target)},
-    [SECTION_PACE] = {"pace", "How fast, over how many connections.", SINGLE(pace)},
-    [SECTION_CERT] = {"cert", "Client certificates; several sections are for several identities.",
-                      LIST(certs, n_certs, struct plan_cert, PLAN_IDENTITIES_MAX)},
-    [SECTION_APIKEY] = {"apikey", "API keys; several sections are for several identities.",
-                        LIST(apikeys, n_apikeys, struct plan_apikey, PLAN_IDENTITIES_MAX)},
-    [SECTION_JWT] = {"jwt", "JSON Web Tokens; several sections are for several identities.",
-                     LIST(jwts, n_jwts, struct plan_jwt, PLAN_IDENTITIES_MAX)},
-    [SECTION_IDENTITY] = {"identity",
-                          "A kind of client: certificate, API key and token that go together.  "
-                          "Without such a section there is one, with whatever [cert], [apikey] and "
-                          "[jwt] there are, each rotating for itself.",
-                          LIST(identities, n_identities, struct plan_identity,
-                               PLAN_IDENTITIES_MAX)},
-    [SECTION_REQUEST] = {"request", "What to ask for; several are mixed by weight.",
-                         LIST(requests, n_requests, struct plan_request, 64)},
-    [SECTION_REFUSE] = {"refuse",
-                        "A share of the traffic presents something bad; a server that lets it in "
-                        "fails the run.",
-                        LIST(refuses, n_refuses, struct plan_refuse, PLAN_REFUSES_MAX)},
-    [SECTION_MEMORY] = {"memory", "The server's memory: which process to watch (at most 8).",
-                        LIST(memories, n_memories, struct plan_memory, 8)},
-    [SECTION_JUDGE] = {"judge", "What is allowed, and what is known of the server.", SINGLE(judge)},
-    [SECTION_ATTRIBUTION] = {"attribution", "Varying the load so that growth can be blamed.",
-                             SINGLE(attribution)},
-};
-
 static const char *const verify_words[] = {"always", "cached", "no", NULL};
 static const char *const tls_words[] = {"1.2", "1.3", NULL};
-static const char *const pace_words[] = {"closed", "open", NULL};
-static const char *const arrivals_words[] = {"constant", "poisson", NULL};
+static const char *const pace_words[] = {"closed", "open", "hold", "churn", "handshake", NULL};
+static const char *const arrivals_words[] = {"constant", "poisson", "replay", NULL};
 static const char *const cert_source_words[] = {"mint", "files", "pkcs12", NULL};
 static const char *const key_type_words[] = {"ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072",
                                              "rsa-4096",   "ed25519",    NULL};
@@ -64,8 +28,20 @@ static const char *const bad_jwt_words[] = {
     "alg-none", "wrong-audience", "hs256-public-key", "other-certificate",
     NULL};
 static const char *const bad_apikey_words[] = {"good", "none", "unknown", NULL};
+/* In the order of enum misuse_act, enum misuse_stage and enum misuse_end. */
+static const char *const misuse_words[] = {
+    "half-open",       "handshake-stop", "abort-body", "abandon-response", "early-close", "reset",
+    "no-close-notify", "slow-send",      "slow-read",  "oversized-header", "plain-http",  NULL};
+static const char *const stage_words[] = {
+    "each", "hello", "server-flight", "client-flight", "request", "first-byte", NULL};
+static const char *const end_words[] = {"reset", "fin", NULL};
 static const char *const memory_source_words[] = {"process", "command", NULL};
-static const char *const attribution_words[] = {"off", "crossover", "modulation", NULL};
+static const char *const until_words[] = {"duration", "settled", NULL};
+static const char *const attribution_words[] = {"off", "crossover", "modulation", "pairs", NULL};
+/* In the order of enum driver. */
+static const char *const factor_words[] = {
+    "time",    "request", "connection", "resumption", "client_certificate", "api_key", "jwt",
+    "refused", "aborted", "rotation",   NULL};
 
 #define ROW(section_, key_, type_, struct_, field_, ...)                                           \
     {                                                                                              \
@@ -86,14 +62,20 @@ static const char *const attribution_words[] = {"off", "crossover", "modulation"
     ROW(SECTION_IDENTITY, key, type, struct plan_identity, field, __VA_ARGS__)
 #define REFUSE(key, type, field, ...)                                                              \
     ROW(SECTION_REFUSE, key, type, struct plan_refuse, field, __VA_ARGS__)
+#define MISUSE(key, type, field, ...)                                                              \
+    ROW(SECTION_MISUSE, key, type, struct plan_misuse, field, __VA_ARGS__)
 #define REQUEST(key, type, field, ...)                                                             \
     ROW(SECTION_REQUEST, key, type, struct plan_request, field, __VA_ARGS__)
+#define PHASE(key, type, field, ...)                                                               \
+    ROW(SECTION_PHASE, key, type, struct plan_phase, field, __VA_ARGS__)
 #define MEMORY(key, type, field, ...)                                                              \
     ROW(SECTION_MEMORY, key, type, struct plan_memory, field, __VA_ARGS__)
 #define JUDGE(key, type, field, ...)                                                               \
     ROW(SECTION_JUDGE, key, type, struct plan_judge, field, __VA_ARGS__)
 #define ATTRIBUTION(key, type, field, ...)                                                         \
     ROW(SECTION_ATTRIBUTION, key, type, struct plan_attribution, field, __VA_ARGS__)
+#define HOOK(key, type, field, ...)                                                                \
+    ROW(SECTION_HOOK, key, type, struct plan_hook, field, __VA_ARGS__)
 #define PICK_HELP                                                                                  \
     "Which one is next; zipf: few are hot and most are cold; fresh: one that never was used."
 #define ZIPF_HELP          "zipf: the k-th is chosen in proportion to 1 / k^exponent."
@@ -115,6 +97,8 @@ static const struct option options[] = {
         BETWEEN(1, 1e6), .help = "TLS handshakes under way at one time, all workers together."),
     RUN("drain", TYPE_DURATION, drain_ns, .initial = "2s", BETWEEN(0, H),
         .help = "Time that exchanges in flight get at the end."),
+    RUN("repeat_phases", TYPE_COUNT, repeat_phases, .initial = "1", BETWEEN(1, 1e6),
+        .help = "The phases are gone through that many times."),
     RUN("dir", TYPE_STRING, dir, .help = "Run directory; not given: tlsoak-run-DATE-ID."),
 
     TARGET("url", TYPE_STRING, url, .flags = OPTION_REQUIRED,
@@ -135,7 +119,17 @@ static const struct option options[] = {
     TARGET("ciphers", TYPE_STRING, ciphers,
            .help = "Cipher list for TLS 1.2; not given: the library's."),
     TARGET("groups", TYPE_STRING, groups, .initial = "X25519:P-256",
-           .help = "Key exchange groups in order of preference, between colons."),
+           .help = "Key exchange groups in order of preference, between colons; a post-quantum "
+                   "one, such as X25519MLKEM768, where this BoringSSL has it."),
+    TARGET("ocsp", TYPE_BOOL, ocsp, .initial = "no",
+           .help = "Ask for a stapled OCSP response (status_request); those that came are "
+                   "counted."),
+    TARGET("sct", TYPE_BOOL, sct, .initial = "no",
+           .help = "Ask for signed certificate timestamps; those that came are counted."),
+    TARGET("key_update", TYPE_BYTES, key_update_bytes, .initial = "0B", BETWEEN(0, 1e15),
+           .help = "TLS 1.3: with the next request after so many bytes of a connection, sent and "
+                   "received, update its keys and ask the server to; 1B: with each but the first; "
+                   "0B: never."),
     TARGET("expect_mtls", TYPE_BOOL, expect_mtls, .initial = "yes",
            .help = "Before the load, one connection without a certificate must be refused; asked "
                    "only where the profile has a [cert]."),
@@ -147,25 +141,57 @@ static const struct option options[] = {
            BETWEEN(1 * MS, H), .help = "Time from the request to the first byte of its response."),
     TARGET("timeout.exchange", TYPE_DURATION, timeout_exchange_ns, .initial = "60s",
            BETWEEN(1 * MS, H), .help = "Time from the request to the end of its response."),
+    TARGET("allow", TYPE_STRING, allow,
+           .help = "Hosts that may be loaded beside loopback, with commas between: ADDRESS, "
+                   "ADDRESS/BITS or NAME, each with :PORT or for all ports.  A private address "
+                   "needs to be here or a handshake that shows consent (client certificate asked "
+                   "for and accepted); a public one, or under a NAME any, needs both."),
+    TARGET("max_rate", TYPE_RATE, max_rate_per_s, .initial = "0/s", BETWEEN(0, 1e7),
+           .help = "Refuse to start above this rate; 0/s: 1000/s in the open loop, none on "
+                   "loopback."),
+    TARGET("max_connections", TYPE_COUNT, max_connections, .initial = "0", BETWEEN(0, 1e6),
+           .help = "Refuse to start with more connections; 0: 1000, none on loopback."),
+    TARGET("max_misuse", TYPE_RATIO, max_misuse, .initial = "0", BETWEEN(0, 1),
+           .help = "Refuse to start with more attempts that are bad on purpose; 0: 20%, none on "
+                   "loopback."),
+    TARGET("source", TYPE_STRING, source,
+           .help = "Addresses of this machine to connect from in turn, with commas between: "
+                   "ADDRESS or ADDRESS/BITS, such as 127.0.0.0/28.  Each gives as many "
+                   "connections as there are local ports (28,232)."),
+    TARGET("reset_on_close", TYPE_BOOL, reset_on_close, .initial = "no",
+           .help = "Close connections with a reset (SO_LINGER 0), which frees the local port at "
+                   "once instead of after 60 s; servers may log it."),
 
     PACE("mode", TYPE_WORD, mode, .initial = "closed", .words = pace_words,
-         .help = "closed: each connection asks again when answered; open: at a rate, come what "
-                 "may."),
+         .help = "closed: each connection asks again when answered; open: exchanges at a rate, "
+                 "come what may; hold: connections are held and asked once in keepalive each; "
+                 "churn: new connections at a rate, each for requests_per_connection; handshake: "
+                 "handshakes at a rate, and no request."),
     PACE("rate", TYPE_RATE, rate_per_s, BETWEEN(1e-4, 1e7),
-         .help = "open: exchanges, all workers together."),
+         .help = "open: exchanges; churn, handshake: new connections; all workers together."),
+    PACE("keepalive", TYPE_DURATION, keepalive_ns, .initial = "30s", BETWEEN(1 * MS, DAY),
+         .help = "hold: each connection carries one request in this time, evenly spread."),
     PACE("arrivals", TYPE_WORD, arrivals, .initial = "constant", .words = arrivals_words,
-         .help = "open: evenly spaced, or at random (exponential gaps)."),
+         .help = "open: evenly spaced, at random (exponential gaps), or as a file says."),
+    PACE("replay", TYPE_STRING, replay, .flags = OPTION_PATH | OPTION_READABLE,
+         .help = "replay: file with a due time a line, in seconds since the start of the load, or "
+                 "with a + since the line before; # begins a comment."),
+    PACE("replay_every", TYPE_DURATION, replay_every_ns, .initial = "0", BETWEEN(0, 366 * DAY),
+         .help = "replay: the file begins again this often; 0: after its last time nothing is "
+                 "due."),
     PACE("connections", TYPE_COUNT, connections, .initial = "16", BETWEEN(1, 1e6),
-         .help = "Connections held open, all workers together."),
+         .help = "Connections held open; churn, handshake: the most at one time; all workers "
+                 "together."),
     PACE("connect_rate", TYPE_RATE, connect_rate_per_s, .initial = "0/s", BETWEEN(0, 1e6),
          .help = "New connections at the start; 0/s: as fast as handshakes allow."),
     PACE("think_time", TYPE_DURATION, think_time_ns, .initial = "0", BETWEEN(0, DAY),
-         .help = "closed: pause between two exchanges of a connection."),
+         .help = "closed, churn: pause between two exchanges of a connection."),
     PACE("requests_per_connection", TYPE_COUNT, requests_per_connection, .initial = "0",
          .help = "Exchanges before a connection is closed and replaced; 0: as many as the server "
-                 "allows."),
+                 "allows, churn: one."),
     PACE("resume_ratio", TYPE_RATIO, resume_ratio, .initial = "0",
-         .help = "Share of reconnects that offer to resume the last TLS session."),
+         .help = "Share of reconnects that offer to resume a TLS session, of a client "
+                 "(certificate) that was connected before; of pick = fresh none ever was."),
 
     CERT("source", TYPE_WORD, source, .initial = "mint", .words = cert_source_words,
          .help = "Minted in memory from a CA, or read from PEM or PKCS #12 files."),
@@ -322,6 +348,49 @@ static const struct option options[] = {
     REFUSE("expect", TYPE_STRING, expect_text, .initial = "any",
            .help = "any, alert, alert NAME, or statuses such as 401, 403."),
 
+    PHASE("duration", TYPE_DURATION, duration_ns, .flags = OPTION_REQUIRED,
+          BETWEEN(100 * MS, 365 * DAY), .help = "Its length; with until = settled the longest."),
+    PHASE("ramp", TYPE_RAMP, ramp_ns, .initial = "no",
+          .help = "Rate and connections move evenly, within this time or the whole phase, from "
+                  "what they were at the end of the phase before; of the first, from nothing."),
+    PHASE("idle", TYPE_BOOL, idle, .initial = "no",
+          .help = "Nothing is asked for; connections are closed, but for those that "
+                  "pace.connections holds."),
+    PHASE("until", TYPE_WORD, until, .initial = "duration", .words = until_words,
+          .help = "settled: an idle phase ends as soon as the first memory source has settled."),
+    PHASE("pace.rate", TYPE_RATE, rate_per_s, BETWEEN(0, 1e7), .help = "pace.rate in this phase."),
+    PHASE("pace.connections", TYPE_COUNT, connections, BETWEEN(0, 1e6),
+          .help = "pace.connections; more are dialled, fewer are closed when they are idle."),
+    PHASE("pace.connect_rate", TYPE_RATE, connect_rate_per_s, BETWEEN(0, 1e6),
+          .help = "New connections where there shall be more; 0/s: as fast as handshakes allow."),
+    PHASE("pace.think_time", TYPE_DURATION, think_time_ns, BETWEEN(0, DAY),
+          .help = "pace.think_time in this phase."),
+    PHASE("pace.requests_per_connection", TYPE_COUNT, requests_per_connection,
+          .help = "pace.requests_per_connection in this phase."),
+    PHASE("pace.resume_ratio", TYPE_RATIO, resume_ratio, .help = "pace.resume_ratio likewise."),
+
+    MISUSE("kind", TYPE_WORD, kind, .words = misuse_words,
+           .help = "What is done: half-open: connected, nothing is sent; handshake-stop: closed in "
+                   "the handshake; abort-body: closed after half of a request's body; "
+                   "abandon-response: closed before the response or as it begins; early-close: "
+                   "close_notify and FIN right behind the request; reset: RST, and "
+                   "no-close-notify: FIN alone, after a good exchange; slow-send: the head a few "
+                   "bytes at a time; slow-read: so the response; oversized-header; plain-http: no "
+                   "TLS."),
+    MISUSE("share", TYPE_RATIO, share, .initial = "1%", BETWEEN(1e-6, 0.5),
+           .help = "Of all attempts, exchanges, refusals and misuses together."),
+    MISUSE("hold", TYPE_DURATION, hold_ns, BETWEEN(10 * MS, H),
+           .help = "The longest that one lasts once it is connected (half-open, slow-send and "
+                   "slow-read until then); not given: 10s, with [attribution] a quarter of a "
+                   "dwell."),
+    MISUSE("stage", TYPE_WORD, stage, .initial = "each", .words = stage_words,
+           .help = "Where to close.  handshake-stop: hello, server-flight or client-flight; "
+                   "abandon-response: request or first-byte; each: one after the other."),
+    MISUSE("end", TYPE_WORD, end, .initial = "reset", .words = end_words,
+           .help = "How abort-body and abandon-response close, both without close_notify."),
+    MISUSE("size", TYPE_BYTES, size_bytes, .initial = "64KiB", BETWEEN(1024, 1048576),
+           .help = "Of an oversized header."),
+
     MEMORY("source", TYPE_WORD, source, .words = memory_source_words, .initial = "process",
            .help = "What the kernel says of a process, or what a command prints (and the process, "
                    "where it is known)."),
@@ -363,14 +432,22 @@ static const struct option options[] = {
           .help = "Entries that a bounded store of the server holds, filled by a driver."),
     JUDGE("expect_ttl", TYPE_DURATION, expect_ttl_ns, .initial = "0", BETWEEN(0, 365 * DAY),
           .help = "Age at which the server drops what it stores; 0: none known."),
+    JUDGE("period", TYPE_DURATION, period_ns, .initial = "0", BETWEEN(0, 365 * DAY),
+          .help = "Of a load that comes and goes; removed from runs that hold it 1.75 times; 0: a "
+                  "day."),
+    JUDGE("stop_early", TYPE_BOOL, stop_early, .initial = "no",
+          .help = "attribution.mode = pairs: end the run as soon as the leak is proven."),
 
     ATTRIBUTION("mode", TYPE_WORD, mode, .initial = "off", .words = attribution_words,
                 .help = "Rate, reconnecting, fresh identities and bad ones are switched by design, "
                         "so that growth can be told apart by its cause.  crossover: in a minute, "
-                        "with short dwells; modulation: in 160 s and more, surer."),
+                        "with short dwells; modulation: in 160 s and more, surer; pairs: of one "
+                        "factor, in pairs of dwells whose order a coin decides."),
+    ATTRIBUTION("factor", TYPE_WORD, factor, .initial = "client_certificate",
+                .words = factor_words, .help = "pairs: what is on in one dwell of each pair."),
     ATTRIBUTION("dwell", TYPE_DURATION, dwell_ns, BETWEEN(100 * MS, DAY),
-                .help = "Time spent with one mix of drivers; not given: 2s in a crossover, 10s in "
-                        "a modulation."),
+                .help = "Time spent with one mix of drivers; not given: 2s in a crossover, else "
+                        "10s."),
     ATTRIBUTION("warmup", TYPE_DURATION, warmup_ns, BETWEEN(0, DAY),
                 .help = "Steady load before the first dwell; not given: 6s, or 15s."),
     ATTRIBUTION("steady", TYPE_DURATION, steady_ns, .initial = "0", BETWEEN(0, 365 * DAY),
@@ -380,45 +457,29 @@ static const struct option options[] = {
                         "leaves."),
     ATTRIBUTION("cooldown", TYPE_DURATION, cooldown_ns, .initial = "0", BETWEEN(0, DAY),
                 .help = "No load at the end of the run; what memory does then is reported."),
+
+    HOOK("rotate", TYPE_STRING, rotate, .flags = OPTION_CONTENT,
+         .help = "Rotates something on the server, such as its certificate or a key store: kill "
+                 "-HUP {pid}; each that ends with exit code 0 counts as a rotation."),
+    HOOK("every", TYPE_DURATION, every_ns, BETWEEN(100 * MS, DAY),
+         .help = "Time between rotations, of which the first comes after half of it; not given: "
+                 "30s, or with [attribution] a quarter of a dwell."),
+    HOOK("on_start", TYPE_STRING, on_start, .flags = OPTION_CONTENT,
+         .help = "Runs once before the load."),
+    HOOK("on_end", TYPE_STRING, on_end, .flags = OPTION_CONTENT,
+         .help = "Runs once after the load, however that ended."),
+    HOOK("deadline", TYPE_DURATION, deadline_ns, .initial = "10s", BETWEEN(10 * MS, H),
+         .help = "Time for one command, after which it is killed; of rotate no longer than every."),
 };
 /* clang-format on */
 
 #define N_OPTIONS (sizeof options / sizeof options[0])
 
+_Static_assert(sizeof factor_words / sizeof *factor_words == DRIVER_COUNT + 1,
+               "a word for each driver");
 _Static_assert(offsetof(struct plan_request, body_len) ==
                    offsetof(struct plan_request, body) + sizeof(char *),
                "TYPE_BODY writes the length behind the pointer");
-
-const struct section_info *section_info(enum section section)
-{
-    return &sections[section];
-}
-
-bool section_find(const char *name, enum section *ret_section)
-{
-    for (size_t i = 0; i < SECTION_COUNT; i++) {
-        if (str_equal(sections[i].name, name)) {
-            *ret_section = (enum section)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-const char *section_suggest(const char *name)
-{
-    /* meant as written, by a profile for another version: no slip of the pen */
-    static const char *const others[] = {"phase", "misuse", "limit", "hook", "output"};
-    const char *names[SECTION_COUNT];
-
-    if (str_index(name, others, sizeof others / sizeof others[0]) >= 0) {
-        return NULL;
-    }
-    for (size_t i = 0; i < SECTION_COUNT; i++) {
-        names[i] = sections[i].name;
-    }
-    return str_nearest(name, names, SECTION_COUNT);
-}
 
 const struct option *option_at(size_t i)
 {

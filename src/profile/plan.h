@@ -6,6 +6,7 @@
 #define PROFILE_PLAN_H
 
 #include "base/diag.h"
+#include "base/ipnet.h"
 #include "record/driver.h"
 
 #include <stdbool.h>
@@ -14,8 +15,14 @@
 
 enum verify_mode { VERIFY_ALWAYS, VERIFY_CACHED, VERIFY_NO };
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
-enum pace_mode { PACE_CLOSED, PACE_OPEN };
-enum arrivals { ARRIVALS_CONSTANT, ARRIVALS_POISSON };
+enum pace_mode {
+    PACE_CLOSED,   /* each connection asks again when it was answered */
+    PACE_OPEN,     /* exchanges fall due */
+    PACE_HOLD,     /* the same, so that each connection is used once in keepalive */
+    PACE_CHURN,    /* connections fall due, each for some exchanges */
+    PACE_HANDSHAKE /* handshakes fall due, for nothing more */
+};
+enum arrivals { ARRIVALS_CONSTANT, ARRIVALS_POISSON, ARRIVALS_REPLAY };
 enum cert_source { CERT_MINT, CERT_FILES, CERT_PKCS12 };
 enum key_type {
     KEY_ECDSA_P256,
@@ -61,13 +68,48 @@ enum bad_jwt {
     BAD_JWT_OTHER_CERTIFICATE /* good, but bound to another client's certificate */
 };
 enum bad_apikey { BAD_APIKEY_NOT, BAD_APIKEY_NONE, BAD_APIKEY_UNKNOWN };
+/* What a [misuse] does to the server. */
+enum misuse_act {
+    MISUSE_HALF_OPEN,        /* TCP stands and nothing is sent */
+    MISUSE_HANDSHAKE_STOP,   /* closed in the TLS handshake, after one flight or another */
+    MISUSE_ABORT_BODY,       /* closed when half of a request's body is sent */
+    MISUSE_ABANDON_RESPONSE, /* closed before the response, or when it begins */
+    MISUSE_EARLY_CLOSE,      /* close_notify and FIN right behind the request */
+    MISUSE_RESET,            /* RST after a good exchange */
+    MISUSE_NO_CLOSE_NOTIFY,  /* FIN without close_notify after a good exchange */
+    MISUSE_SLOW_SEND,        /* the head a few bytes at a time */
+    MISUSE_SLOW_READ,        /* the response a few bytes at a time */
+    MISUSE_OVERSIZED_HEADER, /* more than a server should take */
+    MISUSE_PLAIN_HTTP,       /* HTTP where TLS is spoken */
+    MISUSE_COUNT
+};
+enum misuse_stage {
+    STAGE_EACH,          /* all that the kind has, in turn */
+    STAGE_HELLO,         /* handshake-stop: the client's hello is sent */
+    STAGE_SERVER_FLIGHT, /* the server's answer to it has come */
+    STAGE_CLIENT_FLIGHT, /* the client's certificate and Finished are sent */
+    STAGE_REQUEST,       /* abandon-response: the request is sent */
+    STAGE_FIRST_BYTE     /* its response begins to come */
+};
+enum misuse_end { END_RESET, END_FIN };
 enum memory_source { MEMORY_SOURCE_PROCESS, MEMORY_SOURCE_COMMAND };
 /* What forces a collection before a reading: the source's own command, another, a GET. */
 enum settle_by { SETTLE_NOT, SETTLE_ITSELF, SETTLE_COMMAND, SETTLE_HTTP, SETTLE_HTTPS };
-enum attribution_mode { ATTRIBUTION_OFF, ATTRIBUTION_CROSSOVER, ATTRIBUTION_MODULATION };
+enum attribution_mode {
+    ATTRIBUTION_OFF,
+    ATTRIBUTION_CROSSOVER,
+    ATTRIBUTION_MODULATION,
+    ATTRIBUTION_PAIRS /* one factor, on and off in pairs whose order a coin decides */
+};
+
+enum phase_until { PHASE_UNTIL_DURATION, PHASE_UNTIL_SETTLED };
 
 #define PLAN_IDENTITIES_MAX 16
 #define PLAN_REFUSES_MAX    16
+#define PLAN_MISUSES_MAX    16
+#define PLAN_PHASES_MAX     64
+#define PLAN_ALLOWED_MAX    16
+#define PLAN_SOURCES_MAX    16
 
 /* "connection", "never", "30s", "50 uses", "request" (= 1 uses). */
 struct rotate {
@@ -82,7 +124,15 @@ struct plan_run {
     uint64_t seed;
     uint64_t max_in_flight_handshakes; /* all workers together */
     uint64_t drain_ns;                 /* time that exchanges in flight get at the end */
+    uint64_t repeat_phases;            /* how often the phases are gone through */
     char *dir;                         /* run directory; NULL: tlsoak-run-ID */
+};
+
+/* One of target.allow. */
+struct plan_allowed {
+    char *name;       /* as it is dialled; NULL: a network or an address */
+    struct ipnet net; /* where it is one */
+    uint16_t port;    /* 0: any */
 };
 
 struct plan_target {
@@ -94,13 +144,27 @@ struct plan_target {
     enum verify_mode verify;
     enum tls_version tls_min;
     enum tls_version tls_max;
-    char *ciphers;    /* BoringSSL's cipher list, TLS 1.2 only; NULL: the library's */
-    char *groups;     /* "X25519:P-256" */
+    char *ciphers;           /* BoringSSL's cipher list, TLS 1.2 only; NULL: the library's */
+    char *groups;            /* "X25519:P-256" */
+    bool ocsp;               /* ask for a stapled OCSP response (RFC 6066, section 8) */
+    bool sct;                /* ask for certificate timestamps (RFC 6962, section 3.3.1) */
+    double key_update_bytes; /* TLS 1.3: between two updates of a connection's keys; 0: never */
     bool expect_mtls; /* before the load, a connection without a certificate must be refused */
     uint64_t timeout_connect_ns;
     uint64_t timeout_handshake_ns;
     uint64_t timeout_first_byte_ns;
     uint64_t timeout_exchange_ns;
+    char *allow;           /* what may be loaded beside loopback; NULL: nothing was named */
+    double max_rate_per_s; /* ceilings, 0: the policy's own away from loopback, none on it */
+    uint64_t max_connections;
+    double max_misuse;   /* share of the attempts that are bad on purpose */
+    char *source;        /* addresses and networks to connect from; NULL: the system's choice */
+    bool reset_on_close; /* RST instead of FIN, which leaves no TIME_WAIT */
+    /* derived from allow and source by plan_check: */
+    struct plan_allowed allowed[PLAN_ALLOWED_MAX];
+    size_t n_allowed;
+    struct ipnet sources[PLAN_SOURCES_MAX];
+    size_t n_sources;
     /* derived from url, connect_to, host and sni by plan_check: */
     char *url_host;  /* without brackets */
     char *dial_host; /* name or address to resolve */
@@ -113,14 +177,19 @@ struct plan_target {
 
 struct plan_pace {
     enum pace_mode mode;
-    double rate_per_s; /* open: exchanges a second, all workers together */
+    double rate_per_s; /* starts a second, all workers together; hold: derived; closed: none */
     enum arrivals arrivals;
+    char *replay;             /* file of due times; NULL: none */
+    uint64_t replay_every_ns; /* it begins again this often; 0: it is played once */
+    uint64_t *replay_ns;      /* derived, as the next: never decreasing, since the start */
+    size_t n_replay;
     uint64_t connections; /* held open, all workers together */
     /* ramp: new connections a second at the start; 0: as fast as handshakes allow */
     double connect_rate_per_s;
-    uint64_t think_time_ns;           /* closed: pause between exchanges of a connection */
+    uint64_t think_time_ns;           /* closed, churn: pause between exchanges of a connection */
+    uint64_t keepalive_ns;            /* hold: from one request of a connection to its next */
     uint64_t requests_per_connection; /* 0: as many as the server allows */
-    double resume_ratio;              /* share of reconnects that offer the last session */
+    double resume_ratio;              /* share of reconnects that offer to resume a session */
 };
 
 struct plan_cert {
@@ -242,6 +311,17 @@ struct plan_refuse {
     const struct plan_identity *base; /* derived */
 };
 
+struct plan_misuse {
+    char *name;
+    struct origin origin;
+    enum misuse_act kind;
+    double share;     /* of all attempts: misuses / (misuses + refusals + exchanges) */
+    uint64_t hold_ns; /* the longest that one lasts once TCP stands; 0 is resolved by plan_check */
+    enum misuse_stage stage;
+    enum misuse_end end; /* of abort-body and abandon-response */
+    double size_bytes;   /* of an oversized header */
+};
+
 struct plan_header {
     char *name;
     char *value;
@@ -259,6 +339,22 @@ struct plan_request {
     size_t body_len;
     double weight;
     uint64_t expect_status; /* 0: any 2xx */
+};
+
+/* A stretch of the run; plan_check gives what was left out its value of [pace]. */
+struct plan_phase {
+    char *name;
+    struct origin origin;
+    uint64_t duration_ns; /* the longest, with PHASE_UNTIL_SETTLED */
+    uint64_t ramp_ns;     /* from the rate and connections of the end of the phase before */
+    bool idle;            /* nothing begins */
+    enum phase_until until;
+    double rate_per_s;
+    uint64_t connections; /* idle: those that are held open */
+    double connect_rate_per_s;
+    uint64_t think_time_ns;
+    uint64_t requests_per_connection;
+    double resume_ratio;
 };
 
 struct plan_memory {
@@ -288,15 +384,27 @@ struct plan_judge {
     double expect_bound
         [DRIVER_COUNT];     /* entries that a bounded store of the server holds; 0: none declared */
     uint64_t expect_ttl_ns; /* 0: none declared */
+    uint64_t period_ns;     /* of the load, such as a day; 0: the judge's own */
+    bool stop_early;        /* attribution.mode = pairs: end when the leak is proven */
 };
 
 struct plan_attribution {
     enum attribution_mode mode;
+    enum driver factor; /* of mode = pairs; not time, not resumption */
     uint64_t dwell_ns;
     uint64_t warmup_ns;   /* steady load before the first dwell, and before `steady` */
     uint64_t steady_ns;   /* more of it, which is judged */
     uint64_t duration_ns; /* of all dwells; 0: what the rest of the run leaves */
     uint64_t cooldown_ns; /* no load at the end */
+};
+
+/* Commands for sh -c, with {pid} and {run}; NULL: none. */
+struct plan_hook {
+    char *rotate;   /* rotates something on the server */
+    char *on_start; /* before the load */
+    char *on_end;   /* after it */
+    uint64_t every_ns;
+    uint64_t deadline_ns; /* of one command */
 };
 
 struct plan {
@@ -305,6 +413,7 @@ struct plan {
     struct plan_pace pace;
     struct plan_judge judge;
     struct plan_attribution attribution;
+    struct plan_hook hook;
     struct plan_cert *certs;
     size_t n_certs;
     struct plan_apikey *apikeys;
@@ -315,13 +424,28 @@ struct plan {
     size_t n_identities;
     struct plan_refuse *refuses;
     size_t n_refuses;
+    struct plan_misuse *misuses;
+    size_t n_misuses;
     struct plan_request *requests; /* at least one: GET of the URL's path when none was written */
     size_t n_requests;
+    struct plan_phase *phases; /* none: the whole run is as [pace] says */
+    size_t n_phases;
     struct plan_memory *memories;
     size_t n_memories;
     struct plan_store *store; /* owns strings and origins; opaque */
 };
 
+/* The most that any time of the run asks for. */
+struct plan_peak {
+    double rate_per_s;      /* of starts; 0 in a closed loop */
+    double exchanges_per_s; /* so far as the plan tells */
+    double dials_per_s;     /* new connections, so far as the plan tells */
+    bool is_unbounded;      /* some time has a closed loop without pauses */
+    uint64_t connections;
+    double resume_ratio;
+};
+
+struct plan_peak plan_peak(const struct plan *plan);
 /* Where the value of a field came from: the address of the field in the plan, such as
  * &plan->certs[0].ca.  file:line of the profile, "--set", or "default" with line 0. */
 struct origin plan_origin(const struct plan *plan, const void *field);

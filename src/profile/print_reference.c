@@ -28,15 +28,29 @@ static void print_wrapped(struct sink *sink, const char *lead, const char *text)
     sink_printf(sink, "\n");
 }
 
+/* Words between |, wrapped behind `lead`; the line has `column` bytes already. */
+static void print_choice(struct sink *sink, const char *const *words, const char *lead,
+                         size_t column)
+{
+    for (size_t i = 0; words[i] != NULL; i++) {
+        size_t len = strlen(words[i]) + 1;
+        bool fits = column + len <= HELP_WIDTH;
+        if (i > 0) {
+            sink_printf(sink, "|%s%s", fits ? "" : "\n", fits ? "" : lead);
+        }
+        sink_printf(sink, "%s", words[i]);
+        column = len + (fits ? column : strlen(lead));
+    }
+}
+
 /* What may stand as the value: words, or the type's examples. */
-static void print_form(struct sink *sink, const struct option *option)
+static void print_form(struct sink *sink, const struct option *option, const char *lead,
+                       size_t column)
 {
     const struct type_info *type = type_info(option->type);
 
     if (option->words != NULL) {
-        for (size_t i = 0; option->words[i] != NULL; i++) {
-            sink_printf(sink, "%s%s", i > 0 ? "|" : "", option->words[i]);
-        }
+        print_choice(sink, option->words, lead, column);
     } else if ((option->flags & OPTION_SECRET) != 0) {
         sink_printf(sink, "@FILE|${VARIABLE}");
     } else if ((option->flags & OPTION_PATH) != 0 || str_equal(option->key, "extends")) {
@@ -63,7 +77,7 @@ static void print_reference_option(struct sink *sink, const struct option *optio
     sink_printf(sink, "\n");
     print_wrapped(sink, "; ", option->help);
     sink_printf(sink, "; ");
-    print_form(sink, option);
+    print_form(sink, option, "; ", 2);
     print_range(sink, option);
     sink_printf(sink, "%s\n", (option->flags & OPTION_REQUIRED) != 0 ? "; required" : "");
     sink_printf(sink, ";%s%s =%s%s\n", option->key, option->suffix != NULL ? option->suffix : "",
@@ -103,7 +117,8 @@ static void print_help_option(struct sink *sink, const struct option *option)
     size_t len;
 
     sink_printf(form, "  %s%s = ", option->key, option->suffix != NULL ? option->suffix : "");
-    print_form(form, option);
+    (void)sink_text(form, &len);
+    print_form(form, option, "      ", len);
     const char *text = sink_text(form, &len);
     sink_write(sink, text, len);
     if (option->initial != NULL) {

@@ -151,8 +151,10 @@ void plan_free(struct plan *plan)
     free(plan->jwts);
     free(plan->identities);
     free(plan->refuses);
+    free(plan->misuses);
     free(plan->requests);
     free(plan->memories);
+    free(plan->phases);
     store_free(plan->store);
     free(plan);
 }

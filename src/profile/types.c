@@ -312,6 +312,27 @@ static void print_rotate(const void *field, const char *const *words, struct sin
     }
 }
 
+static bool parse_ramp(const char *text, const char *const *words, void *field)
+{
+    if (str_equal(text, "yes") || str_equal(text, "no")) {
+        *(uint64_t *)field = str_equal(text, "yes") ? UINT64_MAX : 0;
+        return true;
+    }
+    return parse_duration(text, words, field);
+}
+
+static void print_ramp(const void *field, const char *const *words, struct sink *sink)
+{
+    uint64_t ns = *(const uint64_t *)field;
+
+    (void)words;
+    if (ns == 0 || ns == UINT64_MAX) {
+        sink_printf(sink, "%s", ns == 0 ? "no" : "yes");
+    } else {
+        write_duration(ns, sink);
+    }
+}
+
 static bool parse_budget(const char *text, const char *const *words, void *field)
 {
     if (str_equal(text, "none")) {
@@ -372,6 +393,7 @@ static const struct type_info types[] = {
     [TYPE_STATUS] = {"a status", "2xx, 204", "STATUS", parse_status, print_status, NULL},
     [TYPE_DURATION] = {"a duration", "250ms, 30s, 2h", "DURATION", parse_duration, print_duration,
                        number_u64},
+    [TYPE_RAMP] = {"a ramp", "30s, yes, no", "DURATION|yes|no", parse_ramp, print_ramp, NULL},
     [TYPE_BYTES] = {"a size", "512B, 4KiB, 1GiB", "SIZE", parse_bytes, print_bytes, number_double},
     [TYPE_RATE] = {"a rate", "200/s, 12k/m", "RATE", parse_rate, print_rate, number_double},
     [TYPE_RATIO] = {"a ratio", "25%, 0.25", "RATIO", parse_ratio, print_number, number_double},

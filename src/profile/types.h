@@ -18,6 +18,7 @@ enum type {
     TYPE_PID,      /* int64_t */
     TYPE_STATUS,   /* uint64_t; 0 is "2xx" */
     TYPE_DURATION, /* uint64_t, nanoseconds */
+    TYPE_RAMP,     /* uint64_t, nanoseconds; "no" is 0, "yes" UINT64_MAX: all the time there is */
     TYPE_BYTES,    /* double */
     TYPE_RATE,     /* double, a second */
     TYPE_RATIO,    /* double, 0..1 */

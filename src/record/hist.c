@@ -126,6 +126,16 @@ uint64_t hist_quantile(const struct hist *hist, double q)
     return hist->max_ns;
 }
 
+uint64_t hist_above(const struct hist *hist, uint64_t ns)
+{
+    uint64_t n = 0;
+
+    for (uint32_t i = hist_slot(ns) + 1; hist->n > 0 && i <= hist->last; i++) {
+        n += hist->slots[i];
+    }
+    return n;
+}
+
 double hist_mean_ns(const struct hist *hist)
 {
     if (hist->n == 0) {

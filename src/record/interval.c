@@ -31,6 +31,7 @@ void interval_clear(struct interval *interval)
     memset(interval->status, 0, sizeof interval->status);
     memset(interval->gauge, 0, sizeof interval->gauge);
     memset(interval->refusal, 0, sizeof interval->refusal);
+    memset(interval->misuse, 0, sizeof interval->misuse);
     for (int i = 0; i < LATENCY_COUNT; i++) {
         hist_clear(&interval->latency[i]);
     }
@@ -56,15 +57,29 @@ static void widen(struct interval *to, const struct interval *from)
     }
 }
 
+void interval_add_gauges(uint64_t to[GAUGE_COUNT], const uint64_t from[GAUGE_COUNT])
+{
+    for (int i = 0; i < GAUGE_COUNT; i++) {
+        if (!metric_gauge_is_largest((enum gauge)i)) {
+            to[i] += from[i];
+        } else if (from[i] > to[i]) {
+            to[i] = from[i];
+        }
+    }
+}
+
 void interval_add(struct interval *to, const struct interval *from)
 {
     widen(to, from);
     add_all(to->count, from->count, COUNTER_COUNT);
     add_all(to->outcome, from->outcome, OUTCOME_COUNT);
     add_all(to->status, from->status, sizeof to->status / sizeof *to->status);
-    add_all(to->gauge, from->gauge, GAUGE_COUNT);
+    interval_add_gauges(to->gauge, from->gauge);
     for (int i = 0; i < REFUSALS_MAX; i++) {
         refusal_add(&to->refusal[i], &from->refusal[i]);
+    }
+    for (int i = 0; i < MISUSES_MAX; i++) {
+        misuse_add(&to->misuse[i], &from->misuse[i]);
     }
     for (int i = 0; i < LATENCY_COUNT; i++) {
         hist_add(&to->latency[i], &from->latency[i]);
@@ -82,6 +97,8 @@ void interval_check(const struct interval *cumulative)
     BUG_ON(ready != n[COUNTER_CLOSED] + now[GAUGE_OPEN]);
     BUG_ON(n[COUNTER_REFUSAL_TRIED] != n[COUNTER_REFUSED] + n[COUNTER_LET_IN] +
                                            n[COUNTER_REFUSAL_UNCLEAR] + now[GAUGE_REFUSING]);
+    BUG_ON(n[COUNTER_MISUSE_TRIED] !=
+           n[COUNTER_MISUSE_DONE] + n[COUNTER_MISUSE_UNDONE] + now[GAUGE_MISUSING]);
 }
 
 uint64_t interval_driver(const struct interval *cumulative, enum driver driver)

@@ -5,12 +5,14 @@
  *   started  = completed + failed + in flight
  *   dialed   = handshake_full + handshake_resumed + dial_failed + handshaking
  *   refusals tried = refused + let in + unclear + refusing
+ *   misuses tried = done + undone + misusing
  *   ready connections = handshake_full + handshake_resumed - closed = open */
 #ifndef RECORD_INTERVAL_H
 #define RECORD_INTERVAL_H
 
 #include "record/hist.h"
 #include "record/metrics.h"
+#include "record/misuse.h"
 #include "record/outcome.h"
 #include "record/refusal.h"
 
@@ -24,15 +26,19 @@ struct interval {
     uint64_t status[6];              /* completed by status class: [1] 1xx .. [5] 5xx, [0] other */
     uint64_t gauge[GAUGE_COUNT];     /* at end_ns */
     struct refusal_tally refusal[REFUSALS_MAX]; /* of plan->refuses */
+    struct misuse_tally misuse[MISUSES_MAX];    /* of plan->misuses */
     struct hist latency[LATENCY_COUNT];
 };
 
 struct interval *interval_new(void) __attribute__((warn_unused_result));
 void interval_free(struct interval *interval);
 void interval_clear(struct interval *interval);
-/* Adds counts and histograms of `from`; gauges add too (they are of different workers), so clear
- * the gauges of `to` before the first worker of a tick.  Widens start/end. */
+/* Adds counts and histograms of `from`, and its gauges as interval_add_gauges does.  Widens
+ * start/end. */
 void interval_add(struct interval *to, const struct interval *from);
+/* Gauges of another worker: they add (or the larger stays, metric_gauge_is_largest), so clear those
+ * of `to` before the first worker of a tick. */
+void interval_add_gauges(uint64_t to[GAUGE_COUNT], const uint64_t from[GAUGE_COUNT]);
 /* Stops the process (a bug) when an accounting identity of cumulative sums does not hold. */
 void interval_check(const struct interval *cumulative);
 /* Cumulative events of a driver (DRIVER_TIME: 0, the caller has the time). */

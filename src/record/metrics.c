@@ -37,6 +37,21 @@ static const struct metric counters[COUNTER_COUNT] = {
     [COUNTER_HANDSHAKE_FULL] = COUNT("handshake_full", "1", NEITHER, "Full TLS handshakes."),
     [COUNTER_HANDSHAKE_RESUMED] =
         COUNT("handshake_resumed", "1", NEITHER, "Resumed TLS handshakes."),
+    [COUNTER_RECONNECTED] = COUNT("reconnected", "1", NEITHER,
+                                  "TLS handshakes of clients that had been connected before."),
+    [COUNTER_RESUME_ASKED] =
+        COUNT("resume_asked", "1e-6", NEITHER, "Of these, how many should resume, in millionths."),
+    [COUNTER_RESUME_NO_TICKET] =
+        COUNT("resume_no_ticket", "1", LOWER, "Of these, full for want of a ticket to offer."),
+    [COUNTER_RESUME_EXPIRED] =
+        COUNT("resume_expired", "1", LOWER, "Of these, full since the ticket had expired."),
+    [COUNTER_RESUME_REFUSED] =
+        COUNT("resume_refused", "1", LOWER, "Of these, full since the server refused the ticket."),
+    [COUNTER_KEY_UPDATED] =
+        COUNT("key_updated", "1", NEITHER, "TLS 1.3 key updates that the client began."),
+    [COUNTER_OCSP_STAPLED] =
+        COUNT("ocsp_stapled", "1", NEITHER, "Full TLS handshakes with a stapled OCSP response."),
+    [COUNTER_SCTS] = COUNT("scts", "1", NEITHER, "Certificate timestamps in full TLS handshakes."),
     [COUNTER_CERT_NEW] = COUNT("cert_new", "1", NEITHER, "Client certificates used first."),
     [COUNTER_CERT_USED] = COUNT("cert_used", "1", NEITHER, "Uses of client certificates."),
     [COUNTER_KEY_NEW] = COUNT("key_new", "1", NEITHER, "API keys used first."),
@@ -61,9 +76,20 @@ static const struct metric counters[COUNTER_COUNT] = {
               "Full TLS handshakes of such attempts, where the certificate was good."),
     [COUNTER_REFUSAL_REQUEST] =
         COUNT("refusal_request", "1", NEITHER, "Requests sent after such handshakes."),
+    [COUNTER_MISUSE_TRIED] = COUNT("misuse_tried", "1", NEITHER, "Misuses begun."),
+    [COUNTER_MISUSE_DONE] = COUNT("misuse_done", "1", NEITHER, "Misuses that the server saw."),
+    [COUNTER_MISUSE_UNDONE] = COUNT("misuse_undone", "1", LOWER,
+                                    "Misuses that could not be done, since it failed before."),
+    [COUNTER_MISUSE_HANDSHAKE] =
+        COUNT("misuse_handshake", "1", NEITHER, "Full TLS handshakes of misuses."),
+    [COUNTER_MISUSE_REQUEST] =
+        COUNT("misuse_request", "1", NEITHER, "Requests of misuses whose head was sent in full."),
+    [COUNTER_ROTATION] = COUNT("rotations", "1", NEITHER, "Rotations by the profile's hook."),
     [COUNTER_MINT_WAIT] = COUNT("mint_wait", "1", LOWER, "Waits of a worker for a credential."),
     [COUNTER_LAG_NS] = COUNT("lag_ns", "ns", LOWER, "Delay of the workers' own timers, summed."),
     [COUNTER_CPU_NS] = COUNT("cpu_ns", "ns", LOWER, "CPU time of the workers."),
+    [COUNTER_WAIT_NS] =
+        COUNT("wait_ns", "ns", LOWER, "Time that the workers could run and waited for a core."),
 };
 
 static const struct metric gauges[GAUGE_COUNT] = {
@@ -73,6 +99,9 @@ static const struct metric gauges[GAUGE_COUNT] = {
     [GAUGE_IN_FLIGHT] = GAUGE("in_flight", "1", NEITHER, "Exchanges begun and not ended."),
     [GAUGE_BACKLOG] = GAUGE("backlog", "1", LOWER, "Starts that are due and not yet made."),
     [GAUGE_REFUSING] = GAUGE("refusing", "1", NEITHER, "Attempts with bad identities under way."),
+    [GAUGE_MISUSING] = GAUGE("misusing", "1", NEITHER, "Misuses under way."),
+    [GAUGE_BACKLOG_NS] =
+        GAUGE("backlog_ns", "ns", LOWER, "The longest that a start waited after it was due."),
 };
 
 static const struct metric latencies[LATENCY_COUNT] = {
@@ -85,6 +114,8 @@ static const struct metric latencies[LATENCY_COUNT] = {
     [LATENCY_FIRST_BYTE] =
         TIMES("first_byte", "From a request sent to the first byte of its response."),
     [LATENCY_REFUSAL] = TIMES("refusal", "From a dial to the refusal of a bad identity."),
+    [LATENCY_OWN_DELAY] =
+        TIMES("own_delay", "From the time a request was due to the generator's seeing it."),
 };
 
 static const struct metric memories[MEMORY_METRIC_COUNT] = {
@@ -115,6 +146,11 @@ const struct metric *metric_gauge(enum gauge gauge)
     return &gauges[gauge];
 }
 
+bool metric_gauge_is_largest(enum gauge gauge)
+{
+    return gauge == GAUGE_BACKLOG_NS;
+}
+
 const struct metric *metric_latency(enum latency latency)
 {
     BUG_ON((unsigned)latency >= LATENCY_COUNT);
@@ -133,13 +169,17 @@ int metric_driver_counters(enum driver driver, enum counter ret_counters[METRIC_
         int n;
         enum counter of[METRIC_DRIVER_COUNTERS];
     } table[DRIVER_COUNT] = {
-        [DRIVER_REQUEST] = {2, {COUNTER_STARTED, COUNTER_REFUSAL_REQUEST}},
-        [DRIVER_CONNECTION] = {2, {COUNTER_HANDSHAKE_FULL, COUNTER_REFUSAL_HANDSHAKE}},
+        [DRIVER_REQUEST] = {3, {COUNTER_STARTED, COUNTER_REFUSAL_REQUEST, COUNTER_MISUSE_REQUEST}},
+        [DRIVER_CONNECTION] = {3,
+                               {COUNTER_HANDSHAKE_FULL, COUNTER_REFUSAL_HANDSHAKE,
+                                COUNTER_MISUSE_HANDSHAKE}},
         [DRIVER_RESUMPTION] = {1, {COUNTER_HANDSHAKE_RESUMED}},
         [DRIVER_CLIENT_CERTIFICATE] = {1, {COUNTER_CERT_NEW}},
         [DRIVER_API_KEY] = {1, {COUNTER_KEY_NEW}},
         [DRIVER_JWT] = {1, {COUNTER_JWT_NEW}},
         [DRIVER_REFUSED] = {1, {COUNTER_REFUSED}},
+        [DRIVER_ABORTED] = {1, {COUNTER_MISUSE_DONE}},
+        [DRIVER_ROTATION] = {1, {COUNTER_ROTATION}},
     };
     BUG_ON((unsigned)driver >= DRIVER_COUNT);
     for (int i = 0; i < table[driver].n; i++) {

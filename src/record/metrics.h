@@ -5,6 +5,8 @@
 
 #include "record/driver.h"
 
+#include <stdbool.h>
+
 /* Counted by workers, on the request path. */
 enum counter {
     COUNTER_STARTED,     /* exchanges whose request was begun on a ready connection */
@@ -20,7 +22,15 @@ enum counter {
     COUNTER_CLOSED,      /* connections that had been READY and ended */
     COUNTER_HANDSHAKE_FULL,
     COUNTER_HANDSHAKE_RESUMED,
-    COUNTER_CERT_NEW, /* distinct first uses */
+    COUNTER_RECONNECTED,      /* handshakes of clients that had been connected before */
+    COUNTER_RESUME_ASKED,     /* of these, how many should resume, in millionths */
+    COUNTER_RESUME_NO_TICKET, /* of these, should and could not: nothing to offer */
+    COUNTER_RESUME_EXPIRED,   /* what there was had expired */
+    COUNTER_RESUME_REFUSED,   /* the server did not take what was offered */
+    COUNTER_KEY_UPDATED,      /* KeyUpdate messages sent on our own account */
+    COUNTER_OCSP_STAPLED,     /* full handshakes with an OCSP response */
+    COUNTER_SCTS,             /* certificate timestamps that came with full handshakes */
+    COUNTER_CERT_NEW,         /* distinct first uses */
     COUNTER_CERT_USED,
     COUNTER_KEY_NEW,
     COUNTER_KEY_USED,
@@ -35,9 +45,16 @@ enum counter {
     COUNTER_REFUSAL_UNCLEAR,   /* ended otherwise */
     COUNTER_REFUSAL_HANDSHAKE, /* full handshakes of attempts whose certificate was good */
     COUNTER_REFUSAL_REQUEST,   /* requests sent after such handshakes */
+    COUNTER_MISUSE_TRIED,      /* misuses begun */
+    COUNTER_MISUSE_DONE,       /* ended, and the server saw them */
+    COUNTER_MISUSE_UNDONE,     /* could not be done: the connection failed before */
+    COUNTER_MISUSE_HANDSHAKE,  /* full handshakes of misuses */
+    COUNTER_MISUSE_REQUEST,    /* requests of misuses whose head was sent in full */
+    COUNTER_ROTATION,          /* the hook rotated something on the server; counted by main */
     COUNTER_MINT_WAIT,         /* times that a worker had to wait for a credential */
     COUNTER_LAG_NS,            /* loop lag: how late the worker's tick timer ran, summed */
     COUNTER_CPU_NS,            /* CPU time of the worker thread */
+    COUNTER_WAIT_NS,           /* time that the worker thread could run and waited for a core */
     COUNTER_COUNT
 };
 
@@ -48,6 +65,8 @@ enum gauge {
     GAUGE_IN_FLIGHT,   /* exchanges begun and not ended */
     GAUGE_BACKLOG,     /* open loop: due and not yet started */
     GAUGE_REFUSING,    /* attempts with bad identities under way */
+    GAUGE_MISUSING,    /* misuses under way */
+    GAUGE_BACKLOG_NS, /* open loop: the longest that a start waited in the interval, begun or not */
     GAUGE_COUNT
 };
 
@@ -60,6 +79,7 @@ enum latency {
     LATENCY_HANDSHAKE_RESUMED,
     LATENCY_FIRST_BYTE, /* request sent to first byte of response */
     LATENCY_REFUSAL,    /* dial to the refusal of a bad identity */
+    LATENCY_OWN_DELAY,  /* open loop: due time to the moment that the generator saw it */
     LATENCY_COUNT
 };
 
@@ -90,9 +110,11 @@ struct metric {
 
 const struct metric *metric_counter(enum counter counter);
 const struct metric *metric_gauge(enum gauge gauge);
+/* Of several workers: is it the largest of theirs, and not their sum? */
+bool metric_gauge_is_largest(enum gauge gauge);
 const struct metric *metric_latency(enum latency latency);
 const struct metric *metric_memory(enum memory_metric metric);
-#define METRIC_DRIVER_COUNTERS 2
+#define METRIC_DRIVER_COUNTERS 3
 /* The counters whose sum is a driver's events; how many there are: 0 for time, and for drivers that
  * nothing counts yet. */
 int metric_driver_counters(enum driver driver, enum counter ret_counters[METRIC_DRIVER_COUNTERS]);

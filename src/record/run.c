@@ -7,6 +7,7 @@
 #include "base/sink.h"
 #include "base/str.h"
 #include "record/hlog.h"
+#include "record/phases.h"
 #include "record/run_json.h"
 #include "record/ticks.h"
 
@@ -27,6 +28,7 @@ struct run {
     struct run_meta meta;
     int ticks_fd;
     int events_fd;
+    int phases_fd; /* -1: there has been none */
     int memory_fd[RUN_SOURCES];
     struct hlog *hlog[LATENCY_COUNT];
     struct hist pending[LATENCY_COUNT]; /* since the last interval of the logs */
@@ -241,6 +243,7 @@ static struct run *run_new(const char *dir, const struct run_meta *meta)
     run->flush_ns = run->flush_every_ns;
     run->ticks_fd = -1;
     run->events_fd = -1;
+    run->phases_fd = -1;
     for (int i = 0; i < RUN_SOURCES; i++) {
         run->memory_fd[i] = -1;
     }
@@ -266,6 +269,11 @@ struct run *run_create(const char *dir, const struct run_meta *meta, const char 
         return NULL;
     }
     return run;
+}
+
+void run_start(struct run *run, uint64_t start_ns)
+{
+    run->meta.start_ns = start_ns;
 }
 
 /* After the first record that the disk refuses nothing more is appended: a record with a gap
@@ -384,6 +392,29 @@ bool run_event(struct run *run, uint64_t at_ns, const char *kind, const char *te
     return true;
 }
 
+bool run_phase(struct run *run, uint64_t at_ns, uint64_t number, const char *name, bool idle)
+{
+    uint64_t time_ns = since_start(run, at_ns);
+
+    if (run->refused != 0) {
+        return true;
+    }
+    if (run->phases_fd < 0) {
+        CLEANUP_FREE char *path = path_in(run->dir, "phases.csv");
+        run->phases_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        sink_printf(run->line, PHASES_HEADER);
+    }
+    put_time(run->line, time_ns);
+    sink_printf(run->line, ",%" PRIu64 ",%s,%s\n", number, name != NULL ? name : "",
+                name == NULL ? "end"
+                : idle       ? "idle"
+                             : "load");
+    if (run->phases_fd < 0 || !sink_send(run->line, run->phases_fd)) {
+        return refused(run, time_ns);
+    }
+    return true;
+}
+
 /* The caller may have said why the run is invalid; the disk is named only when it has not. */
 static void tell_refusal(const struct run *run, struct run_meta *meta)
 {
@@ -428,6 +459,7 @@ void run_free(struct run *run)
     drop_reserve(run);
     close_fd(run->ticks_fd);
     close_fd(run->events_fd);
+    close_fd(run->phases_fd);
     for (int i = 0; i < RUN_SOURCES; i++) {
         close_fd(run->memory_fd[i]);
     }

@@ -7,6 +7,7 @@
  *                 time: the series format that `tlsoak analyse` reads; memory.NAME.csv for each
  *                 further source
  *   events.csv    what befell during the run: time, kind, one sentence
+ *   phases.csv    when each phase of the profile began; only where it has phases
  *   latency.NAME.hlog   HdrHistogram log V2
  * Every record is appended by one write(2), so a run killed at any moment is readable.
  *
@@ -17,12 +18,30 @@
 #include "base/diag.h"
 #include "record/interval.h"
 #include "record/reading.h"
+#include "record/misuse.h"
 #include "record/refusal.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #define RUN_SOURCES 8
+
+/* What the generator measured of itself; known at the end only.  Shares are of the time that the
+ * load ran. */
+struct run_generator {
+    bool latency_is_own; /* latencies hold delays of the generator's own, to no small part */
+    double lagging_s;    /* time in which it did not keep up */
+    double cpu_share, wait_share; /* of a worker, on average: on a core, waiting for one */
+    double busiest_share;         /* both together, of the worker that had most */
+    double stolen_share;          /* of the machine's cores, by its hypervisor */
+    uint64_t n_throttled;         /* times that the CPU quota of its control group was used up */
+    double throttled_s;
+    uint64_t n_descriptors, descriptors_max; /* the most that were open; the limit */
+    uint64_t n_ports, ports_max; /* most TCP sockets of the machine; ephemeral ports there are */
+    uint64_t backlog;            /* open loop: most starts that waited at once */
+    uint64_t backlog_ns;         /* the longest that a start waited */
+    double backlog_at_s;         /* when that was, since the start */
+};
 
 /* Said once, at the start. Strings are borrowed while run_create runs. */
 struct run_meta {
@@ -35,8 +54,11 @@ struct run_meta {
     unsigned threads;
     char version[16];
     char tls_library[64];
+    double p256_signs_per_s; /* of its self-test, on one core; 0: a run of a version without it */
+    double p256_verifies_per_s;
     char target[256]; /* the URL, without secrets */
     char verify[16];  /* server verification: "always", "cached", "no" */
+    bool dials_due;   /* what falls due is a connection, not an exchange */
     char server[128]; /* what the sampled process is: "nginx (pid 4711 and 2 children)" */
     int n_sources;
     char source[RUN_SOURCES][64];  /* names of the memory sources */
@@ -44,11 +66,15 @@ struct run_meta {
     bool floors[RUN_SOURCES];      /* each reading came right after a forced collection */
     int n_refusals;
     struct refusal_kind refusal[REFUSALS_MAX]; /* as plan->refuses */
-    bool finished;                             /* read back: false when the run was killed */
+    int n_misuses;
+    struct misuse_kind misuse[MISUSES_MAX]; /* as plan->misuses */
+    bool finished;                          /* read back: false when the run was killed */
     bool interrupted;
-    bool healthy;      /* the generator kept up with its plan */
-    char health[256];  /* why it did not */
+    bool healthy;     /* the generator kept up with its plan */
+    char health[256]; /* why it did not, or what it has to say though it did */
+    struct run_generator generator;
     char invalid[256]; /* not empty: why the run's measurements can't be used (exit 4) */
+    char ended[256];   /* not empty: why tlsoak ended the run before its time */
 };
 
 struct run; /* being written */
@@ -57,6 +83,8 @@ struct run; /* being written */
  * with a mistake added to `diag`. */
 struct run *run_create(const char *dir, const struct run_meta *meta, const char *profile_text,
                        struct diag *diag) __attribute__((warn_unused_result));
+/* Moves the zero of all times, before the first record. */
+void run_start(struct run *run, uint64_t start_ns);
 /* One second: the merged interval (its own, not cumulative) and the cumulative sums.  False (once
  * per run) when the disk refused: the run goes on and is invalid at the end. */
 bool run_tick(struct run *run, const struct interval *tick, const struct interval *cumulative)
@@ -71,6 +99,10 @@ bool run_finish(struct run *run, const struct run_meta *meta, const struct inter
  * secrets. */
 bool run_event(struct run *run, uint64_t at_ns, const char *kind, const char *text)
     __attribute__((warn_unused_result));
+/* Appends a row to phases.csv: phase `number`, from 1 on, begins; `name` NULL: the last one is
+ * over. */
+bool run_phase(struct run *run, uint64_t at_ns, uint64_t number, const char *name, bool idle)
+    __attribute__((warn_unused_result));
 const char *run_dir(const struct run *run);
 void run_free(struct run *run);
 
@@ -82,8 +114,18 @@ struct run_event {
     char text[256];
 };
 
-/* A stored run, read back: of the events, the first RUN_EVENTS_MAX.  Latencies come from the
- * .hlog files, so they are there after a kill. */
+#define RUN_PHASES_MAX 4096
+
+/* A phase as it was gone through; times since the start. */
+struct run_phase {
+    double from_s, to_s;
+    uint64_t number; /* from 1 on */
+    char name[48];
+    bool idle;
+};
+
+/* A stored run, read back: of the events, the first RUN_EVENTS_MAX, of the phases RUN_PHASES_MAX.
+ * Latencies come from the .hlog files, so they are there after a kill. */
 struct stored_run {
     struct run_meta meta;
     char *dir;
@@ -93,6 +135,8 @@ struct stored_run {
     struct interval *total;
     size_t n_events;
     struct run_event *events; /* of events.csv, oldest first */
+    size_t n_phases;
+    struct run_phase *phases; /* of phases.csv */
     int torn_lines;           /* incomplete last lines that were dropped */
 };
 /* NULL with one mistake in `diag` when the directory holds no readable run. */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "record/generator_json.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -56,6 +57,7 @@ static void put_meta(struct jsonw *w, const struct run_meta *meta)
     jsonw_bool(w, "finished", meta->finished);
     jsonw_bool(w, "interrupted", meta->interrupted);
     jsonw_string(w, "invalid", meta->invalid[0] != '\0' ? meta->invalid : NULL);
+    jsonw_string(w, "ended_early", meta->ended[0] != '\0' ? meta->ended : NULL);
     put_start(w, meta->start_wall_s);
     jsonw_number(w, "duration_s", (double)meta->duration_ns / (double)NS_PER_S);
     jsonw_number(w, "tick_s", (double)meta->tick_ns / (double)NS_PER_S);
@@ -64,8 +66,13 @@ static void put_meta(struct jsonw *w, const struct run_meta *meta)
     jsonw_integer(w, "threads", meta->threads);
     jsonw_string(w, "version", meta->version);
     jsonw_string(w, "tls_library", meta->tls_library);
+    jsonw_object(w, "tls_speed");
+    jsonw_number(w, "p256_signs_per_s", meta->p256_signs_per_s);
+    jsonw_number(w, "p256_verifies_per_s", meta->p256_verifies_per_s);
+    jsonw_end(w);
     jsonw_string(w, "target", meta->target);
     jsonw_string(w, "verify", meta->verify);
+    jsonw_string(w, "due", meta->dials_due ? "connections" : "exchanges");
     jsonw_string(w, "server", meta->server);
     jsonw_array(w, "sources");
     for (int i = 0; i < meta->n_sources; i++) {
@@ -82,6 +89,7 @@ static void put_generator(struct jsonw *w, const struct run_meta *meta)
     jsonw_object(w, "generator");
     jsonw_bool(w, "healthy", meta->healthy);
     jsonw_string(w, "reason", meta->health[0] != '\0' ? meta->health : NULL);
+    generator_json_write(w, &meta->generator);
     jsonw_end(w);
 }
 
@@ -135,6 +143,53 @@ static void put_refusals(struct jsonw *w, const struct run_meta *meta, const str
     jsonw_end(w);
 }
 
+static void put_misuse(struct jsonw *w, const struct misuse_kind *misuse,
+                       const struct misuse_tally *tally)
+{
+    jsonw_object(w, NULL);
+    jsonw_string(w, "name", misuse->name);
+    jsonw_string(w, "kind", misuse->kind);
+    jsonw_string(w, "what", misuse->what);
+    if (tally != NULL) {
+        put_count(w, "tried", tally->tried);
+        put_count(w, "done", tally->done);
+        put_count(w, "undone", tally->undone);
+        put_count(w, "forgone", tally->forgone);
+        jsonw_string(w, "why", tally->undone > 0 ? outcome_info(tally->why)->name : NULL);
+        jsonw_object(w, "status");
+        for (int i = 1; i <= MISUSE_STATUSES; i++) {
+            put_count(w, statuses[i % MISUSE_STATUSES], tally->status[i % MISUSE_STATUSES]);
+        }
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+}
+
+static void put_misuses(struct jsonw *w, const struct run_meta *meta, const struct interval *total)
+{
+    jsonw_array(w, "misuses");
+    for (int i = 0; i < meta->n_misuses; i++) {
+        put_misuse(w, &meta->misuse[i], total != NULL ? &total->misuse[i] : NULL);
+    }
+    jsonw_end(w);
+}
+
+/* Shares of the reconnects; null where there were none. */
+static void put_resumption(struct jsonw *w, const struct interval *total)
+{
+    double n = (double)total->count[COUNTER_RECONNECTED];
+    double asked = (double)total->count[COUNTER_RESUME_ASKED] / 1e6;
+
+    jsonw_object(w, "resumption");
+    put_count(w, "reconnects", total->count[COUNTER_RECONNECTED]);
+    jsonw_number(w, "asked", n > 0 ? asked / n : NAN);
+    jsonw_number(w, "reached", n > 0 ? (double)total->count[COUNTER_HANDSHAKE_RESUMED] / n : NAN);
+    put_count(w, "no_ticket", total->count[COUNTER_RESUME_NO_TICKET]);
+    put_count(w, "expired", total->count[COUNTER_RESUME_EXPIRED]);
+    put_count(w, "refused_by_server", total->count[COUNTER_RESUME_REFUSED]);
+    jsonw_end(w);
+}
+
 static void put_totals(struct jsonw *w, const struct interval *total)
 {
     jsonw_object(w, "totals");
@@ -174,10 +229,12 @@ void run_json_write(struct sink *sink, const struct run_meta *meta, const struct
     jsonw_object(&w, NULL);
     put_meta(&w, meta);
     put_refusals(&w, meta, total);
+    put_misuses(&w, meta, total);
     if (total != NULL) {
         uint64_t end_ns = total->end_ns > meta->start_ns ? total->end_ns - meta->start_ns : 0;
         jsonw_number(&w, "elapsed_s", (double)end_ns / (double)NS_PER_S);
         put_generator(&w, meta);
+        put_resumption(&w, total);
         put_totals(&w, total);
     }
     jsonw_end(&w);
@@ -255,6 +312,28 @@ static bool get_refusals(const struct json *json, struct run_meta *meta)
     return true;
 }
 
+/* Runs of a version without misuses have none. */
+static bool get_misuses(const struct json *json, struct run_meta *meta)
+{
+    const struct json *list = json_get(json, "misuses");
+    size_t n = json_size(list);
+
+    if (n > MISUSES_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct json *item = json_at(list, i);
+        struct misuse_kind *misuse = &meta->misuse[i];
+        if (!get_text(item, "name", misuse->name, sizeof misuse->name) ||
+            !get_text(item, "kind", misuse->kind, sizeof misuse->kind) ||
+            !get_text(item, "what", misuse->what, sizeof misuse->what)) {
+            return false;
+        }
+    }
+    meta->n_misuses = (int)n;
+    return true;
+}
+
 static bool get_tally(const struct json *item, struct refusal_tally *tally)
 {
     if (!get_count(item, "tried", &tally->tried)) {
@@ -280,6 +359,32 @@ static bool get_tallies(const struct json *json, struct interval *total)
 
     for (size_t i = 0; i < json_size(list) && i < REFUSALS_MAX; i++) {
         if (!get_tally(json_at(list, i), &total->refusal[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool get_misuse_tally(const struct json *item, struct misuse_tally *tally)
+{
+    const struct json *status = json_get(item, "status");
+    bool ok = get_count(item, "tried", &tally->tried) && get_count(item, "done", &tally->done) &&
+              get_count(item, "undone", &tally->undone) &&
+              get_count(item, "forgone", &tally->forgone);
+
+    for (int i = 0; i < MISUSE_STATUSES; i++) {
+        ok = ok && get_count(status, statuses[i], &tally->status[i]);
+    }
+    return ok &&
+           (tally->undone == 0 || outcome_from_name(json_get_string(item, "why", ""), &tally->why));
+}
+
+static bool get_misuse_tallies(const struct json *json, struct interval *total)
+{
+    const struct json *list = json_get(json, "misuses");
+
+    for (size_t i = 0; i < json_size(list) && i < MISUSES_MAX; i++) {
+        if (!get_misuse_tally(json_at(list, i), &total->misuse[i])) {
             return false;
         }
     }
@@ -317,18 +422,25 @@ static const char *get_meta(const struct json *json, struct run_meta *meta)
     if (!str_to_u64(json_get_string(json, "seed", ""), &meta->seed)) {
         return "seed";
     }
+    const struct json *speed = json_get(json, "tls_speed");
+    meta->p256_signs_per_s = json_get_number(speed, "p256_signs_per_s", 0);
+    meta->p256_verifies_per_s = json_get_number(speed, "p256_verifies_per_s", 0);
     meta->threads = (unsigned)threads;
     meta->start_wall_s = (double)start_ms / 1e3;
+    meta->dials_due = str_equal(json_get_string(json, "due", ""), "connections");
     meta->finished = json_get_bool(json, "finished", false);
     meta->interrupted = json_get_bool(json, "interrupted", false);
     const struct json *generator = json_get(json, "generator");
     meta->healthy = json_get_bool(generator, "healthy", true);
     (void)str_copy(meta->health, sizeof meta->health, json_get_string(generator, "reason", ""));
+    generator_json_load(generator, &meta->generator);
     (void)str_copy(meta->invalid, sizeof meta->invalid, json_get_string(json, "invalid", ""));
+    (void)str_copy(meta->ended, sizeof meta->ended, json_get_string(json, "ended_early", ""));
     return !get_seconds(json, "duration_s", &meta->duration_ns) ? "duration_s"
            : !get_seconds(json, "tick_s", &meta->tick_ns)       ? "tick_s"
            : !get_sources(json, meta)                           ? "sources"
            : !get_refusals(json, meta)                          ? "refusals"
+           : !get_misuses(json, meta)                           ? "misuses"
                                                                 : NULL;
 }
 
@@ -394,7 +506,9 @@ static const char *get_totals(const struct json *json, struct interval *total)
         refine_latency(json_get(latency, metric_latency((enum latency)i)->name),
                        &total->latency[i]);
     }
-    return get_tallies(json, total) ? NULL : "refusals";
+    return !get_tallies(json, total)          ? "refusals"
+           : !get_misuse_tallies(json, total) ? "misuses"
+                                              : NULL;
 }
 
 /* The document, or NULL with a mistake. */

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "record/events.h"
+#include "record/phases.h"
 #include "record/hlog.h"
 #include "record/run_json.h"
 #include "record/ticks.h"
@@ -103,6 +104,13 @@ static bool load_events(struct stored_run *stored, struct diag *diag)
     return events_load(path, stored, diag);
 }
 
+static bool load_phases(struct stored_run *stored, struct diag *diag)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/phases.csv", stored->dir);
+
+    return phases_load(path, stored, diag);
+}
+
 struct stored_run *run_load(const char *dir, struct diag *diag)
 {
     if (!find_run(dir, diag)) {
@@ -121,6 +129,10 @@ struct stored_run *run_load(const char *dir, struct diag *diag)
         return NULL;
     }
     stored->total->end_ns = stored->elapsed_ns;
+    if (!load_phases(stored, diag)) {
+        run_unload(stored);
+        return NULL;
+    }
     return stored;
 }
 
@@ -132,6 +144,7 @@ void run_unload(struct stored_run *stored)
     interval_free(stored->total);
     free(stored->memory_csv);
     free(stored->events);
+    free(stored->phases);
     free(stored->dir);
     free(stored);
 }

@@ -1,0 +1,308 @@
+#include "probe/hook.h"
+
+#include "base/bug.h"
+#include "base/mem.h"
+#include "base/mono.h"
+#include "probe/errand.h"
+#include "probe/sampler.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define LOG_BYTES (1u << 20)
+
+enum { N_EVENTS = 256 };
+
+struct hook {
+    const struct plan_hook *plan;
+    struct sampler *sampler;
+    char *dir;
+    char **environment; /* owns, with its strings */
+    struct errand_log log;
+    uint64_t start_ns; /* of the times in the log */
+    struct hook_times times;
+    pthread_t thread;
+    bool running;
+    int stop_fd;           /* an eventfd, readable from the end on */
+    pthread_mutex_t mutex; /* of all below */
+    bool busy;
+    size_t first, n; /* ring */
+    struct hook_event events[N_EVENTS];
+};
+
+static const char *command_text(const struct hook *hook, enum hook_command command)
+{
+    return command == HOOK_ROTATE     ? hook->plan->rotate
+           : command == HOOK_ON_START ? hook->plan->on_start
+                                      : hook->plan->on_end;
+}
+
+static const char *command_name(enum hook_command command)
+{
+    return command == HOOK_ROTATE ? "rotate" : command == HOOK_ON_START ? "on_start" : "on_end";
+}
+
+/* 0: unknown. */
+static int64_t process_of(const struct hook *hook)
+{
+    return hook->sampler != NULL ? sampler_pid(hook->sampler, 0) : 0;
+}
+
+/* What a shell and common tools need to work; whatever else a command needs stands in it. */
+static char **environment_new(void)
+{
+    static const char *const names[] = {"PATH",   "HOME", "USER",   "LOGNAME", "SHELL",
+                                        "TMPDIR", "LANG", "LC_ALL", "TZ",      "TERM"};
+    const size_t n_names = sizeof names / sizeof *names;
+    char **environment = xcalloc(n_names + 1, sizeof *environment);
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_names; i++) {
+        const char *value = getenv(names[i]);
+        if (value != NULL) {
+            environment[n++] = xasprintf("%s=%s", names[i], value);
+        }
+    }
+    return environment;
+}
+
+/* A command that can never run is a mistake. */
+static bool check_process(const struct hook *hook, const struct plan *plan, struct diag *diag)
+{
+    char *const *const fields[] = {&plan->hook.rotate, &plan->hook.on_start, &plan->hook.on_end};
+    size_t before = diag_count(diag);
+
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (*fields[i] != NULL && strstr(*fields[i], "{pid}") != NULL && process_of(hook) == 0) {
+            diag_add(diag, plan_origin(plan, fields[i]),
+                     "hook.%s: {pid} is in it, but the first [memory] knows no process",
+                     command_name((enum hook_command)i));
+        }
+    }
+    return diag_count(diag) == before;
+}
+
+static bool log_open(struct hook *hook, struct diag *diag)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/hook.log", hook->dir);
+
+    if (hook->plan->rotate == NULL && hook->plan->on_start == NULL && hook->plan->on_end == NULL) {
+        return true;
+    }
+    hook->log.fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    hook->log.room = LOG_BYTES;
+    if (hook->log.fd < 0) {
+        diag_add(diag, (struct origin){path, 0}, "can't be written: %s", strerror(errno));
+    }
+    return hook->log.fd >= 0;
+}
+
+struct hook *hook_new(const struct plan *plan, struct sampler *sampler, const char *dir,
+                      struct diag *diag)
+{
+    struct hook *hook = xcalloc(1, sizeof *hook);
+
+    BUG_ON(pthread_mutex_init(&hook->mutex, NULL) != 0);
+    hook->stop_fd = eventfd(0, EFD_CLOEXEC);
+    BUG_ON(hook->stop_fd < 0);
+    hook->plan = &plan->hook;
+    hook->sampler = sampler;
+    hook->dir = xstrdup(dir);
+    hook->environment = environment_new();
+    hook->start_ns = mono_now_ns();
+    hook->log.fd = -1;
+    if (!check_process(hook, plan, diag) || !log_open(hook, diag)) {
+        hook_free(hook);
+        return NULL;
+    }
+    return hook;
+}
+
+/* A line of ours among what the commands say; the command itself may hold secrets. */
+static void log_line(struct hook *hook, uint64_t now_ns, enum hook_command command,
+                     const char *what)
+{
+    double at_s = (double)(now_ns - hook->start_ns) / (double)NS_PER_S;
+    CLEANUP_FREE char *line = xasprintf("# %.3f s: %s %s\n", at_s, command_name(command), what);
+    size_t len = strlen(line);
+
+    if (len > hook->log.room || write(hook->log.fd, line, len) != (ssize_t)len) {
+        hook->log.room = 0;
+        return;
+    }
+    hook->log.room -= len;
+}
+
+/* The command with its places filled in; NULL with one sentence. */
+static char *fill(const struct hook *hook, const char *command, char *why, size_t size)
+{
+    int64_t pid = process_of(hook);
+    char number[24];
+
+    if (pid == 0 && strstr(command, "{pid}") != NULL) {
+        (void)snprintf(why, size, "{pid} is in it, but no process is known");
+        return NULL;
+    }
+    (void)snprintf(number, sizeof number, "%lld", (long long)pid);
+    CLEANUP_FREE char *with_pid = errand_fill(command, "{pid}", number);
+    return errand_fill(with_pid, "{run}", hook->dir);
+}
+
+static void perform(struct hook *hook, enum hook_command command, const struct patience *patience,
+                    struct hook_event *ret_event)
+{
+    char why[sizeof ret_event->text - 32] = "";
+    CLEANUP_FREE char *text = fill(hook, command_text(hook, command), why, sizeof why);
+    char *words[] = {(char[]){"sh"}, (char[]){"-c"}, text, NULL};
+
+    log_line(hook, mono_now_ns(), command, "begins");
+    ret_event->ok = text != NULL && errand_run_logged(words, hook->environment, patience,
+                                                      &hook->log, why, sizeof why);
+    ret_event->at_ns = mono_now_ns();
+    (void)snprintf(ret_event->text, sizeof ret_event->text, "hook.%s: %s", command_name(command),
+                   why);
+    log_line(hook, ret_event->at_ns, command, ret_event->ok ? "is done" : why);
+}
+
+bool hook_perform(struct hook *hook, enum hook_command command, int stop_fd,
+                  struct hook_event *ret_event)
+{
+    struct patience patience = {.until_ns = mono_now_ns() + hook->plan->deadline_ns,
+                                .stop_fd = stop_fd};
+
+    if (command_text(hook, command) == NULL) {
+        return false;
+    }
+    perform(hook, command, &patience, ret_event);
+    return true;
+}
+
+/* Whoever was not heard for so long that no room is left misses rotations, but none that is not
+ * counted. */
+static bool begin(struct hook *hook)
+{
+    (void)pthread_mutex_lock(&hook->mutex);
+    hook->busy = hook->n < N_EVENTS;
+    bool busy = hook->busy;
+    (void)pthread_mutex_unlock(&hook->mutex);
+    return busy;
+}
+
+static void rotate(struct hook *hook)
+{
+    const struct plan_hook *plan = hook->plan;
+    uint64_t most_ns = plan->deadline_ns < plan->every_ns ? plan->deadline_ns : plan->every_ns;
+    struct patience patience = {.until_ns = mono_now_ns() + most_ns, .stop_fd = hook->stop_fd};
+    struct hook_event event;
+
+    if (!begin(hook)) {
+        return;
+    }
+    perform(hook, HOOK_ROTATE, &patience, &event);
+    (void)pthread_mutex_lock(&hook->mutex);
+    hook->events[(hook->first + hook->n++) % N_EVENTS] = event;
+    hook->busy = false;
+    (void)pthread_mutex_unlock(&hook->mutex);
+}
+
+/* What fell due while a slow one was under way is left out. */
+static void *hook_main(void *argument)
+{
+    struct hook *hook = argument;
+    const struct hook_times *times = &hook->times;
+    uint64_t from_ns = 0;
+
+    for (;;) {
+        uint64_t due_ns = times->due_ns(times->context, from_ns);
+        struct patience patience = {.stop_fd = hook->stop_fd};
+        if (due_ns == UINT64_MAX) {
+            return NULL;
+        }
+        patience.until_ns = times->zero_ns + due_ns;
+        if (!patience_wait(&patience)) {
+            return NULL;
+        }
+        rotate(hook);
+        uint64_t now_ns = mono_now_ns() - times->zero_ns;
+        from_ns = now_ns > due_ns ? now_ns : due_ns + 1;
+    }
+}
+
+void hook_start(struct hook *hook, const struct hook_times *times)
+{
+    sigset_t all, before;
+
+    if (hook == NULL || hook->plan->rotate == NULL) {
+        return;
+    }
+    hook->times = *times;
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    BUG_ON(pthread_create(&hook->thread, NULL, hook_main, hook) != 0);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    hook->running = true;
+}
+
+bool hook_busy(struct hook *hook)
+{
+    if (hook == NULL) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&hook->mutex);
+    bool busy = hook->busy;
+    (void)pthread_mutex_unlock(&hook->mutex);
+    return busy;
+}
+
+bool hook_take(struct hook *hook, uint64_t until_ns, struct hook_event *ret_event)
+{
+    if (hook == NULL) {
+        return false;
+    }
+    (void)pthread_mutex_lock(&hook->mutex);
+    bool any = hook->n > 0 && hook->events[hook->first].at_ns <= until_ns;
+    if (any) {
+        *ret_event = hook->events[hook->first];
+        hook->first = (hook->first + 1) % N_EVENTS;
+        hook->n--;
+    }
+    (void)pthread_mutex_unlock(&hook->mutex);
+    return any;
+}
+
+void hook_stop(struct hook *hook)
+{
+    uint64_t one = 1;
+
+    if (hook != NULL && hook->running) {
+        BUG_ON(write(hook->stop_fd, &one, sizeof one) != (ssize_t)sizeof one);
+        (void)pthread_join(hook->thread, NULL);
+        hook->running = false;
+    }
+}
+
+void hook_free(struct hook *hook)
+{
+    if (hook == NULL) {
+        return;
+    }
+    hook_stop(hook);
+    for (char **variable = hook->environment; *variable != NULL; variable++) {
+        free(*variable);
+    }
+    free(hook->environment);
+    free(hook->dir);
+    if (hook->log.fd >= 0) {
+        (void)close(hook->log.fd);
+    }
+    (void)close(hook->stop_fd);
+    (void)pthread_mutex_destroy(&hook->mutex);
+    free(hook);
+}

@@ -1,0 +1,56 @@
+#include "profile/check_run.h"
+
+#include "profile/store.h"
+
+/* What is missing for a factor to be switched, with what to write; NULL: nothing. */
+static const char *missing(const struct plan *plan, enum driver factor)
+{
+    switch (factor) {
+    case DRIVER_TIME:
+        return "goes on by itself, so no pair of dwells can differ in it (write factor = request, "
+               "connection, client_certificate, api_key, jwt, refused, aborted or rotation)";
+    case DRIVER_RESUMPTION:
+        return "is not switched between dwells (write factor = connection, and pace.resume_ratio "
+               "for reconnects that resume)";
+    case DRIVER_CLIENT_CERTIFICATE:
+        return plan->n_certs == 0 ? "needs a [cert] section to take certificates from" : NULL;
+    case DRIVER_API_KEY:
+        return plan->n_apikeys == 0 ? "needs an [apikey] section to take keys from" : NULL;
+    case DRIVER_JWT:
+        return plan->n_jwts == 0 ? "needs a [jwt] section to take tokens from" : NULL;
+    case DRIVER_REFUSED:
+        return plan->n_refuses == 0 ? "needs a [refuse] section (write cert = none in it)" : NULL;
+    case DRIVER_ABORTED:
+        return plan->n_misuses == 0 ? "needs a [misuse] section (write kind = abort-body in it)"
+                                    : NULL;
+    case DRIVER_ROTATION:
+        return plan->hook.rotate == NULL
+                   ? "needs a command (write rotate = kill -HUP {pid}, or what rotates your "
+                     "server's, in [hook])"
+                   : NULL;
+    default:
+        return NULL;
+    }
+}
+
+void check_factor(const struct checker *c)
+{
+    const struct plan_attribution *a = &c->plan->attribution;
+    struct origin section = check_section(c, SECTION_ATTRIBUTION);
+
+    if (a->mode != ATTRIBUTION_PAIRS) {
+        store_note_idle(c->plan->store, &a->factor);
+        if (c->plan->judge.stop_early) {
+            diag_add(
+                c->diag, plan_origin(c->plan, &c->plan->judge.stop_early),
+                "judge.stop_early: only pairs of dwells can prove a leak before the end (write "
+                "mode = pairs in [attribution])");
+        }
+        return;
+    }
+    const char *what = missing(c->plan, a->factor);
+    if (what != NULL) {
+        diag_add(c->diag, check_origin(c, &a->factor, check_origin(c, &a->mode, section)),
+                 "attribution.factor: %s %s", driver_info(a->factor)->name, what);
+    }
+}
