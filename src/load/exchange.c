@@ -3,13 +3,13 @@
 #include "base/bug.h"
 #include "base/mem.h"
 #include "base/mono.h"
+#include "load/misuse.h"
 #include "load/refusal.h"
 #include "load/slot.h"
+#include "load/worker_clock.h"
 #include "load/worker_inside.h"
 
 #include <stdlib.h>
-
-#define LATE_NS NS_PER_MS
 
 /* Once again and no more (RFC 9110, section 9.2.2). */
 enum { MAX_SENT = 2 };
@@ -137,18 +137,13 @@ static void send_on(struct slot *slot, struct exchange *exchange)
 
 static void begin(struct worker *worker, struct slot *slot, struct exchange *exchange)
 {
-    exchange->due_ns = 0;
-    if (worker->job.plan->pace.mode == PACE_OPEN) {
-        exchange->due_ns = worker->zero_ns + backlog_first(&worker->backlog);
-        backlog_pop(&worker->backlog);
-        if (mono_now_ns() > exchange->due_ns + LATE_NS) {
-            worker_count(worker, COUNTER_LATE);
-        }
-    }
+    exchange->due_ns = worker_exchanges_fall_due(worker) ? worker_clock_take(worker) : slot->due_ns;
+    slot->due_ns = 0;
     exchange->request = request_pick(&worker->requests, &worker->request_rng);
     worker_count(worker, COUNTER_STARTED);
     worker->n_in_flight++;
     refusals_earn(worker->refusals);
+    misuses_earn(worker->misuses);
     send_on(slot, exchange);
 }
 
@@ -194,7 +189,7 @@ static bool may_carry_again(const struct worker *worker, const struct slot *slot
 static bool has_next(const struct worker *worker)
 {
     return worker->state == WORKER_RUNNING && !worker->idle &&
-           (worker->job.plan->pace.mode == PACE_CLOSED || worker->backlog.n > 0);
+           (!worker_exchanges_fall_due(worker) || worker->backlog.n > 0);
 }
 
 /* A connection that can carry what must be sent again goes before those that starved. */
@@ -280,14 +275,13 @@ static void count_completed(struct worker *worker, const struct conn *conn,
  * longer. */
 static uint64_t pause_ns(const struct worker *worker, uint64_t service_ns)
 {
-    const struct plan_pace *pace = &worker->job.plan->pace;
-    if (pace->mode == PACE_OPEN) {
+    if (worker_exchanges_fall_due(worker)) {
         return 0;
     }
     if (!worker->slow) {
-        return pace->think_time_ns;
+        return worker->phase->think_time_ns;
     }
-    return SCHEDULE_LOW_RATE * (pace->think_time_ns + service_ns) - service_ns;
+    return SCHEDULE_LOW_RATE * (worker->phase->think_time_ns + service_ns) - service_ns;
 }
 
 void exchange_ended(struct conn *conn, enum outcome outcome)

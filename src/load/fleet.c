@@ -3,7 +3,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
+#include "load/health.h"
+#include "load/machine.h"
 #include "load/phase.h"
+#include "load/phases.h"
+#include "load/rotation.h"
 #include "load/schedule.h"
 #include "load/watch.h"
 #include "load/worker.h"
@@ -20,8 +24,9 @@
 #define GRACE_NS      (20 * NS_PER_MS)  /* after a tick, in which the workers hand over */
 #define NAP_NS        (100 * NS_PER_MS) /* the longest that a stop request waits to be seen */
 #define START_NS      (5 * NS_PER_MS)   /* in which all threads come up */
+#define HOOK_WARN_NS  (60 * NS_PER_S)   /* between warnings of one that fails again and again */
 
-enum { MAX_READINGS = 64 };
+enum { MAX_READINGS = 64, MAX_ROTATIONS = 64 };
 
 /* A worker as main sees it. */
 struct crew {
@@ -34,22 +39,30 @@ struct fleet {
     const struct fleet_job *job;
     const struct plan *plan;
     struct schedule schedule;
+    struct phases phases;
     struct crew *crew;
     unsigned n_workers;
     uint64_t zero_ns, tick_ns;
     uint64_t n_ticks;
     bool ramped, draining, interrupted, ended;
+    bool over; /* who watches has seen enough */
     int stop_seen;
     struct interval *second; /* since the last row of ticks.csv */
     struct interval *total;
     /* Readings fall between two merges: their cumulative counts are interpolated. */
     struct interval *at_reading;
     uint64_t before[COUNTER_COUNT], before_ns;
+    struct rotations rotations;
+    uint64_t rotated_ns[MAX_ROTATIONS]; /* since `before`; few and large, so never interpolated */
+    size_t n_rotated;
+    uint64_t hook_warn_ns;
     struct reading waiting[MAX_READINGS];
     size_t n_waiting;
     struct reading memory; /* the newest good one of the first source */
     bool has_memory;
     struct watch watch;
+    struct health health;
+    struct machine *machine;
     char phase[PHASE_TEXT];
 };
 
@@ -63,20 +76,49 @@ static void sum_gauges(struct fleet *fleet)
 {
     memset(fleet->total->gauge, 0, sizeof fleet->total->gauge);
     for (unsigned w = 0; w < fleet->n_workers; w++) {
-        for (int i = 0; i < GAUGE_COUNT; i++) {
-            fleet->total->gauge[i] += fleet->crew[w].gauge[i];
-        }
+        interval_add_gauges(fleet->total->gauge, fleet->crew[w].gauge);
     }
     memcpy(fleet->second->gauge, fleet->total->gauge, sizeof fleet->second->gauge);
     fleet->ramped =
-        fleet->ramped || fleet->total->gauge[GAUGE_OPEN] >= fleet->plan->pace.connections;
+        fleet->ramped || fleet->total->gauge[GAUGE_OPEN] >= plan_peak(fleet->plan).connections;
 }
 
-static void add_interval(struct fleet *fleet, struct crew *crew, const struct interval *interval)
+static void add_interval(struct fleet *fleet, unsigned w, const struct interval *interval)
 {
+    health_interval(&fleet->health, w, interval);
     interval_add(fleet->second, interval);
     interval_add(fleet->total, interval);
-    memcpy(crew->gauge, interval->gauge, sizeof crew->gauge);
+    memcpy(fleet->crew[w].gauge, interval->gauge, sizeof fleet->crew[w].gauge);
+}
+
+static void note_hook_failure(struct fleet *fleet, const struct hook_event *event)
+{
+    if (event->at_ns >= fleet->hook_warn_ns) {
+        log_warn("%s", event->text);
+        fleet->hook_warn_ns = event->at_ns + HOOK_WARN_NS;
+    }
+    if (!run_event(fleet->job->run, event->at_ns, "hook", event->text)) {
+        watch_disk(&fleet->watch, errno);
+    }
+}
+
+/* Counts the rotations up to `until_ns`; the others wait for the next merge. */
+static void merge_rotations(struct fleet *fleet, uint64_t until_ns)
+{
+    struct hook_event event;
+    while (hook_take(fleet->job->hook, until_ns, &event)) {
+        if (!event.ok) {
+            note_hook_failure(fleet, &event);
+            continue;
+        }
+        if (fleet->n_rotated < MAX_ROTATIONS) {
+            fleet->rotated_ns[fleet->n_rotated++] = event.at_ns;
+        } else {
+            fleet->before[COUNTER_ROTATION]++;
+        }
+        fleet->second->count[COUNTER_ROTATION]++;
+        fleet->total->count[COUNTER_ROTATION]++;
+    }
 }
 
 static void merge(struct fleet *fleet)
@@ -84,20 +126,32 @@ static void merge(struct fleet *fleet)
     uint64_t now_ns = mono_now_ns();
     memcpy(fleet->before, fleet->total->count, sizeof fleet->before);
     fleet->before_ns = fleet->total->end_ns;
+    fleet->n_rotated = 0;
     for (unsigned w = 0; w < fleet->n_workers; w++) {
         struct crew *crew = &fleet->crew[w];
         struct interval *interval = worker_take(crew->worker);
         if (interval != NULL) {
-            add_interval(fleet, crew, interval);
+            add_interval(fleet, w, interval);
             interval_clear(interval);
             worker_give(crew->worker, interval);
             crew->heard_ns = now_ns;
         } else if (!worker_done(crew->worker) && now_ns > crew->heard_ns) {
-            watch_silence(&fleet->watch, w, now_ns - crew->heard_ns);
+            health_silence(&fleet->health, w, now_ns - crew->heard_ns);
         }
     }
     sum_gauges(fleet);
+    merge_rotations(fleet, fleet->total->end_ns);
     interval_check(fleet->total);
+    health_tick(&fleet->health, fleet->total, elapsed_ns(fleet));
+}
+
+static uint64_t rotations_at(const struct fleet *fleet, uint64_t t_ns)
+{
+    uint64_t n = fleet->before[COUNTER_ROTATION];
+    for (size_t i = 0; i < fleet->n_rotated; i++) {
+        n += fleet->rotated_ns[i] <= t_ns;
+    }
+    return n;
 }
 
 /* The cumulative counts at `t_ns`, on the line between the last two merges. */
@@ -115,6 +169,7 @@ static const struct interval *counts_at(struct fleet *fleet, uint64_t t_ns)
         double more = (double)(now[i] - fleet->before[i]) * part;
         fleet->at_reading->count[i] = fleet->before[i] + (uint64_t)(more + 0.5);
     }
+    fleet->at_reading->count[COUNTER_ROTATION] = rotations_at(fleet, t_ns);
     memcpy(fleet->at_reading->gauge, fleet->total->gauge, sizeof fleet->at_reading->gauge);
     fleet->at_reading->start_ns = fleet->total->start_ns;
     fleet->at_reading->end_ns = t_ns;
@@ -128,7 +183,12 @@ static void note_reading(struct fleet *fleet, const struct reading *reading)
         fleet->memory = *reading;
         fleet->has_memory = true;
     }
-    if (!run_reading(fleet->job->run, reading, counts_at(fleet, reading->t_ns))) {
+    const struct interval *counts = counts_at(fleet, reading->t_ns);
+    if (fleet->job->reading != NULL && reading->t_ns >= fleet->zero_ns) {
+        fleet->job->reading(reading, counts, (double)(reading->t_ns - fleet->zero_ns) * 1e-9,
+                            fleet->job->context);
+    }
+    if (!run_reading(fleet->job->run, reading, counts)) {
         watch_disk(&fleet->watch, errno);
     }
 }
@@ -170,16 +230,17 @@ static void show_second(struct fleet *fleet)
     uint64_t t_ns = now_ns - (now_ns < NS_PER_S ? now_ns : NS_PER_S) / 2;
     struct fleet_second second = {
         .elapsed_s = (double)now_ns * 1e-9,
-        .planned_s = (double)fleet->plan->run.duration_ns * 1e-9,
-        .phase = phase_text(fleet->plan, &fleet->schedule, t_ns, fleet->ramped, fleet->draining,
-                            fleet->phase),
-        .rate_asked = fleet->draining ? 0 : phase_rate(fleet->plan, &fleet->schedule, t_ns),
+        .planned_s = (double)fleet->phases.timeline.run_end_ns * 1e-9,
+        .phase = phase_text(&fleet->phases.timeline, &fleet->schedule, t_ns, fleet->ramped,
+                            fleet->draining, fleet->phase),
+        .rate_asked =
+            fleet->draining ? 0 : phase_rate(&fleet->phases.timeline, &fleet->schedule, t_ns),
         .second = fleet->second,
         .total = fleet->total,
         .memory = fleet->has_memory ? &fleet->memory : NULL,
     };
-    if (fleet->job->second != NULL) {
-        fleet->job->second(&second, fleet->job->context);
+    if (fleet->job->second != NULL && !fleet->job->second(&second, fleet->job->context)) {
+        fleet->over = true;
     }
 }
 
@@ -201,8 +262,10 @@ static void stop_workers(struct fleet *fleet, enum worker_stop stop)
     for (unsigned w = 0; w < fleet->n_workers; w++) {
         worker_stop(fleet->crew[w].worker, stop);
     }
+    hook_stop(fleet->job->hook);
 }
 
+/* A rotation under way at the end of the run may end in its time. */
 static bool all_done(const struct fleet *fleet)
 {
     for (unsigned w = 0; w < fleet->n_workers; w++) {
@@ -210,7 +273,7 @@ static bool all_done(const struct fleet *fleet)
             return false;
         }
     }
-    return true;
+    return !hook_busy(fleet->job->hook);
 }
 
 static void heed_stop(struct fleet *fleet)
@@ -261,20 +324,40 @@ static void note_events(struct fleet *fleet)
     }
 }
 
+static void follow_phases(struct fleet *fleet)
+{
+    struct phases *phases = &fleet->phases;
+    uint64_t t_ns = elapsed_ns(fleet);
+    uint64_t cut_ns = fleet->draining ? 0 : phases_follow(phases, t_ns);
+    for (unsigned w = 0; w < fleet->n_workers && cut_ns > 0; w++) {
+        worker_cut(fleet->crew[w].worker, cut_ns);
+    }
+    fleet->draining = fleet->draining || t_ns >= phases->timeline.run_end_ns;
+    if (fleet->draining) {
+        phases_end(phases, t_ns);
+    }
+    if (phases->disk_error != 0) {
+        watch_disk(&fleet->watch, phases->disk_error);
+    }
+}
+
 static void tick(struct fleet *fleet)
 {
     uint64_t ticks_a_second = NS_PER_S / fleet->tick_ns;
     merge(fleet);
     take_readings(fleet, false);
     note_events(fleet);
-    fleet->draining = fleet->draining || elapsed_ns(fleet) >= fleet->plan->run.duration_ns;
+    follow_phases(fleet);
     if (fleet->n_ticks % ticks_a_second == 0) {
         if (!fleet->draining) {
+            struct machine_reading machine;
+            machine_read(fleet->machine, &machine);
+            health_second(&fleet->health, &machine, elapsed_ns(fleet));
             watch_second(&fleet->watch, fleet->total, elapsed_ns(fleet));
         }
         end_second(fleet);
     }
-    if (fleet->watch.over && !fleet->ended) {
+    if ((fleet->watch.over || fleet->over) && !fleet->ended) {
         fleet->ended = true;
         stop_workers(fleet, WORKER_DRAIN);
     }
@@ -295,15 +378,18 @@ static void run_ticks(struct fleet *fleet)
 /* After the threads have ended: what they had not yet handed over. */
 static void merge_rest(struct fleet *fleet)
 {
+    hook_stop(fleet->job->hook);
     merge(fleet);
+    merge_rotations(fleet, UINT64_MAX);
     for (unsigned w = 0; w < fleet->n_workers; w++) {
-        add_interval(fleet, &fleet->crew[w], worker_join(fleet->crew[w].worker));
+        add_interval(fleet, w, worker_join(fleet->crew[w].worker));
     }
     sum_gauges(fleet);
     interval_check(fleet->total);
     take_readings(fleet, true);
     note_events(fleet);
     fleet->draining = true;
+    follow_phases(fleet);
     end_second(fleet);
 }
 
@@ -329,6 +415,11 @@ static bool make_workers(struct fleet *fleet, struct diag *diag)
     return true;
 }
 
+static uint64_t due_ns(const void *context, uint64_t t_ns)
+{
+    return rotation_due_ns(context, t_ns);
+}
+
 /* Every thread is born with all signals blocked: they are main's. */
 static bool start_threads(struct fleet *fleet)
 {
@@ -344,6 +435,11 @@ static bool start_threads(struct fleet *fleet)
         sampler_start(fleet->job->sampler, fleet->zero_ns + schedule->start_ns,
                       schedule->n_dwells > 0 ? schedule->dwell_ns : 0);
     }
+    fleet->rotations = (struct rotations){.plan = fleet->plan, .schedule = &fleet->schedule};
+    fleet->phases.zero_ns = fleet->zero_ns;
+    hook_start(fleet->job->hook, &(struct hook_times){.zero_ns = fleet->zero_ns,
+                                                      .due_ns = due_ns,
+                                                      .context = &fleet->rotations});
     for (unsigned w = 0; w < fleet->n_workers && ok; w++) {
         fleet->crew[w].heard_ns = fleet->zero_ns;
         ok = worker_start(fleet->crew[w].worker, fleet->zero_ns);
@@ -355,18 +451,23 @@ static bool start_threads(struct fleet *fleet)
 static void fleet_init(struct fleet *fleet, const struct fleet_job *job)
 {
     const struct plan *plan = job->plan;
+    uint64_t connections = plan_peak(plan).connections;
     *fleet = (struct fleet){.job = job, .plan = plan};
     /* A worker without a connection would have exchanges and nobody to carry them. */
     fleet->n_workers =
-        (unsigned)(plan->run.threads < plan->pace.connections ? plan->run.threads
-                                                              : plan->pace.connections);
+        (unsigned)(plan->run.threads < connections ? plan->run.threads : connections);
     fleet->tick_ns = plan->run.duration_ns < SHORT_RUN_NS ? SHORT_TICK_NS : LONG_TICK_NS;
     fleet->crew = xcalloc(fleet->n_workers, sizeof *fleet->crew);
     fleet->second = interval_new();
     fleet->total = interval_new();
     fleet->at_reading = interval_new();
     schedule_init(&fleet->schedule, plan);
-    watch_init(&fleet->watch, plan, fleet->n_workers, fleet->tick_ns);
+    phases_init(&fleet->phases, plan, job->run);
+    fleet->phases.settled = job->settled;
+    fleet->phases.context = job->context;
+    watch_init(&fleet->watch, plan);
+    health_init(&fleet->health, plan, fleet->n_workers, fleet->tick_ns);
+    fleet->machine = machine_open();
 }
 
 static void fleet_clear(struct fleet *fleet)
@@ -379,18 +480,21 @@ static void fleet_clear(struct fleet *fleet)
     interval_free(fleet->total);
     interval_free(fleet->at_reading);
     schedule_clear(&fleet->schedule);
+    health_clear(&fleet->health);
+    machine_close(fleet->machine);
 }
 
 static void give_result(struct fleet *fleet, struct fleet_result *ret_result)
 {
-    watch_finish(&fleet->watch, fleet->total, elapsed_ns(fleet), fleet->interrupted);
     *ret_result = (struct fleet_result){
         .interrupted = fleet->interrupted,
-        .healthy = fleet->watch.health[0] == '\0',
         .total = fleet->total,
     };
+    ret_result->healthy =
+        health_finish(&fleet->health, fleet->total, ret_result->health, &ret_result->generator);
+    watch_finish(&fleet->watch, fleet->total, fleet->interrupted,
+                 ret_result->healthy ? NULL : ret_result->health);
     memcpy(ret_result->invalid, fleet->watch.invalid, sizeof ret_result->invalid);
-    memcpy(ret_result->health, fleet->watch.health, sizeof ret_result->health);
     fleet->total = NULL;
 }
 

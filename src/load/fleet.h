@@ -7,6 +7,7 @@
 #include "base/diag.h"
 #include "ident/mint.h"
 #include "net/addr.h"
+#include "probe/hook.h"
 #include "probe/sampler.h"
 #include "profile/plan.h"
 #include "record/run.h"
@@ -31,18 +32,28 @@ struct fleet_job {
     size_t n_addrs;
     struct mint *mint;        /* borrows; its thread is started and ended here */
     struct sampler *sampler;  /* borrows, and starts it; NULL: no memory source */
+    struct hook *hook;        /* borrows, and starts and stops its rotations */
     struct run *run;          /* borrows */
     uint64_t start_ns;        /* monotonic zero, the same as run_meta's */
     const volatile int *stop; /* 1: drain and end; 2: end at once */
-    void (*second)(const struct fleet_second *second, void *context);
+    /* false: the run has done what it was for, and ends before its time */
+    bool (*second)(const struct fleet_second *second, void *context);
+    /* Each reading of memory with the cumulative counts at its time, `t_s` after the start of the
+     * load; NULL: not wanted. */
+    void (*reading)(const struct reading *reading, const struct interval *counts, double t_s,
+                    void *context);
+    /* Of idle phases that last until then: has memory come to rest since `since_s`?  Asked at each
+     * tick; NULL: never. */
+    bool (*settled)(double since_s, void *context);
     void *context;
 };
 
 struct fleet_result {
     bool interrupted;
-    char invalid[256];      /* not empty: the run's measurements can't be used, and why */
-    bool healthy;           /* the generator kept up */
-    char health[256];       /* why not */
+    char invalid[256]; /* not empty: the run's measurements can't be used, and why */
+    bool healthy;      /* the generator kept up */
+    char health[256];  /* why not, or what it has to say though it did */
+    struct run_generator generator;
     struct interval *total; /* cumulative; the caller frees it */
 };
 

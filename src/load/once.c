@@ -170,7 +170,7 @@ bool once_perform(const struct plan *plan, const struct addr *addrs, size_t n_ad
 {
     struct once once = {.plan = plan, .mint = mint, .seen = sink_new()};
     struct tls_client *tls = tls_client_new(plan, &plan->target, diag);
-    request_set_init(&once.requests, plan);
+    request_set_init(&once.requests, plan, mint_run_id(mint));
     struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     bool ok = tls != NULL && take_identity(&once, diag);
     if (ok && loop == NULL) {

@@ -1,70 +1,68 @@
 #include "load/pacer.h"
 
-#include "base/mono.h"
-
 #include <math.h>
 
-static double step_of(double per_s)
+/* In counts of all workers together. */
+static double poisson_gap(struct pacer *pacer)
 {
-    return per_s > 0 ? (double)NS_PER_S / per_s : INFINITY;
+    return rng_exponential(&pacer->rng) * pacer->n_workers;
 }
 
-static void begin_at(struct pacer *pacer, double due_ns)
+static void begin_at(struct pacer *pacer, double count)
 {
-    pacer->base_ns = due_ns;
-    pacer->due_ns = due_ns;
+    pacer->first = count;
+    pacer->count = count;
     pacer->n = 0;
 }
 
 void pacer_init(struct pacer *pacer, const struct plan *plan, unsigned worker, unsigned n_workers)
 {
-    pacer->arrivals = plan->pace.arrivals;
-    pacer->per_s = plan->pace.rate_per_s / n_workers;
-    pacer->step_ns = step_of(pacer->per_s);
-    pacer->phase = (double)worker / n_workers;
+    double per_s = plan->pace.rate_per_s;
+    *pacer = (struct pacer){.arrivals = plan->pace.arrivals,
+                            .n_workers = n_workers,
+                            .replay = &plan->pace,
+                            .k = worker,
+                            .course = {.from = per_s, .to = per_s}};
     rng_init(&pacer->rng, plan->run.seed, "pacer", worker);
-    if (pacer->per_s <= 0) {
-        begin_at(pacer, INFINITY);
-    } else if (pacer->arrivals == ARRIVALS_CONSTANT) {
-        /* Not phase * step: worker / rate rounds exactly as the single worker's n * step does. */
-        begin_at(pacer, worker * step_of(plan->pace.rate_per_s));
-    } else {
-        begin_at(pacer, rng_exponential(&pacer->rng) * pacer->step_ns);
-    }
+    begin_at(pacer, pacer->arrivals == ARRIVALS_CONSTANT ? worker : poisson_gap(pacer));
 }
 
-void pacer_set_rate(struct pacer *pacer, double per_s, unsigned n_workers, uint64_t now_ns)
+void pacer_steer(struct pacer *pacer, const struct course *course)
 {
-    double now = (double)now_ns;
-    double old_step = pacer->step_ns;
-    double due = pacer->due_ns;
-    pacer->per_s = per_s / n_workers;
-    pacer->step_ns = step_of(pacer->per_s);
-    if (isfinite(due) && due <= now) {
-        begin_at(pacer, due);
-    } else if (isinf(pacer->step_ns)) {
-        begin_at(pacer, INFINITY);
-    } else if (isfinite(old_step)) {
-        begin_at(pacer, now + (due - now) / old_step * pacer->step_ns);
-    } else if (pacer->arrivals == ARRIVALS_CONSTANT) {
-        begin_at(pacer, now + pacer->phase * pacer->step_ns);
-    } else {
-        begin_at(pacer, now + rng_exponential(&pacer->rng) * pacer->step_ns);
+    if (pacer->arrivals == ARRIVALS_REPLAY) {
+        return;
     }
+    double left = pacer->count - course_count(&pacer->course, course->start_ns);
+    pacer->course = *course;
+    begin_at(pacer, fmax(left, 0));
+}
+
+static uint64_t replay_due(const struct plan_pace *replay, uint64_t k)
+{
+    if (replay->n_replay == 0 || (k >= replay->n_replay && replay->replay_every_ns == 0)) {
+        return UINT64_MAX;
+    }
+    return replay->replay_ns[k % replay->n_replay] + k / replay->n_replay * replay->replay_every_ns;
 }
 
 uint64_t pacer_due(const struct pacer *pacer)
 {
+    if (pacer->arrivals == ARRIVALS_REPLAY) {
+        return replay_due(pacer->replay, pacer->k);
+    }
+    double due_ns = course_when(&pacer->course, pacer->count);
     /* Beyond 2^63 ns (292 years) there is nothing to start. */
-    return pacer->due_ns < 0x1p63 ? (uint64_t)llrint(pacer->due_ns) : UINT64_MAX;
+    return due_ns < 0x1p63 ? (uint64_t)llrint(due_ns) : UINT64_MAX;
 }
 
 void pacer_next(struct pacer *pacer)
 {
-    if (pacer->arrivals == ARRIVALS_CONSTANT) {
+    if (pacer->arrivals == ARRIVALS_REPLAY) {
+        pacer->k += pacer->n_workers;
+    } else if (pacer->arrivals == ARRIVALS_CONSTANT) {
         pacer->n++;
-        pacer->due_ns = pacer->base_ns + (double)pacer->n * pacer->step_ns;
+        pacer->count = pacer->first + (double)pacer->n * pacer->n_workers;
     } else {
-        pacer->due_ns += rng_exponential(&pacer->rng) * pacer->step_ns;
+        pacer->count += poisson_gap(pacer);
     }
 }

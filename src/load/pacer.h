@@ -1,35 +1,43 @@
 /* The pacer: due times of a worker's exchanges as a pure function of plan, worker and seed: an
  * increasing series that never depends on the server.  Open loop only.
  *
- * Constant arrivals are computed, never summed up (start + n * step), so that a day has no drift
- * and the workers' series interleave into exactly the series that one worker would have.
- * Poisson arrivals are exponential gaps from the worker's own stream; their union is Poisson
- * with the summed rate.  A change of rate (a dwell) stretches what is left of the current gap,
- * which keeps the workers evenly interleaved and a Poisson process a Poisson process. */
+ * All workers together follow one course, and its count N(t) is their clock.  Constant arrivals
+ * are due when N passes a whole number (those of worker w of n: w, w + n, w + 2 n, ...), so a day
+ * has no drift, the workers' series interleave into exactly the series that one worker would have,
+ * and in any span their due times add up to the whole part of the integral of the rate.  Poisson
+ * arrivals are due when N / n has grown by exponential gaps from the worker's own stream: a
+ * Poisson process with that rate however it moves (time rescaling; Cinlar, Introduction to
+ * Stochastic Processes, 4.7); their union is Poisson with the summed rate.  A change of course
+ * leaves what is left of the current gap, in counts, as it is.
+ *
+ * Replayed times are the plan's, read from a file: worker w of n has number w, w + n, w + 2 n, ...,
+ * and the series begins again each pace.replay_every, or ends. */
 #ifndef LOAD_PACER_H
 #define LOAD_PACER_H
 
 #include "base/rng.h"
+#include "load/course.h"
 #include "profile/plan.h"
 
 #include <stdint.h>
 
 struct pacer {
     enum arrivals arrivals;
-    double per_s;   /* this worker's share */
-    double due_ns;  /* next due time since the start of the run */
-    double base_ns; /* constant: due = base + n * step */
-    double step_ns; /* constant: between two of this worker's due times */
-    uint64_t n;
-    double phase; /* worker / n_workers: where in a step this worker stands */
+    unsigned n_workers;
+    struct course course;           /* of all workers together */
+    double first;                   /* constant: count at the first due time of this course */
+    uint64_t n;                     /* constant: due times since that */
+    double count;                   /* on the course's clock, at the next due time */
+    const struct plan_pace *replay; /* where the due times are read from a file, borrowed */
+    uint64_t k;                     /* of them, from 0 on, whoever's they are: the next */
     struct rng rng;
 };
 
-/* Worker `worker` of `n_workers`; constant arrivals of the workers interleave evenly. */
+/* Worker `worker` of `n_workers`, at pace.rate; constant arrivals of the workers interleave
+ * evenly. */
 void pacer_init(struct pacer *pacer, const struct plan *plan, unsigned worker, unsigned n_workers);
-/* Rate of all workers together (per second) from `now_ns` after the start on.  A due time that
- * is not after now_ns stays; what follows it has the new rate. */
-void pacer_set_rate(struct pacer *pacer, double per_s, unsigned n_workers, uint64_t now_ns);
+/* From course->start_ns on, up to which every due time has been passed by pacer_next. */
+void pacer_steer(struct pacer *pacer, const struct course *course);
 /* The next due time, ns since the start; UINT64_MAX when the rate is 0. */
 uint64_t pacer_due(const struct pacer *pacer);
 /* Moves on to the one after. */

@@ -36,9 +36,14 @@ static const char *dwell_text(const struct plan *plan, struct switches on, size_
         bool on;
         const char *name;
     } parts[] = {
-        {on.reconnect, "reconnecting"},       {turned.clients, "fresh clients"},
-        {turned.certs, "fresh certificates"}, {turned.keys, "fresh keys"},
+        {on.reconnect, "reconnecting"},
+        {turned.clients, "fresh clients"},
+        {turned.certs, "fresh certificates"},
+        {turned.keys, "fresh keys"},
         {turned.tokens, "fresh tokens"},
+        {plan->n_refuses > 0 && on.refusals, "bad identities"},
+        {plan->n_misuses > 0 && on.misuses, "misuses"},
+        {plan->hook.rotate != NULL && on.rotations, "rotations"},
     };
     int len = snprintf(text, PHASE_TEXT, "dwell %zu of %zu: %s rate", dwell, n_dwells,
                        on.high_rate ? "full" : "low");
@@ -50,9 +55,19 @@ static const char *dwell_text(const struct plan *plan, struct switches on, size_
     return text;
 }
 
-const char *phase_text(const struct plan *plan, const struct schedule *schedule, uint64_t t_ns,
-                       bool ramped, bool draining, char text[PHASE_TEXT])
+static const char *own_text(const struct timeline *timeline, char text[PHASE_TEXT])
 {
+    const struct plan_phase *phase = timeline_phase(timeline);
+    size_t number = timeline->i < timeline->n ? timeline->i + 1 : timeline->n;
+    (void)snprintf(text, PHASE_TEXT, "%s (%zu of %zu)%s", phase->name, number, timeline->n,
+                   phase->idle ? ", idle" : "");
+    return text;
+}
+
+const char *phase_text(const struct timeline *timeline, const struct schedule *schedule,
+                       uint64_t t_ns, bool ramped, bool draining, char text[PHASE_TEXT])
+{
+    const struct plan *plan = timeline->plan;
     size_t dwell;
     struct switches on = schedule_at(schedule, t_ns, &dwell);
     double warmup_ns = schedule->n_dwells > 0 ? (double)plan->attribution.warmup_ns
@@ -60,11 +75,13 @@ const char *phase_text(const struct plan *plan, const struct schedule *schedule,
     const char *phase = "steady";
     if (draining) {
         phase = "draining";
+    } else if (plan->n_phases > 0) {
+        return own_text(timeline, text);
     } else if (on.idle) {
         phase = "cooling down";
     } else if (on.designed) {
         return dwell_text(plan, on, dwell, schedule->n_dwells, text);
-    } else if (!ramped) {
+    } else if (!ramped && plan->pace.mode != PACE_CHURN && plan->pace.mode != PACE_HANDSHAKE) {
         phase = "ramp";
     } else if ((double)t_ns < warmup_ns) {
         phase = "warm-up";
@@ -73,10 +90,12 @@ const char *phase_text(const struct plan *plan, const struct schedule *schedule,
     return text;
 }
 
-double phase_rate(const struct plan *plan, const struct schedule *schedule, uint64_t t_ns)
+double phase_rate(const struct timeline *timeline, const struct schedule *schedule, uint64_t t_ns)
 {
     size_t dwell;
     struct switches on = schedule_at(schedule, t_ns, &dwell);
-    double rate = plan->pace.mode == PACE_OPEN ? plan->pace.rate_per_s : 0;
+    enum pace_mode mode = timeline->plan->pace.mode;
+    bool fall_due = mode == PACE_OPEN || mode == PACE_HOLD;
+    double rate = fall_due ? course_value(&timeline->rate, (double)t_ns) : 0;
     return on.idle ? 0 : on.designed && !on.high_rate ? rate / SCHEDULE_LOW_RATE : rate;
 }

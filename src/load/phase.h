@@ -3,19 +3,19 @@
 #define LOAD_PHASE_H
 
 #include "load/schedule.h"
-#include "profile/plan.h"
+#include "load/timeline.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #define PHASE_TEXT 128
 
-/* "ramp", "warm-up", "steady", "dwell 7 of 32: full rate, reconnecting, fresh certificates",
- * "cooling down", "draining" at `t_ns` after the start.  `ramped`: all connections have stood at
- * once.  Returns `text`. */
-const char *phase_text(const struct plan *plan, const struct schedule *schedule, uint64_t t_ns,
-                       bool ramped, bool draining, char text[PHASE_TEXT]);
-/* Exchanges a second asked for at that time; 0 in the closed loop. */
-double phase_rate(const struct plan *plan, const struct schedule *schedule, uint64_t t_ns);
+/* "burst (3 of 8)", "rest (4 of 8), idle"; without phases "ramp", "warm-up", "steady", "dwell 7 of
+ * 32: full rate, reconnecting, fresh certificates", "cooling down"; "draining": at `t_ns` after the
+ * start.  `ramped`: all connections have stood at once.  Returns `text`. */
+const char *phase_text(const struct timeline *timeline, const struct schedule *schedule,
+                       uint64_t t_ns, bool ramped, bool draining, char text[PHASE_TEXT]);
+/* Exchanges a second asked for at that time; 0 where none fall due. */
+double phase_rate(const struct timeline *timeline, const struct schedule *schedule, uint64_t t_ns);
 
 #endif

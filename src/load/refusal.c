@@ -164,6 +164,20 @@ static bool has_good_cert(const struct attempt *attempt)
     return attempt->refusals->kinds[attempt->kind].plan->cert == BAD_CERT_NOT;
 }
 
+/* The server has taken the connection, and with it a certificate that no other attempt has, unless
+ * it came from a file.  What it looks at of a good key or token before it refuses, nobody knows. */
+static void count_good_cert(const struct attempt *attempt)
+{
+    struct worker *worker = attempt->refusals->worker;
+    const struct plan_cert *cert = attempt->refusals->kinds[attempt->kind].plan->base->with_cert;
+    worker_count(worker, COUNTER_REFUSAL_HANDSHAKE);
+    worker_count(worker, COUNTER_REFUSAL_REQUEST);
+    if (cert != NULL && cert->source == CERT_MINT) {
+        worker_count(worker, COUNTER_CERT_USED);
+        worker_count(worker, COUNTER_CERT_NEW);
+    }
+}
+
 static void attempt_ready(struct conn *conn)
 {
     struct attempt *attempt = conn->owner;
@@ -179,8 +193,7 @@ static void attempt_ready(struct conn *conn)
     size_t len =
         request_write(&worker->requests, base, request, attempt->persona->part, attempt->head);
     if (has_good_cert(attempt)) {
-        worker_count(worker, COUNTER_REFUSAL_HANDSHAKE);
-        worker_count(worker, COUNTER_REFUSAL_REQUEST);
+        count_good_cert(attempt);
     }
     conn->close_after = true;
     conn_send(conn, attempt->head, len, request->body, request->body_len, request->head_request);

@@ -40,7 +40,7 @@ static void write_length(const struct plan_request *from, struct sink *head)
 }
 
 static void write_head(const struct plan_target *target, const struct plan_request *from,
-                       struct sink *head)
+                       const char *run_id, struct sink *head)
 {
     sink_printf(head, "%s %s HTTP/1.1\r\n", from->method,
                 from->path != NULL ? from->path : target->url_path);
@@ -50,6 +50,9 @@ static void write_head(const struct plan_target *target, const struct plan_reque
     if (!has_header(from, "User-Agent")) {
         sink_printf(head, "User-Agent: tlsoak/%s\r\n", TLSOAK_VERSION);
     }
+    if (run_id != NULL && !has_header(from, "Tlsoak-Run")) {
+        sink_printf(head, "Tlsoak-Run: %s\r\n", run_id);
+    }
     for (size_t i = 0; i < from->n_headers; i++) {
         sink_printf(head, "%s: %s\r\n", from->headers[i].name, from->headers[i].value);
     }
@@ -57,12 +60,12 @@ static void write_head(const struct plan_target *target, const struct plan_reque
 }
 
 static void request_init(struct request *request, const struct plan_target *target,
-                         const struct plan_request *from)
+                         const struct plan_request *from, const char *run_id)
 {
     static const char *const idempotent[] = {"GET",     "HEAD",  "PUT", "DELETE",
                                              "OPTIONS", "TRACE", NULL};
     struct sink *head = sink_new();
-    write_head(target, from, head);
+    write_head(target, from, run_id, head);
     const char *text = sink_text(head, &request->head_len);
     request->head = xstrndup(text, request->head_len);
     sink_free(head);
@@ -102,12 +105,12 @@ static void prefix_identity(struct request_prefix prefix[CREDENTIAL_PARTS],
     }
 }
 
-void request_set_init(struct request_set *set, const struct plan *plan)
+void request_set_init(struct request_set *set, const struct plan *plan, const char *run_id)
 {
     *set = (struct request_set){.n_requests = plan->n_requests};
     set->requests = xcalloc(plan->n_requests, sizeof *set->requests);
     for (size_t i = 0; i < plan->n_requests; i++) {
-        request_init(&set->requests[i], &plan->target, &plan->requests[i]);
+        request_init(&set->requests[i], &plan->target, &plan->requests[i], run_id);
         set->weight += plan->requests[i].weight;
         set->requests[i].upto = set->weight;
     }

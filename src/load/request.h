@@ -41,7 +41,9 @@ struct request_set {
     size_t n_identities;
 };
 
-void request_set_init(struct request_set *set, const struct plan *plan);
+/* `run_id` (borrowed for the call; NULL: none) goes into a header Tlsoak-Run, by which the
+ * server's operator finds the run, and User-Agent is tlsoak's, unless the profile writes them. */
+void request_set_init(struct request_set *set, const struct plan *plan, const char *run_id);
 void request_set_clear(struct request_set *set);
 /* Draws by weight; no random number is used when there is only one. */
 const struct request *request_pick(const struct request_set *set, struct rng *rng);

@@ -1,6 +1,10 @@
 #include "load/sample.h"
 
+#include "base/mem.h"
 #include "base/mono.h"
+#include "load/request.h"
+
+#include <stdlib.h>
 
 bool sample_take(struct sample *sample, struct mint *mint)
 {
@@ -37,4 +41,23 @@ void sample_drop(struct sample *sample, struct mint *mint)
         }
     }
     *sample = (struct sample){.held = {NULL}};
+}
+
+bool sample_ask(struct fetch *fetch, const struct plan *plan, struct mint *mint, bool with_cert,
+                struct fetch_answer *ret_answer)
+{
+    struct request_set requests;
+    struct sample sample;
+    request_set_init(&requests, plan, mint_run_id(mint));
+    (void)!sample_take(&sample, mint);
+    const struct request *request = requests.requests;
+    const struct credential *part = with_cert ? sample.part[CREDENTIAL_CERT] : NULL;
+    char *head = xmalloc(request_size(&requests, 0, request, sample.part));
+    size_t len = request_write(&requests, 0, request, sample.part, head);
+    fetch_perform(fetch, part != NULL ? part->cert : NULL, head, len, request->body,
+                  request->body_len, ret_answer);
+    free(head);
+    sample_drop(&sample, mint);
+    request_set_clear(&requests);
+    return part != NULL;
 }

@@ -5,6 +5,8 @@
 #define LOAD_SAMPLE_H
 
 #include "ident/mint.h"
+#include "net/fetch.h"
+#include "profile/plan.h"
 
 #include <stdbool.h>
 
@@ -16,5 +18,9 @@ struct sample {
 /* False when one of them was not ready; sample_drop in either case. */
 bool sample_take(struct sample *sample, struct mint *mint) __attribute__((warn_unused_result));
 void sample_drop(struct sample *sample, struct mint *mint);
+/* Sends the plan's first request with such a client's key and token, and its certificate where
+ * `with_cert` says so; what is not ready is left out.  True when a certificate was presented. */
+bool sample_ask(struct fetch *fetch, const struct plan *plan, struct mint *mint, bool with_cert,
+                struct fetch_answer *ret_answer);
 
 #endif

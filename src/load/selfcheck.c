@@ -1,11 +1,7 @@
 #include "load/selfcheck.h"
 
-#include "base/mem.h"
-#include "ident/mint.h"
 #include "load/refusal.h"
-#include "load/request.h"
 #include "load/sample.h"
-#include "net/fetch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,34 +48,18 @@ static enum selfcheck decide(const struct fetch_answer *answer, char text[SELFCH
     }
 }
 
-static void ask(struct fetch *fetch, const struct plan *plan, struct mint *mint,
-                struct fetch_answer *ret_answer)
-{
-    struct request_set requests;
-    struct sample sample;
-    request_set_init(&requests, plan);
-    (void)!sample_take(&sample, mint); /* what is not ready is left out */
-    const struct request *request = requests.requests;
-    char *head = xmalloc(request_size(&requests, 0, request, sample.part));
-    size_t len = request_write(&requests, 0, request, sample.part, head);
-    fetch_perform(fetch, NULL, head, len, request->body, request->body_len, ret_answer);
-    free(head);
-    sample_drop(&sample, mint);
-    request_set_clear(&requests);
-}
-
-enum selfcheck selfcheck_perform(const struct plan *plan, struct mint *mint,
-                                 char text[SELFCHECK_TEXT], struct diag *diag)
+enum selfcheck selfcheck_perform(const struct plan *plan, const struct addr *addrs, size_t n_addrs,
+                                 struct mint *mint, char text[SELFCHECK_TEXT], struct diag *diag)
 {
     if (!plan->target.expect_mtls || !all_have_certificates(plan)) {
         return SELFCHECK_NOT_ASKED;
     }
-    struct fetch *fetch = fetch_new(plan, &plan->target, diag);
+    struct fetch *fetch = fetch_new_at(plan, &plan->target, addrs, n_addrs, diag);
     if (fetch == NULL) {
         return SELFCHECK_UNCLEAR;
     }
     struct fetch_answer answer;
-    ask(fetch, plan, mint, &answer);
+    (void)sample_ask(fetch, plan, mint, false, &answer);
     enum selfcheck result = decide(&answer, text);
     free(answer.body);
     fetch_free(fetch);

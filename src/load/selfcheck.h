@@ -5,6 +5,7 @@
 
 #include "base/diag.h"
 #include "ident/mint.h"
+#include "net/addr.h"
 #include "profile/plan.h"
 
 #include <stdbool.h>
@@ -18,12 +19,13 @@ enum selfcheck {
 
 #define SELFCHECK_TEXT 256
 
-/* Sends the plan's first request without a certificate, but with the first identity's key and
- * token where it has them, since an endpoint that wants those would refuse the request for their
- * lack.  `text` gets what came back, in words.  SELFCHECK_UNCLEAR with mistakes when nothing could
- * be tried.  Before the load: it takes from the first worker's pools. */
-enum selfcheck selfcheck_perform(const struct plan *plan, struct mint *mint,
-                                 char text[SELFCHECK_TEXT], struct diag *diag)
+/* Sends the plan's first request to one of these addresses without a certificate, but with the
+ * first identity's key and token where it has them, since an endpoint that wants those would refuse
+ * the request for their lack.  `text` gets what came back, in words.  SELFCHECK_UNCLEAR with
+ * mistakes when nothing could be tried.  Before the load: it takes from the first worker's pools.
+ */
+enum selfcheck selfcheck_perform(const struct plan *plan, const struct addr *addrs, size_t n_addrs,
+                                 struct mint *mint, char text[SELFCHECK_TEXT], struct diag *diag)
     __attribute__((warn_unused_result));
 
 #endif

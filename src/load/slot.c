@@ -2,9 +2,11 @@
 
 #include "base/bug.h"
 #include "base/mono.h"
-#include "base/str.h"
 #include "load/exchange.h"
+#include "load/worker_clock.h"
 #include "load/worker_inside.h"
+
+#include <sys/socket.h>
 
 #define BACKOFF_MIN_NS  (10 * NS_PER_MS)
 #define BACKOFF_MAX_NS  NS_PER_S
@@ -13,15 +15,28 @@
 /* Dials of one loop turn; more would keep responses waiting (a connect costs 10 us and more). */
 enum { DIALS_A_TURN = 32 };
 
+static bool is_wanted(const struct slot *slot)
+{
+    return (size_t)(slot - slot->worker->slots) < slot->worker->n_wanted;
+}
+
+/* Wanted, or there for what must be sent again. */
+static bool is_needed(const struct slot *slot)
+{
+    return is_wanted(slot) || slot->worker->retry.first != NULL;
+}
+
 static void wait_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
     struct slot *slot = timer->data;
-    if (slot->conn.state == CONN_READY) {
+    if (slot->proving) {
+        conn_close(&slot->conn, OUTCOME_TIMEOUT_HANDSHAKE);
+    } else if (slot->conn.state == CONN_READY) {
         slot_put(slot, SLOT_IDLE);
         exchange_pump(slot->worker);
-    } else {
+    } else if (is_needed(slot)) {
         slot_put(slot, SLOT_TO_DIAL);
     }
 }
@@ -40,9 +55,42 @@ static void wait_for(struct slot *slot, uint64_t pause_ns)
     ev_timer_start(slot->worker->loop, &slot->wait);
 }
 
+static void join(struct slot *slot)
+{
+    if (slot->conn.state == CONN_IDLE) {
+        ev_timer_stop(slot->worker->loop, &slot->wait);
+        slot_put(slot, SLOT_TO_DIAL);
+    }
+}
+
+/* One that is busy or dials leaves when it comes to rest, one that closes when it has closed. */
+static void leave(struct slot *slot)
+{
+    bool resting = slot->conn.state == CONN_READY && slot->exchange == NULL && !slot->proving;
+    if (slot->conn.state != CONN_IDLE && !resting) {
+        return;
+    }
+    ev_timer_stop(slot->worker->loop, &slot->wait);
+    slot_put(slot, SLOT_NOWHERE);
+    if (resting) {
+        conn_close(&slot->conn, OUTCOME_OK);
+    }
+}
+
+void slot_want(struct slot *slot, bool wanted)
+{
+    if (wanted) {
+        join(slot);
+    } else {
+        leave(slot);
+    }
+}
+
 void slot_rest(struct slot *slot, uint64_t pause_ns)
 {
-    if (pause_ns == 0) {
+    if (slot->worker->state == WORKER_RUNNING && !is_needed(slot)) {
+        leave(slot);
+    } else if (pause_ns == 0) {
         slot_put(slot, SLOT_IDLE);
     } else {
         wait_for(slot, pause_ns);
@@ -58,41 +106,41 @@ void slot_stretch_rest(struct slot *slot, double factor)
     }
 }
 
-static void drop_session(struct slot *slot)
-{
-    tls_session_free(slot->session);
-    slot->session = NULL;
-}
-
-/* The identity of the next dial and its certificate.  A session is offered by the client that it
- * was made with.  Else the weights decide for every dial, since an identity that always fails would
- * otherwise end up in all slots; when they decide the same again, what no server has seen is kept.
- * False: a credential is not there. */
+/* The identity of the next dial and its certificate.  The weights decide for every dial, since an
+ * identity that always fails would otherwise end up in all slots; when they decide the same again,
+ * what no server has seen is kept.  False: a credential is not there. */
 static bool choose_client(struct slot *slot, uint64_t now_ns)
 {
     struct worker *worker = slot->worker;
     struct holding *holding = &slot->holding;
     if (slot->drawn == NULL) {
-        bool resumes = slot->resume && slot->session != NULL;
-        slot->drawn = resumes ? holding->identity : worker_draw_identity(worker);
+        slot->drawn = worker_draw_identity(worker, &worker->n_drawn);
     }
-    bool same = slot->drawn == holding->identity;
-    bool resumes = same && slot->resume && slot->session != NULL;
     enum credential_kind kind = holding_dial_kind(slot->drawn);
     holding_turn_to(holding, slot->drawn);
-    if (kind != CREDENTIAL_KINDS) {
-        bool usable =
-            holding->held[kind] != NULL && !worker_has_ended(worker, holding->held[kind], now_ns);
-        resumes = resumes && usable;
-        if (!resumes && !(usable && holding->unseen[kind]) &&
-            (slot->drawn->blocked[SLOT_TO_DIAL] || !holding_take(worker, holding, kind))) {
-            return false;
-        }
+    if (kind == CREDENTIAL_KINDS) {
+        return true;
     }
-    if (!resumes) {
-        drop_session(slot);
-    }
-    return true;
+    bool kept = holding->unseen[kind] && holding->held[kind] != NULL &&
+                !worker_has_ended(worker, holding->held[kind], now_ns);
+    return kept || (!slot->drawn->blocked[SLOT_TO_DIAL] && holding_take(worker, holding, kind));
+}
+
+/* Whether this dial is to offer a session, and of those that the client has, which. */
+static struct tls_session *choose_session(struct slot *slot, const struct credential *part)
+{
+    struct worker *worker = slot->worker;
+    const struct holding *holding = &slot->holding;
+    const struct cert *cert = part != NULL ? part->cert : NULL;
+    struct tls_session *session = NULL;
+    bool met = part == NULL ||
+               (holding->held[CREDENTIAL_PERSONA] != NULL ? part->used
+                                                          : !holding->unseen[CREDENTIAL_CERT]);
+    slot->resume_ratio = worker->phase->resume_ratio;
+    slot->resume = slot->resume_ratio > 0 && rng_double(&worker->dial_rng) < slot->resume_ratio;
+    slot->ticket = tls_client_session(worker->tls, cert, slot->resume ? &session : NULL);
+    slot->reconnects = slot->ticket != TLS_TICKET_NONE || (slot->was_ready && met);
+    return session;
 }
 
 static void dial(struct slot *slot)
@@ -106,14 +154,23 @@ static void dial(struct slot *slot)
     if (worker_has_ended(worker, part, mono_now_ns())) {
         worker_count(worker, COUNTER_IDENTITY_EXPIRED);
     }
-    conn_dial(&slot->conn, &worker->env, part != NULL ? part->cert : NULL, slot->session);
+    slot->due_ns =
+        worker_dials_fall_due(worker) && worker->backlog.n > 0 ? worker_clock_take(worker) : 0;
+    struct tls_session *session = choose_session(slot, part);
+    conn_dial(&slot->conn, &worker->env, part != NULL ? part->cert : NULL, session);
+    tls_session_free(session);
+}
+
+static bool may_dial(const struct worker *worker)
+{
+    return !worker_dials_fall_due(worker) || worker->backlog.n > 0 || worker->retry.first != NULL;
 }
 
 void slot_dial_waiting(struct worker *worker)
 {
     struct slot *slot = NULL;
     for (int i = 0; i < DIALS_A_TURN; i++) {
-        slot = slot_next(worker, SLOT_TO_DIAL);
+        slot = may_dial(worker) ? slot_next(worker, SLOT_TO_DIAL) : NULL;
         if (slot == NULL || worker->n_handshaking >= worker->max_handshaking) {
             return;
         }
@@ -123,22 +180,43 @@ void slot_dial_waiting(struct worker *worker)
             slot_starve(slot, slot->drawn);
         }
     }
-    if (slot_next(worker, SLOT_TO_DIAL) != NULL) {
+    if (may_dial(worker) && slot_next(worker, SLOT_TO_DIAL) != NULL) {
         ev_timer_set(&worker->more, 0., 0.);
         ev_timer_start(worker->loop, &worker->more);
     }
 }
 
-void slot_ready(struct conn *conn)
+static void count_handshake(const struct slot *slot, const struct tls_facts *facts)
 {
-    struct slot *slot = conn->owner;
+    struct worker *worker = slot->worker;
+    worker_count(worker, facts->resumed ? COUNTER_HANDSHAKE_RESUMED : COUNTER_HANDSHAKE_FULL);
+    worker->interval->count[COUNTER_OCSP_STAPLED] += facts->ocsp_bytes > 0;
+    worker->interval->count[COUNTER_SCTS] += facts->n_scts;
+    if (!slot->reconnects) {
+        return;
+    }
+    worker_count(worker, COUNTER_RECONNECTED);
+    worker->interval->count[COUNTER_RESUME_ASKED] += (uint64_t)(slot->resume_ratio * 1e6 + 0.5);
+    if (slot->resume && !facts->resumed) {
+        worker_count(worker, slot->ticket == TLS_TICKET_READY     ? COUNTER_RESUME_REFUSED
+                             : slot->ticket == TLS_TICKET_EXPIRED ? COUNTER_RESUME_EXPIRED
+                                                                  : COUNTER_RESUME_NO_TICKET);
+    }
+}
+
+/* The handshake has really ended. */
+static void count_ready(struct slot *slot)
+{
+    struct conn *conn = &slot->conn;
     struct worker *worker = slot->worker;
     struct hist *latency = worker->interval->latency;
     struct tls_facts facts;
     tls_facts(conn->tls, &facts);
     worker->n_handshaking--;
     worker->n_open++;
-    worker_count(worker, facts.resumed ? COUNTER_HANDSHAKE_RESUMED : COUNTER_HANDSHAKE_FULL);
+    count_handshake(slot, &facts);
+    slot->was_ready = true;
+    slot->is_open = true;
     hist_record(&latency[LATENCY_CONNECT], conn->connected_ns - conn->dial_ns);
     hist_record(&latency[facts.resumed ? LATENCY_HANDSHAKE_RESUMED : LATENCY_HANDSHAKE_FULL],
                 conn->ready_ns - conn->connected_ns);
@@ -146,12 +224,55 @@ void slot_ready(struct conn *conn)
         holding_part(&slot->holding, CREDENTIAL_CERT) != NULL) {
         holding_expose(worker, &slot->holding, CREDENTIAL_CERT, true);
     }
-    /* A TLS 1.3 session is used once (RFC 8446, appendix C.4); a TLS 1.2 server that resumes may
-     * well not give another. */
-    if (!facts.resumed || !str_equal(facts.version, "TLSv1.2")) {
-        drop_session(slot);
+}
+
+/* pace.mode = handshake.  In TLS 1.3 the client is through before the server has looked at its
+ * certificate (RFC 8446, section 4.4.2.4), and a server that sends no tickets says nothing when it
+ * is content.  So we end our side, as if there had been all there was to say: what the server then
+ * answers, its own close or an alert, comes after it has taken in all of the handshake.  The
+ * library ignores tickets after our close_notify, so who wants them sends TCP's FIN alone. */
+static void prove(struct slot *slot)
+{
+    size_t written;
+    slot->proving = true;
+    if (slot->worker->phase->resume_ratio > 0) {
+        (void)tls_write(slot->conn.tls, "", 0, &written); /* lets the last flight go */
+    } else {
+        tls_shutdown(slot->conn.tls);
     }
-    if (worker->retry.first != NULL) {
+    (void)shutdown(slot->conn.fd, SHUT_WR);
+    wait_for(slot, slot->worker->job.plan->target.timeout_handshake_ns);
+}
+
+static void end_proof(struct slot *slot, enum outcome outcome)
+{
+    struct hist *latency = slot->worker->interval->latency;
+    uint64_t now_ns = mono_now_ns();
+    slot->proving = false;
+    if (outcome == OUTCOME_OK) {
+        count_ready(slot);
+        hist_record(&latency[LATENCY_RESPONSE], now_ns - slot->due_ns);
+        hist_record(&latency[LATENCY_SERVICE], now_ns - slot->conn.dial_ns);
+    }
+}
+
+void slot_ready(struct conn *conn)
+{
+    struct slot *slot = conn->owner;
+    struct worker *worker = slot->worker;
+    tls_keep_sessions(conn->tls);
+    if (worker->job.plan->pace.mode == PACE_HANDSHAKE) {
+        prove(slot);
+        return;
+    }
+    count_ready(slot);
+    if (slot->due_ns != 0 && (worker->state != WORKER_RUNNING || worker->idle)) {
+        worker_count(worker, COUNTER_SKIPPED); /* it comes too late for its exchange */
+        slot->due_ns = 0;
+    }
+    if (worker->state == WORKER_RUNNING && !is_needed(slot)) {
+        leave(slot);
+    } else if (worker->retry.first != NULL) {
         slot_put_first(slot, SLOT_IDLE); /* for what must be sent again */
     } else {
         slot_put(slot, SLOT_IDLE);
@@ -179,7 +300,8 @@ static bool judged_certificate(enum outcome outcome)
 static void count_closed(struct slot *slot, enum outcome outcome)
 {
     struct worker *worker = slot->worker;
-    if (slot->conn.was_ready) {
+    if (slot->is_open) {
+        slot->is_open = false;
         worker->n_open--;
         worker_count(worker, COUNTER_CLOSED);
         return;
@@ -192,24 +314,11 @@ static void count_closed(struct slot *slot, enum outcome outcome)
     }
 }
 
-/* What the next connection of this slot may go on with. */
-static void keep_for_next(struct slot *slot)
+/* What no server has seen stays for the next dial. */
+static void keep_unseen(struct slot *slot)
 {
-    struct worker *worker = slot->worker;
-    double ratio = worker->job.plan->pace.resume_ratio;
-    slot->resume = ratio > 0 && rng_double(&worker->dial_rng) < ratio;
-    if (slot->resume && slot->conn.was_ready) {
-        struct tls_session *newest = tls_take_session(slot->conn.tls);
-        if (newest != NULL) {
-            drop_session(slot);
-            slot->session = newest;
-        }
-    } else {
-        drop_session(slot);
-    }
-    enum credential_kind kept = holding_dial_kind(slot->holding.identity);
     for (int kind = 0; kind < CREDENTIAL_KINDS; kind++) {
-        if (kind != (int)kept && !slot->holding.unseen[kind]) {
+        if (!slot->holding.unseen[kind]) {
             holding_drop(&slot->holding, kind);
         }
     }
@@ -231,15 +340,20 @@ void slot_closed(struct conn *conn, enum outcome outcome)
     BUG_ON(slot->exchange != NULL);
     slot_put(slot, SLOT_NOWHERE);
     ev_timer_stop(worker->loop, &slot->wait);
+    if (slot->proving) {
+        end_proof(slot, outcome);
+    }
     count_closed(slot, outcome);
-    keep_for_next(slot);
-    if (worker->state != WORKER_RUNNING) {
+    keep_unseen(slot);
+    if (worker->state != WORKER_RUNNING || !is_needed(slot)) {
         return;
     }
     /* A connection that carried nothing has failed even when it ended politely: a TLS 1.3 server
      * refuses a client's certificate only after the client has finished. */
     bool served = conn->was_ready && conn->n_exchanges > 0;
-    if (served && (outcome == OUTCOME_OK || exchange_outlives(conn, outcome))) {
+    if (worker_dials_fall_due(worker)) { /* another start is another's: no pause */
+        slot_put(slot, SLOT_TO_DIAL);
+    } else if (served && (outcome == OUTCOME_OK || exchange_outlives(conn, outcome))) {
         slot_put(slot, SLOT_TO_DIAL);
     } else {
         wait_for(slot, backoff_ns(slot));
@@ -248,6 +362,5 @@ void slot_closed(struct conn *conn, enum outcome outcome)
 
 void slot_clear(struct slot *slot)
 {
-    drop_session(slot);
     holding_turn_to(&slot->holding, NULL);
 }

@@ -1,7 +1,7 @@
 /* A slot: the place of one connection in a worker, for the whole run.  Its connection comes and
  * goes; the slot dials again (at once after a polite end, after a growing pause when something
- * failed), draws the identity of each connection, and keeps the last TLS session for the share of
- * reconnects that resume: such a one goes on as the same client with the same certificate. */
+ * failed), draws the identity of each connection, and offers a session to the share of reconnects
+ * that resume: one that the same certificate was given, on whatever connection of the worker. */
 #ifndef LOAD_SLOT_H
 #define LOAD_SLOT_H
 
@@ -20,12 +20,18 @@ struct slot {
     struct conn conn;
     struct worker *worker;
     struct exchange *exchange; /* in flight, or NULL */
-    /* Of this connection; the certificate stays when it has ended, for resumption. */
-    struct holding holding;
+    uint64_t due_ns; /* of its connection's start, where such fall due, until it is measured from */
+    bool is_open;    /* counted as ready */
+    bool proving;    /* pace.mode = handshake: the server's last word is awaited */
+    struct holding holding;        /* of this connection */
     struct worker_identity *drawn; /* of the next dial; NULL: not yet drawn */
-    struct tls_session *session;   /* owns: of the last connection, made with its certificate */
-    bool resume;                   /* the dice of the next dial */
-    uint8_t n_failures;            /* in a row */
+    /* Of the last dial: */
+    double resume_ratio; /* as it was asked for then */
+    bool resume;         /* the dice */
+    bool reconnects;     /* its client had been connected before */
+    enum tls_ticket ticket;
+    bool was_ready;     /* some connection of this slot */
+    uint8_t n_failures; /* in a row */
     enum slot_place place;
     struct worker_identity *starves_as; /* in whose queue for that place; NULL: the worker's */
     struct slot *prev, *next;           /* in that queue */
@@ -33,6 +39,8 @@ struct slot {
 };
 
 void slot_init(struct slot *slot, struct worker *worker);
+/* It shall have a connection from now on, or none, as soon as what it carries has ended. */
+void slot_want(struct slot *slot, bool wanted);
 /* Dials for those that wait, within the limits of the plan.  Once a loop turn, after conn_reap. */
 void slot_dial_waiting(struct worker *worker);
 /* Lets a ready connection rest before its next exchange. */

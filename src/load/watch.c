@@ -10,14 +10,10 @@
 
 #define ANSWER_WITHIN_NS (10 * NS_PER_S)
 #define LOST_AFTER_NS    (3 * NS_PER_S)
-#define LAG_MAX_NS       (100 * NS_PER_MS)
-#define SILENCE_MAX_NS   NS_PER_S
-#define MINT_WAIT_NS     NS_PER_MS /* what a worker rests for when a credential is not there */
-#define MINT_WAIT_SHARE  0.2       /* of the workers' time */
 
-void watch_init(struct watch *watch, const struct plan *plan, unsigned n_workers, uint64_t tick_ns)
+void watch_init(struct watch *watch, const struct plan *plan)
 {
-    *watch = (struct watch){.plan = plan, .n_workers = n_workers, .tick_ns = tick_ns};
+    *watch = (struct watch){.plan = plan};
 }
 
 /* The first reason stays: what follows is mostly its consequence. */
@@ -129,41 +125,14 @@ void watch_reading(struct watch *watch, const struct reading *reading)
     }
 }
 
-void watch_silence(struct watch *watch, unsigned worker, uint64_t silent_ns)
-{
-    char text[UNIT_TEXT];
-    if (silent_ns > watch->tick_ns + SILENCE_MAX_NS) {
-        say(watch->health, "the load generator could not keep up: worker %u was stuck for %s",
-            worker, unit_duration(text, (double)silent_ns));
-    }
-}
-
 void watch_disk(struct watch *watch, int error)
 {
     say(watch->invalid, "the run directory could not be written: %s",
         error != 0 ? strerror(error) : "the disk refused");
 }
 
-static void judge_generator(struct watch *watch, const struct interval *total, uint64_t elapsed_ns)
-{
-    char text[UNIT_TEXT];
-    double worker_ns = (double)elapsed_ns * watch->n_workers;
-    double n_ticks = worker_ns / (double)watch->tick_ns;
-    double lag_ns = n_ticks >= 1 ? (double)total->count[COUNTER_LAG_NS] / n_ticks : 0;
-    uint64_t n_waits = total->count[COUNTER_MINT_WAIT];
-    if (lag_ns > LAG_MAX_NS) {
-        say(watch->health, "the load generator could not keep up: its loops ran %s late on average",
-            unit_duration(text, lag_ns));
-    }
-    if ((double)n_waits * MINT_WAIT_NS > MINT_WAIT_SHARE * worker_ns) {
-        say(watch->health,
-            "credentials could not be made fast enough: the workers waited %s times for one",
-            unit_grouped(text, n_waits));
-    }
-}
-
-void watch_finish(struct watch *watch, const struct interval *total, uint64_t elapsed_ns,
-                  bool interrupted)
+void watch_finish(struct watch *watch, const struct interval *total, bool interrupted,
+                  const char *unhealthy)
 {
     struct watch_mark begin = {0}, now = mark_of(total);
     if (now.n_ready == 0 &&
@@ -176,5 +145,7 @@ void watch_finish(struct watch *watch, const struct interval *total, uint64_t el
     if (now.n_ready > 0 && watch->n_seconds <= WATCH_MINUTE) {
         judge_span(watch, total, &begin, &now, "the run");
     }
-    judge_generator(watch, total, elapsed_ns);
+    if (unhealthy != NULL) {
+        say(watch->invalid, "%s", unhealthy);
+    }
 }

@@ -1,6 +1,7 @@
-/* The watch: decides from the cumulative counts whether the run's measurements can be used, and
- * whether the generator kept up.  Pure arithmetic with a ring of the last minute; it is told
- * what happened and asked at the end.  The first reason found is the one that is reported. */
+/* The watch: decides from the cumulative counts whether the run's measurements can be used.  Pure
+ * arithmetic with a ring of the last minute; it is told what happened and asked at the end.  The
+ * first reason found is the one that is reported; whether the generator kept up (health.h) comes
+ * last. */
 #ifndef LOAD_WATCH_H
 #define LOAD_WATCH_H
 
@@ -22,26 +23,22 @@ struct watch_mark {
 
 struct watch {
     const struct plan *plan; /* borrows */
-    unsigned n_workers;
-    uint64_t tick_ns;
     struct watch_mark ring[WATCH_MINUTE];
     uint64_t n_seconds;
     uint64_t lost_since_ns[RUN_SOURCES]; /* 0: not lost */
     bool over;                           /* going on measures nothing: the run should end */
     char invalid[WATCH_TEXT];            /* empty: valid */
-    char health[WATCH_TEXT];             /* empty: the generator kept up */
 };
 
-void watch_init(struct watch *watch, const struct plan *plan, unsigned n_workers, uint64_t tick_ns);
+void watch_init(struct watch *watch, const struct plan *plan);
 /* Once a second, `elapsed_ns` after the load's start. */
 void watch_second(struct watch *watch, const struct interval *total, uint64_t elapsed_ns);
 void watch_reading(struct watch *watch, const struct reading *reading);
-/* Worker `worker` has not handed over an interval for `silent_ns`. */
-void watch_silence(struct watch *watch, unsigned worker, uint64_t silent_ns);
 /* The disk refused a record; `error` is its errno. */
 void watch_disk(struct watch *watch, int error);
-/* At the end. `interrupted`: the user ended it early. */
-void watch_finish(struct watch *watch, const struct interval *total, uint64_t elapsed_ns,
-                  bool interrupted);
+/* At the end. `interrupted`: the user ended it early; `unhealthy`: why the generator did not keep
+ * up, or NULL. */
+void watch_finish(struct watch *watch, const struct interval *total, bool interrupted,
+                  const char *unhealthy);
 
 #endif

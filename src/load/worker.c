@@ -5,8 +5,11 @@
 #include "base/mono.h"
 #include "ident/mint.h"
 #include "load/exchange.h"
+#include "load/misuse.h"
 #include "load/refusal.h"
+#include "load/runqueue.h"
 #include "load/slot.h"
+#include "load/worker_clock.h"
 #include "load/worker_inside.h"
 
 #include <stdlib.h>
@@ -35,39 +38,16 @@ void worker_wait(struct worker *worker)
 /* Draw number k of all workers is k times the golden ratio, modulo 1: any first few of such a
  * sequence fill the unit interval evenly (Weyl; Knuth, TAOCP 3, 6.4), so that even a handful of
  * connections that are never closed have their shares, which random numbers would not give. */
-struct worker_identity *worker_draw_identity(struct worker *worker)
+struct worker_identity *worker_draw_identity(struct worker *worker, uint64_t *n_drawn)
 {
     static const uint64_t golden = 0x9E3779B97F4A7C15ULL; /* of 2^64 */
     size_t n = worker->job.plan->n_identities, i = 0;
-    uint64_t k = worker->job.index + worker->n_drawn++ * worker->job.n_workers;
+    uint64_t k = worker->job.index + (*n_drawn)++ * worker->job.n_workers;
     double at = (double)((worker->draw_offset + k * golden) >> 11) * 0x1p-53 * worker->weight;
     while (i + 1 < n && at >= worker->identities[i].upto) {
         i++;
     }
     return &worker->identities[i];
-}
-
-/* Slot i of this worker is dial number index + i * n_workers of the ramp. */
-static uint64_t ramp_ns(const struct worker *worker, size_t slot)
-{
-    double per_s = worker->job.plan->pace.connect_rate_per_s;
-    double number = (double)worker->job.index + (double)slot * worker->job.n_workers;
-    return per_s > 0 ? (uint64_t)(number / per_s * 1e9) : 0;
-}
-
-static void on_ramp(struct ev_loop *loop, ev_timer *timer, int events)
-{
-    (void)loop;
-    (void)events;
-    struct worker *worker = timer->data;
-    uint64_t t_ns = worker_since_zero_ns(worker, mono_now_ns());
-    while (worker->n_ramped < worker->n_slots && ramp_ns(worker, worker->n_ramped) <= t_ns) {
-        slot_put(&worker->slots[worker->n_ramped], SLOT_TO_DIAL);
-        worker->n_ramped++;
-    }
-    if (worker->n_ramped < worker->n_slots) {
-        worker_timer_at(worker, timer, worker->zero_ns + ramp_ns(worker, worker->n_ramped));
-    }
 }
 
 static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
@@ -79,6 +59,7 @@ static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
         memset(worker->identities[i].blocked, 0, sizeof worker->identities[i].blocked);
     }
     refusals_try_again(worker->refusals);
+    misuses_try_again(worker->misuses);
     exchange_pump(worker);
 }
 
@@ -97,15 +78,24 @@ static void close_interval(struct worker *worker, uint64_t now_ns)
     interval->end_ns = now_ns;
     interval->count[COUNTER_CPU_NS] += cpu_ns - worker->cpu_ns;
     worker->cpu_ns = cpu_ns;
+    uint64_t wait_ns = runqueue_wait_ns(worker->wait_fd);
+    interval->count[COUNTER_WAIT_NS] += wait_ns > worker->wait_ns ? wait_ns - worker->wait_ns : 0;
+    worker->wait_ns = wait_ns;
     interval->count[COUNTER_BYTES_SENT] += worker->env.bytes_sent;
     interval->count[COUNTER_BYTES_RECEIVED] += worker->env.bytes_received;
+    interval->count[COUNTER_KEY_UPDATED] += tls_client_key_updates(worker->tls);
     worker->env.bytes_sent = 0;
     worker->env.bytes_received = 0;
     interval->gauge[GAUGE_OPEN] = worker->n_open;
     interval->gauge[GAUGE_HANDSHAKING] = worker->n_handshaking;
     interval->gauge[GAUGE_IN_FLIGHT] = worker->n_in_flight;
     interval->gauge[GAUGE_BACKLOG] = worker->backlog.n;
+    /* An interval that main did not fetch in time goes on. */
+    uint64_t waited_ns = worker_clock_waited_ns(worker, now_ns);
+    uint64_t *longest_ns = &interval->gauge[GAUGE_BACKLOG_NS];
+    *longest_ns = waited_ns > *longest_ns ? waited_ns : *longest_ns;
     interval->gauge[GAUGE_REFUSING] = refusals_under_way(worker->refusals);
+    interval->gauge[GAUGE_MISUSING] = misuses_under_way(worker->misuses);
 }
 
 static void hand_over(struct worker *worker, uint64_t now_ns)
@@ -147,12 +137,13 @@ static void begin_closing(struct worker *worker)
     exchange_give_up(worker, OUTCOME_STOPPED);
     for (size_t i = 0; i < worker->n_slots; i++) {
         struct slot *slot = &worker->slots[i];
-        bool idle = slot->conn.state == CONN_READY && slot->exchange == NULL;
+        bool idle = slot->is_open && slot->exchange == NULL;
         ev_timer_stop(worker->loop, &slot->wait);
         conn_close(&slot->conn, idle ? OUTCOME_OK : OUTCOME_STOPPED);
     }
     conn_reap(&worker->env);
     refusals_stop(worker->refusals);
+    misuses_stop(worker->misuses);
     BUG_ON(worker->n_open + worker->n_handshaking + worker->n_in_flight != 0);
     ev_break(worker->loop, EVBREAK_ALL);
 }
@@ -163,8 +154,9 @@ static void begin_draining(struct worker *worker)
     worker->state = WORKER_DRAINING;
     worker->interval->count[COUNTER_SKIPPED] += worker->backlog.n;
     backlog_clear(&worker->backlog);
-    ev_timer_stop(worker->loop, &worker->ramp);
+    ev_timer_stop(worker->loop, &worker->crowd);
     worker_timer_at(worker, &worker->ending, mono_now_ns() + worker->job.plan->run.drain_ns);
+    misuses_drain(worker->misuses);
     exchange_pump(worker); /* what waits for a new connection gets none now: any will do */
 }
 
@@ -186,6 +178,9 @@ static void on_wake(struct ev_loop *loop, ev_async *async, int events)
     (void)events;
     struct worker *worker = async->data;
     int stop = atomic_load(&worker->stop);
+    if (worker->state == WORKER_RUNNING) {
+        worker_clock_heed(worker);
+    }
     if (stop != WORKER_GO_ON && worker->state == WORKER_RUNNING) {
         begin_draining(worker);
     }
@@ -201,9 +196,10 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
     struct worker *worker = prepare->data;
     conn_reap(&worker->env);
     refusals_reap(worker->refusals);
+    misuses_turn(worker->misuses);
     if (worker->state == WORKER_RUNNING) {
         /* In the cooldown only for what must be sent again. */
-        if (!worker->idle || worker->retry.first != NULL) {
+        if (!worker->cooling || worker->retry.first != NULL) {
             slot_dial_waiting(worker);
         }
     } else if (worker->state == WORKER_DRAINING) {
@@ -211,7 +207,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
             exchange_give_up(worker, OUTCOME_STOPPED);
         }
         if (worker->n_in_flight == 0 && worker->n_handshaking == 0 &&
-            refusals_under_way(worker->refusals) == 0) {
+            refusals_under_way(worker->refusals) + misuses_under_way(worker->misuses) == 0) {
             begin_closing(worker);
         }
     }
@@ -220,14 +216,12 @@ static void on_turn(struct ev_loop *loop, ev_prepare *prepare, int events)
 static void watch(struct worker *worker)
 {
     ev_prepare_init(&worker->turn, on_turn);
-    ev_init(&worker->ramp, on_ramp);
     ev_init(&worker->tick, on_tick);
     ev_init(&worker->again, on_again);
     ev_init(&worker->more, on_more);
     ev_init(&worker->ending, on_ending);
     ev_async_init(&worker->wake, on_wake);
     worker->turn.data = worker;
-    worker->ramp.data = worker;
     worker->tick.data = worker;
     worker->again.data = worker;
     worker->more.data = worker;
@@ -262,21 +256,23 @@ static void prepare_load(struct worker *worker)
     const struct worker_job *job = &worker->job;
     const struct plan *plan = job->plan;
     prepare_identities(worker);
-    request_set_init(&worker->requests, plan);
+    request_set_init(&worker->requests, plan, mint_run_id(job->mint));
     rng_init(&worker->request_rng, plan->run.seed, "request", job->index);
     rng_init(&worker->dial_rng, plan->run.seed, "dial", job->index);
     uint64_t max_handshaking = share_of(job, plan->run.max_in_flight_handshakes);
     worker->max_handshaking = max_handshaking > 0 ? max_handshaking : 1;
     backlog_init(&worker->backlog, BACKLOG_MAX / job->n_workers + 1);
-    worker->n_slots = share_of(job, plan->pace.connections);
+    worker->n_slots = share_of(job, plan_peak(plan).connections);
     worker->slots = xcalloc(worker->n_slots, sizeof *worker->slots);
     for (size_t i = 0; i < worker->n_slots; i++) {
         slot_init(&worker->slots[i], worker);
     }
     worker->interval = interval_new();
     atomic_init(&worker->empty, interval_new());
+    worker_crowd_init(worker);
     worker_clock_init(worker);
     worker->refusals = refusals_new(worker);
+    worker->misuses = misuses_new(worker);
 }
 
 struct worker *worker_new(const struct worker_job *job, struct diag *diag)
@@ -310,16 +306,18 @@ static void *work(void *argument)
     uint64_t now_ns = mono_now_ns();
     worker->interval->start_ns = worker->zero_ns;
     worker->cpu_ns = mono_thread_cpu_ns();
+    worker->wait_fd = runqueue_open();
+    worker->wait_ns = runqueue_wait_ns(worker->wait_fd);
     worker->wall_s = mono_wall_s();
     worker->wall_at_ns = now_ns;
     worker->tick_ns = worker->zero_ns + worker->job.tick_ns;
     worker_timer_at(worker, &worker->tick, worker->tick_ns);
-    worker_timer_at(worker, &worker->ramp, worker->zero_ns);
-    worker_timer_at(worker, &worker->ending, worker->zero_ns + worker->job.plan->run.duration_ns);
+    worker_timer_at(worker, &worker->ending, worker->zero_ns + worker->timeline.run_end_ns);
     worker_clock_start(worker);
     ev_run(worker->loop, 0);
     conn_env_stop(&worker->env);
     close_interval(worker, mono_now_ns());
+    runqueue_close(worker->wait_fd);
     atomic_store(&worker->done, true);
     return NULL;
 }
@@ -334,6 +332,12 @@ bool worker_start(struct worker *worker, uint64_t zero_ns)
 void worker_stop(struct worker *worker, enum worker_stop stop)
 {
     atomic_store(&worker->stop, (int)stop);
+    ev_async_send(worker->loop, &worker->wake);
+}
+
+void worker_cut(struct worker *worker, uint64_t at_ns)
+{
+    atomic_store(&worker->cut_ns, at_ns);
     ev_async_send(worker->loop, &worker->wake);
 }
 
@@ -372,6 +376,7 @@ void worker_free(struct worker *worker)
     }
     exchange_clear(worker);
     refusals_free(worker->refusals);
+    misuses_free(worker->misuses);
     if (worker->loop != NULL) {
         ev_loop_destroy(worker->loop);
     }

@@ -1,11 +1,13 @@
 /* A worker: one thread with one loop, its share of the connections, of the rate and of the
  * identities.  It shares nothing: the plan and the schedule are const, its intervals go to main
- * through a one-slot mailbox, and a stop level with a wake-up comes from there.  No locks and no
- * atomics on the request path.
+ * through a one-slot mailbox, and a stop level, or the early end of an idle phase, comes from there
+ * with a wake-up.  No locks and no atomics on the request path.
  *
  * It begins what the pacer says, counts what happens, hands the interval over each tick (or goes
  * on filling the same one when main has not given an empty one back), and at the end lets what
- * is in flight come home. */
+ * is in flight come home.
+ *
+ * More than eight functions: it is made, started, spoken to, listened to and ended. */
 #ifndef LOAD_WORKER_H
 #define LOAD_WORKER_H
 
@@ -42,6 +44,8 @@ struct worker *worker_new(const struct worker_job *job, struct diag *diag)
  * caller has blocked the signals that it must not take. */
 bool worker_start(struct worker *worker, uint64_t zero_ns) __attribute__((warn_unused_result));
 void worker_stop(struct worker *worker, enum worker_stop stop);
+/* The idle phase that holds `at_ns` (since the start of the load, well ahead of now) ends then. */
+void worker_cut(struct worker *worker, uint64_t at_ns);
 /* A finished interval, or NULL; give it back cleared with worker_give. */
 struct interval *worker_take(struct worker *worker) __attribute__((warn_unused_result));
 void worker_give(struct worker *worker, struct interval *interval);

@@ -1,11 +1,14 @@
 #include "load/exchange.h"
 #include "load/slot.h"
+#include "load/worker_clock.h"
 #include "load/worker_inside.h"
 
 #include "base/bug.h"
 #include "base/mono.h"
 
 #include <sys/timerfd.h>
+
+#define LATE_NS NS_PER_MS
 
 /* Requests a connection in a reconnecting dwell, when the profile has no limit of its own. */
 #define RECONNECT_AFTER 4u
@@ -56,39 +59,86 @@ static void hold_pools(const struct worker_identity *identity, bool hold_cert, b
     }
 }
 
+/* `share` of the rate that the phase asks for; a plan with dwells has one phase, of one rate. */
+static void steer(struct worker *worker, double share, uint64_t t_ns)
+{
+    struct course rate = worker->timeline.rate;
+    rate.start_ns = (double)t_ns;
+    rate.from *= share;
+    rate.to *= share;
+    pacer_steer(&worker->pacer, &rate);
+}
+
+/* What fell due and could not begin before the load rests is not made up for later. */
+static void set_idle(struct worker *worker, bool idle)
+{
+    if (idle && !worker->idle) {
+        exchange_pump(worker);
+        worker->interval->count[COUNTER_SKIPPED] += worker->backlog.n;
+        backlog_clear(&worker->backlog);
+    }
+    worker->idle = idle;
+}
+
 /* The experiment's switches, or the profile's own load. */
 static void set_switches(struct worker *worker, uint64_t t_ns)
 {
-    const struct plan_pace *pace = &worker->job.plan->pace;
+    const struct plan_phase *phase = timeline_phase(&worker->timeline);
     size_t dwell;
     struct switches on = schedule_at(worker->job.schedule, t_ns, &dwell);
     bool low = on.designed && !on.high_rate;
     set_slow(worker, low);
-    worker->requests_per_connection = pace->requests_per_connection;
+    worker->phase = phase;
+    worker->requests_per_connection = phase->requests_per_connection;
     if (on.designed && !on.reconnect) {
         worker->requests_per_connection = 0;
-    } else if (on.designed && pace->requests_per_connection == 0) {
+    } else if (on.designed && phase->requests_per_connection == 0) {
         worker->requests_per_connection = RECONNECT_AFTER;
     }
-    if (pace->mode == PACE_OPEN && t_ns > 0) {
-        double rate_per_s = on.idle ? 0
-                            : low   ? pace->rate_per_s / SCHEDULE_LOW_RATE
-                                    : pace->rate_per_s;
-        pacer_set_rate(&worker->pacer, rate_per_s, worker->job.n_workers, t_ns);
-    }
-    worker->idle = on.idle;
-    worker->refusing = !on.idle && (!on.designed || on.refusals);
+    steer(worker, on.idle ? 0 : low ? 1.0 / SCHEDULE_LOW_RATE : 1, t_ns);
+    set_idle(worker, on.idle || phase->idle);
+    worker->cooling = on.idle;
+    worker->refusing = !worker->idle && (!on.designed || on.refusals);
+    worker->misusing = !worker->idle && (!on.designed || on.misuses);
     for (size_t i = 0; i < worker->job.plan->n_identities; i++) {
         hold_pools(&worker->identities[i], on.designed && !on.fresh_cert,
                    on.designed && !on.fresh_key, on.designed && !on.fresh_jwt);
     }
 }
 
-static void start_dwell(struct worker *worker)
+static void find_change(struct worker *worker, uint64_t t_ns)
+{
+    uint64_t dwell_ns = schedule_next_ns(worker->job.schedule, t_ns);
+    uint64_t phase_ns = worker->timeline.end_ns;
+    worker->change_ns = dwell_ns < phase_ns ? dwell_ns : phase_ns;
+}
+
+/* The next dwell or phase. */
+static void change(struct worker *worker)
 {
     uint64_t t_ns = worker->change_ns;
+    bool phase_ends = t_ns == worker->timeline.end_ns;
+    if (phase_ends) {
+        timeline_next(&worker->timeline);
+    }
     set_switches(worker, t_ns);
-    worker->change_ns = schedule_next_ns(worker->job.schedule, t_ns);
+    find_change(worker, t_ns);
+    if (phase_ends) {
+        worker_crowd_follow(worker);
+    }
+}
+
+/* Main speaks well ahead of the time that it names, so it has been heard whenever that comes. */
+static void heed_cut(struct worker *worker)
+{
+    uint64_t end_ns = worker->timeline.end_ns;
+    if (worker->phase->until == PHASE_UNTIL_SETTLED) {
+        timeline_cut(&worker->timeline, atomic_load(&worker->cut_ns));
+    }
+    if (worker->timeline.end_ns != end_ns) {
+        find_change(worker, worker->timeline.start_ns);
+        worker_timer_at(worker, &worker->ending, worker->zero_ns + worker->timeline.run_end_ns);
+    }
 }
 
 /* Does what the clock says up to now, in the order of the times at which it was due: dwells
@@ -97,24 +147,58 @@ static void start_dwell(struct worker *worker)
 static void follow_clock(struct worker *worker, uint64_t now_ns)
 {
     uint64_t t_ns = worker_since_zero_ns(worker, now_ns);
-    uint64_t end_ns = worker->job.plan->run.duration_ns;
-    bool open = worker->job.plan->pace.mode == PACE_OPEN;
+    bool open = worker->job.plan->pace.mode != PACE_CLOSED;
     while (worker->state == WORKER_RUNNING) {
+        heed_cut(worker);
         uint64_t due_ns = open ? pacer_due(&worker->pacer) : UINT64_MAX;
         uint64_t next_ns = due_ns < worker->change_ns ? due_ns : worker->change_ns;
-        if (next_ns > t_ns || next_ns >= end_ns) {
+        if (next_ns > t_ns || next_ns >= worker->timeline.run_end_ns) {
             break;
         }
         if (worker->change_ns <= due_ns) {
-            start_dwell(worker);
+            change(worker);
             continue;
         }
         worker_count(worker, COUNTER_DUE);
+        hist_record(&worker->interval->latency[LATENCY_OWN_DELAY], t_ns - due_ns);
         if (!backlog_push(&worker->backlog, due_ns)) {
             worker_count(worker, COUNTER_SKIPPED);
         }
         pacer_next(&worker->pacer);
     }
+}
+
+static void note_waited(struct worker *worker, uint64_t waited_ns)
+{
+    worker->oldest_ns = waited_ns > worker->oldest_ns ? waited_ns : worker->oldest_ns;
+}
+
+uint64_t worker_clock_take(struct worker *worker)
+{
+    uint64_t due_ns = worker->zero_ns + backlog_first(&worker->backlog), now_ns = mono_now_ns();
+    uint64_t waited_ns = now_ns > due_ns ? now_ns - due_ns : 0;
+    backlog_pop(&worker->backlog);
+    note_waited(worker, waited_ns);
+    if (waited_ns > LATE_NS) {
+        worker_count(worker, COUNTER_LATE);
+    }
+    return due_ns;
+}
+
+static void note_oldest(struct worker *worker, uint64_t now_ns)
+{
+    uint64_t t_ns = worker_since_zero_ns(worker, now_ns);
+    if (worker->backlog.n > 0 && t_ns > backlog_first(&worker->backlog)) {
+        note_waited(worker, t_ns - backlog_first(&worker->backlog));
+    }
+}
+
+uint64_t worker_clock_waited_ns(struct worker *worker, uint64_t now_ns)
+{
+    note_oldest(worker, now_ns);
+    uint64_t waited_ns = worker->oldest_ns;
+    worker->oldest_ns = 0;
+    return waited_ns;
 }
 
 /* A timerfd, since epoll's own timeouts are whole milliseconds, and half a millisecond of
@@ -124,7 +208,7 @@ static void set_pace(struct worker *worker)
 {
     struct itimerspec at = {{0, 0}, {0, 0}};
     uint64_t due_ns = pacer_due(&worker->pacer);
-    if (worker->state == WORKER_RUNNING && due_ns < worker->job.plan->run.duration_ns) {
+    if (worker->state == WORKER_RUNNING && due_ns < worker->timeline.run_end_ns) {
         uint64_t at_ns = worker->zero_ns + due_ns;
         at.it_value = (struct timespec){.tv_sec = (time_t)(at_ns / NS_PER_S),
                                         .tv_nsec = (long)(at_ns % NS_PER_S)};
@@ -134,7 +218,7 @@ static void set_pace(struct worker *worker)
 
 static void set_change(struct worker *worker)
 {
-    if (worker->change_ns < worker->job.plan->run.duration_ns) {
+    if (worker->change_ns < worker->timeline.run_end_ns) {
         worker_timer_at(worker, &worker->change, worker->zero_ns + worker->change_ns);
     }
 }
@@ -153,7 +237,11 @@ static void on_change(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
-    struct worker *worker = timer->data;
+    worker_clock_heed(timer->data);
+}
+
+void worker_clock_heed(struct worker *worker)
+{
     follow_clock(worker, mono_now_ns());
     set_change(worker);
     set_pace(worker);
@@ -167,14 +255,16 @@ void worker_clock_init(struct worker *worker)
     worker->pace.data = worker;
     worker->change.data = worker;
     pacer_init(&worker->pacer, worker->job.plan, worker->job.index, worker->job.n_workers);
+    timeline_init(&worker->timeline, worker->job.plan);
     set_switches(worker, 0);
-    worker->change_ns = schedule_next_ns(worker->job.schedule, 0);
+    find_change(worker, 0);
 }
 
 void worker_clock_start(struct worker *worker)
 {
+    worker_crowd_follow(worker);
     set_change(worker);
-    if (worker->job.plan->pace.mode == PACE_OPEN) {
+    if (worker->job.plan->pace.mode != PACE_CLOSED) {
         ev_io_start(worker->loop, &worker->pace);
         set_pace(worker);
     }
@@ -182,7 +272,9 @@ void worker_clock_start(struct worker *worker)
 
 void worker_clock_stop(struct worker *worker)
 {
-    follow_clock(worker, mono_now_ns());
+    uint64_t now_ns = mono_now_ns();
+    follow_clock(worker, now_ns);
+    note_oldest(worker, now_ns);
     ev_timer_stop(worker->loop, &worker->change);
     ev_io_stop(worker->loop, &worker->pace);
 }
