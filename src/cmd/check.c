@@ -1,23 +1,52 @@
 #include "cmd/commands.h"
 
 #include "base/diag.h"
+#include "cmd/sets.h"
 #include "cmd/soak.h"
+#include "net/policy.h"
 #include "profile/profile.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct cli_option options[] = {
-    {"set", 's', "SECTION.KEY=VALUE", "overrides one value of the profile (may be repeated)"},
+    SETS_SET_OPTION,
+    SETS_ALLOW_OPTION,
     {"reference", 0, NULL, "prints the whole vocabulary as a commented profile instead"},
     {NULL, 0, NULL, NULL},
 };
 
+/* What the target policy will say, as comments of the profile. */
+static void show_policy(const struct plan *plan, struct sink *profile)
+{
+    struct policy_ruling ruling;
+    struct diag *diag = diag_new();
+    struct sink *sink = sink_new();
+
+    if (policy_permit(plan, &ruling, diag)) {
+        (void)!policy_ceilings(plan, &ruling, diag);
+    }
+    policy_show(plan, &ruling, sink);
+    for (size_t i = 0; i < diag_count(diag); i++) {
+        sink_printf(sink, "%s\n", diag_text(diag, i));
+    }
+    sink_printf(profile, "\n; the target policy:\n");
+    for (const char *line = sink_text(sink, NULL); *line != '\0';) {
+        size_t len = strcspn(line, "\n");
+        sink_printf(profile, ";   %.*s\n", (int)len, line);
+        line += len + (line[len] == '\n');
+    }
+    sink_free(sink);
+    diag_free(diag);
+}
+
 static int check_profile(const struct cli *cli)
 {
-    const char *sets[CLI_VALUES];
-    size_t n_sets = cli_values(cli, "set", sets, CLI_VALUES);
+    struct sets sets;
     struct diag *diag = diag_new();
-    struct plan *plan = profile_load(cli->rest[0], sets, n_sets, diag);
+
+    sets_take(&sets, cli);
+    struct plan *plan = profile_load(cli->rest[0], sets.texts, sets.n, diag);
     int code = 2;
 
     if (plan != NULL) {
@@ -26,12 +55,14 @@ static int check_profile(const struct cli *cli)
     if (plan != NULL && diag_count(diag) == 0) {
         struct sink *sink = sink_new();
         profile_print(plan, true, sink);
+        show_policy(plan, sink);
         sink_print(sink, stdout);
         sink_free(sink);
         code = 0;
     }
     diag_print(diag, stderr);
     plan_free(plan);
+    sets_clear(&sets);
     diag_free(diag);
     return code;
 }

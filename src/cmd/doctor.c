@@ -6,29 +6,39 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "base/unit.h"
+#include "cmd/capacity.h"
+#include "cmd/sets.h"
 #include "cmd/soak.h"
 #include "ident/mint_predict.h"
-#include "net/addr.h"
+#include "net/policy.h"
+#include "net/source_addr.h"
 #include "net/tls.h"
+#include "net/tls_speed.h"
 #include "probe/sampler.h"
 #include "profile/profile.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 static const struct cli_option options[] = {
-    {"set", 's', "SECTION.KEY=VALUE", "overrides one value of the profile (may be repeated)"},
+    SETS_SET_OPTION,
+    SETS_ALLOW_OPTION,
     {NULL, 0, NULL, NULL},
 };
+
+/* Beyond this part of the cores starts are late ever more often. */
+#define CAPACITY_SHARE 0.7
 
 enum health { HEALTH_OK, HEALTH_WARN, HEALTH_FAIL };
 
 struct finding {
     enum health health;
-    char measured[160];
+    char measured[320];
     char remedy[240]; /* empty when all is well */
 };
 
@@ -50,7 +60,7 @@ static uint64_t read_number(const char *path, uint64_t fallback)
 
 static uint64_t connections_of(const struct plan *plan)
 {
-    return plan != NULL ? plan->pace.connections : 1000;
+    return plan != NULL ? plan_peak(plan).connections : 1000;
 }
 
 static void look_descriptors(const struct plan *plan, struct finding *finding)
@@ -70,41 +80,142 @@ static void look_descriptors(const struct plan *plan, struct finding *finding)
     }
 }
 
+/* The first mistake of `diag` as a finding. */
+static void fail_with(struct finding *finding, struct diag *diag)
+{
+    finding->health = HEALTH_FAIL;
+    SAY(finding->measured, "%s", diag_count(diag) > 0 ? diag_text(diag, 0) : "failed");
+}
+
 /* Connections a second that the plan opens, so far as its text tells. */
 static double churn_per_s(const struct plan *plan)
 {
-    if (plan == NULL || plan->pace.requests_per_connection == 0 || plan->pace.rate_per_s <= 0) {
+    return plan != NULL ? plan_peak(plan).dials_per_s : 0;
+}
+
+/* Seconds for which a closed connection keeps its port from another to the same target. */
+static double time_wait_s(const struct plan *plan, const struct policy_ruling *ruling)
+{
+    uint64_t reuse = read_number("/proc/sys/net/ipv4/tcp_tw_reuse", 0);
+    bool loopback = ruling->n_addrs > 0 && policy_classify(&ruling->addrs[0]) == POLICY_LOOPBACK;
+
+    if (plan != NULL && plan->target.reset_on_close) {
         return 0;
     }
-    return plan->pace.rate_per_s / (double)plan->pace.requests_per_connection;
+    return reuse == 1 || (reuse == 2 && loopback) ? 1 : 60;
+}
+
+/* Beyond half of the ports Linux before 6.8 takes a millisecond to find one. */
+static bool is_slow_when_half_full(void)
+{
+    struct utsname name;
+    char *end;
+
+    if (uname(&name) != 0) {
+        return false;
+    }
+    unsigned long major = strtoul(name.release, &end, 10);
+    unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+    return major < 6 || (major == 6 && minor < 8);
+}
+
+/* The smallest loopback network that has so many addresses for hosts. */
+static unsigned loopback_bits(double n_addresses)
+{
+    unsigned bits = 30;
+
+    while (bits > 16 && (double)(1u << (32 - bits)) - 2 < n_addresses) {
+        bits--;
+    }
+    return bits;
+}
+
+static void advise_ports(const struct plan *plan, const struct policy_ruling *ruling, double ports,
+                         double all_ports, double needed, struct finding *finding)
+{
+    double held = (double)connections_of(plan), churn = churn_per_s(plan);
+    bool loopback = ruling->n_addrs > 0 && policy_classify(&ruling->addrs[0]) == POLICY_LOOPBACK;
+    char source[64], when[48] = "";
+
+    if (loopback) {
+        SAY(source, "target.source = 127.0.0.0/%u", loopback_bits(ceil(needed / (ports / 2))));
+    } else {
+        SAY(source, "target.source with %.0f addresses of this machine", ceil(needed / ports));
+    }
+    if (needed > all_ports) {
+        finding->health = HEALTH_FAIL;
+        if (churn > 0 && held < all_ports) {
+            SAY(when, "in %.0f s ports run out: ", (all_ports - held) / churn);
+        }
+        SAY(finding->remedy, "%suse %s%s", when, source,
+            churn > 0 ? " or target.reset_on_close = yes" : "");
+    } else if (needed > all_ports / 2 && is_slow_when_half_full()) {
+        finding->health = HEALTH_WARN;
+        SAY(finding->remedy, "beyond half of the ports connect() is slow: use %s", source);
+    }
 }
 
 static void look_ports(const struct plan *plan, struct finding *finding)
 {
     CLEANUP_FREE char *text = file_read("/proc/sys/net/ipv4/ip_local_port_range", 256, NULL);
     unsigned long low = 32768, high = 60999;
+    struct policy_ruling ruling = {.n_addrs = 0};
+    struct diag *diag = diag_new();
+    uint64_t n_sources = 1;
     char *end;
 
     if (text != NULL) {
         low = strtoul(text, &end, 10);
         high = strtoul(end, NULL, 10);
     }
-    double ports = (double)(high - low + 1);
-    double needed = (double)connections_of(plan) + churn_per_s(plan) * 60;
-    SAY(finding->measured,
-        "%.0f ports per address pair, %.0f needed (%.0f held + %.0f/s x 60 s of "
-        "TIME_WAIT)",
-        ports, needed, (double)connections_of(plan), churn_per_s(plan));
-    if (needed > ports) {
-        finding->health = HEALTH_FAIL;
-        SAY(finding->remedy,
-            "widen net.ipv4.ip_local_port_range, raise pace.requests_per_connection, or "
-            "lower the rate");
-    } else if (needed > ports / 2) {
-        finding->health = HEALTH_WARN;
-        SAY(finding->remedy, "beyond half of the ports connect() becomes slow; see "
-                             "net.ipv4.ip_local_port_range");
+    if (plan != NULL && policy_permit(plan, &ruling, diag)) {
+        n_sources = source_addr_count(&plan->target, &ruling.addrs[0]);
+        source_addr_check(plan, ruling.addrs, ruling.n_addrs, diag);
     }
+    double ports = (double)(high - low + 1), wait_s = time_wait_s(plan, &ruling);
+    double needed = (double)connections_of(plan) + churn_per_s(plan) * wait_s;
+    if (diag_count(diag) > 0 && !ruling.refused && ruling.n_addrs > 0) {
+        fail_with(finding, diag);
+    } else {
+        SAY(finding->measured,
+            "%.0f to the target from %llu source address%s, %.0f needed (%.0f held + %.0f/s x "
+            "%.0f s of TIME_WAIT)",
+            ports * (double)n_sources, (unsigned long long)n_sources, n_sources == 1 ? "" : "es",
+            needed, (double)connections_of(plan), churn_per_s(plan), wait_s);
+        advise_ports(plan, &ruling, ports, ports * (double)n_sources, needed, finding);
+    }
+    diag_free(diag);
+}
+
+/* Where the plan may go (net/policy.h), without any packet but the resolver's. */
+static void look_policy(const struct plan *plan, struct finding *finding)
+{
+    struct policy_ruling ruling;
+    struct diag *diag = diag_new();
+    struct sink *sink = sink_new();
+
+    if (plan == NULL) {
+        SAY(finding->measured, "no profile was given");
+    } else if (!policy_permit(plan, &ruling, diag) || !policy_ceilings(plan, &ruling, diag)) {
+        fail_with(finding, diag);
+    } else {
+        size_t asked = 0;
+        while (asked < ruling.n_addrs && !ruling.consent[asked]) {
+            asked++;
+        }
+        if (asked < ruling.n_addrs) {
+            ruling.addrs[0] = ruling.addrs[asked];
+            finding->health = HEALTH_WARN;
+            SAY(finding->remedy, "the run begins with that handshake, and ends with exit code 5 "
+                                 "where it fails");
+        }
+        ruling.n_addrs = 1;
+        policy_show(plan, &ruling, sink);
+        SAY(finding->measured, "%.*s", (int)strcspn(sink_text(sink, NULL), "\n"),
+            sink_text(sink, NULL));
+    }
+    sink_free(sink);
+    diag_free(diag);
 }
 
 static void look_cores(const struct plan *plan, struct finding *finding)
@@ -122,6 +233,37 @@ static void look_cores(const struct plan *plan, struct finding *finding)
     } else if (load[0] > 0.7 * (double)cores) {
         finding->health = HEALTH_WARN;
         SAY(finding->remedy, "the machine is busy already: latencies will show it");
+    }
+}
+
+/* Whether the plan asks for more than the workers' cores can do.  That a library is broken is told
+ * beside its name. */
+static void look_capacity(const struct plan *plan, struct finding *finding)
+{
+    struct tls_speed speed;
+    char can[UNIT_TEXT], asked[UNIT_TEXT], rate[UNIT_TEXT];
+
+    if (!tls_speed(&speed)) {
+        SAY(finding->measured, "can't be told");
+        return;
+    }
+    struct capacity capacity = capacity_predict(plan, &speed);
+    (void)unit_grouped(can, (uint64_t)capacity.handshakes_per_s);
+    if (capacity.busy <= 0) {
+        SAY(finding->measured, "about %s full handshakes/s on each of %.0f cores", can,
+            capacity.cores);
+        return;
+    }
+    SAY(finding->measured,
+        "%s requests/s and %s handshakes/s take about %.2f of %.0f cores (%s full handshakes/s on "
+        "one)",
+        unit_grouped(rate, (uint64_t)plan_peak(plan).exchanges_per_s),
+        unit_grouped(asked, (uint64_t)capacity.asked_per_s), capacity.busy, capacity.cores, can);
+    if (capacity.busy > CAPACITY_SHARE * capacity.cores) {
+        finding->health = HEALTH_WARN;
+        SAY(finding->remedy,
+            "the generator would not keep up, which makes a run invalid: lower pace.rate, raise "
+            "pace.requests_per_connection or run.threads, or take more cores");
     }
 }
 
@@ -189,9 +331,19 @@ static void look_listen_queue(const struct plan *plan, struct finding *finding)
 static void look_library(const struct plan *plan, struct finding *finding)
 {
     CLEANUP_FREE char *maps = file_read("/proc/self/maps", 4 << 20, NULL);
+    struct tls_speed speed;
+    char signs[UNIT_TEXT], verifies[UNIT_TEXT];
 
     (void)plan;
-    SAY(finding->measured, "%s", tls_library());
+    if (!tls_speed(&speed)) {
+        finding->health = HEALTH_FAIL;
+        SAY(finding->measured, "%s: signatures are made or verified wrongly", tls_library());
+        SAY(finding->remedy, "install another build of BoringSSL, and see what is preloaded");
+        return;
+    }
+    SAY(finding->measured, "%s: on one core %s P-256 signs/s, %s verifies/s", tls_library(),
+        unit_grouped(signs, (uint64_t)speed.signs_per_s),
+        unit_grouped(verifies, (uint64_t)speed.verifies_per_s));
     if (maps != NULL &&
         (strstr(maps, "libssl.so.3") != NULL || strstr(maps, "libgnutls") != NULL)) {
         finding->health = HEALTH_FAIL;
@@ -236,13 +388,6 @@ static void look_disk(const struct plan *plan, struct finding *finding)
     }
 }
 
-/* The first mistake of `diag` as a finding. */
-static void fail_with(struct finding *finding, struct diag *diag)
-{
-    finding->health = HEALTH_FAIL;
-    SAY(finding->measured, "%s", diag_count(diag) > 0 ? diag_text(diag, 0) : "failed");
-}
-
 static void look_files(const struct plan *plan, struct finding *finding)
 {
     struct diag *diag = diag_new();
@@ -262,7 +407,7 @@ static void look_files(const struct plan *plan, struct finding *finding)
 
 static void look_target(const struct plan *plan, struct finding *finding)
 {
-    struct addr addrs[8];
+    struct policy_ruling ruling;
     char text[ADDR_TEXT];
     bool refused = false;
 
@@ -271,21 +416,23 @@ static void look_target(const struct plan *plan, struct finding *finding)
         return;
     }
     struct diag *diag = diag_new();
-    size_t n = addr_resolve(plan->target.dial_host, plan->target.dial_port, 5 * NS_PER_S,
-                            plan_origin(plan, &plan->target.url), addrs, 8, diag);
-    struct sampler *sampler =
-        n > 0 && plan->n_memories > 0 ? sampler_new(plan, addrs, n, &refused, diag) : NULL;
-    if (diag_count(diag) > 0) {
+    bool may_dial = policy_permit(plan, &ruling, diag);
+    struct sampler *sampler = may_dial && plan->n_memories > 0
+                                  ? sampler_new(plan, ruling.addrs, ruling.n_addrs, &refused, diag)
+                                  : NULL;
+    if (ruling.refused) {
+        SAY(finding->measured, "not looked at: see policy");
+    } else if (diag_count(diag) > 0) {
         fail_with(finding, diag);
         SAY(finding->remedy,
             refused ? "name the server's process in [memory], or run tlsoak as its user or as root"
                     : "mend the profile or start the server");
     } else if (sampler != NULL) {
-        SAY(finding->measured, "%s; memory of %s can be read", addr_text(&addrs[0], text),
+        SAY(finding->measured, "%s; memory of %s can be read", addr_text(&ruling.addrs[0], text),
             sampler_describe(sampler, 0));
     } else {
         finding->health = HEALTH_WARN;
-        SAY(finding->measured, "%s; no memory is watched", addr_text(&addrs[0], text));
+        SAY(finding->measured, "%s; no memory is watched", addr_text(&ruling.addrs[0], text));
         SAY(finding->remedy, "without a [memory] section no leak is judged");
     }
     sampler_free(sampler);
@@ -303,7 +450,7 @@ static double fresh_per_s(const struct plan *plan, const struct plan_identity *i
     }
     double share = identity->weight / weights;
     bool per_connection = of_connections || rotate->kind == ROTATE_CONNECTION;
-    double per_s = per_connection ? churn_per_s(plan) : plan->pace.rate_per_s;
+    double per_s = per_connection ? churn_per_s(plan) : plan_peak(plan).exchanges_per_s;
     if (pick != PICK_FRESH || rotate->kind == ROTATE_NEVER) {
         return 0;
     }
@@ -378,6 +525,7 @@ static const struct check checks[] = {
     {"descriptors", look_descriptors},
     {"ports", look_ports},
     {"cores", look_cores},
+    {"capacity", look_capacity},
     {"clock", look_clock},
     {"memory", look_memory},
     {"listen queue", look_listen_queue},
@@ -385,6 +533,7 @@ static const struct check checks[] = {
     {"disk", look_disk},
     {"files", look_files},
     {"minting", look_minting},
+    {"policy", look_policy},
     {"target", look_target},
 };
 
@@ -407,20 +556,21 @@ static enum health examine(const struct plan *plan)
 
 static int run(const struct cli *cli)
 {
-    const char *sets[CLI_VALUES];
-    size_t n_sets = cli_values(cli, "set", sets, CLI_VALUES);
+    struct sets sets;
     struct diag *diag = diag_new();
     struct plan *plan = NULL;
     int code = 2;
 
+    sets_take(&sets, cli);
     if (cli->n_rest > 0) {
-        plan = profile_load(cli->rest[0], sets, n_sets, diag);
+        plan = profile_load(cli->rest[0], sets.texts, sets.n, diag);
     }
     diag_print(diag, stderr);
     if (diag_count(diag) == 0) {
         code = examine(plan) == HEALTH_FAIL ? 5 : 0;
     }
     plan_free(plan);
+    sets_clear(&sets);
     diag_free(diag);
     return code;
 }

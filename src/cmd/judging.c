@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/unit.h"
+#include "load/schedule.h"
 #include "profile/profile.h"
 #include "report/text.h"
 
@@ -136,6 +137,33 @@ static void adopt(const struct judge_options *given, struct judge_options *optio
     options->designed |= given->designed;
 }
 
+/* The load's own schedule says what came first in each pair. */
+static void tell_pairs(const struct plan *plan, struct judge_options *options)
+{
+    struct schedule schedule;
+
+    schedule_init(&schedule, plan);
+    size_t n = schedule.n_dwells / 2;
+    uint8_t *on_first = xcalloc(n + 1, sizeof *on_first);
+    for (size_t pair = 0; pair < n; pair++) {
+        on_first[pair] = schedule_on_first(&schedule, pair);
+    }
+    options->pairs = (struct judge_pairs){
+        .start_s = (double)schedule.start_ns / 1e9,
+        .dwell_s = (double)schedule.dwell_ns / 1e9,
+        .n = n,
+        .fresh_first = on_first,
+        .factor = plan->attribution.factor,
+    };
+    schedule_clear(&schedule);
+}
+
+void judging_options_clear(struct judge_options *options)
+{
+    free((void *)options->pairs.fresh_first);
+    options->pairs = (struct judge_pairs){.n = 0};
+}
+
 struct judge_options judging_options(const struct plan *plan, size_t source)
 {
     struct judge_options options = {.judge = plan->judge};
@@ -143,12 +171,44 @@ struct judge_options judging_options(const struct plan *plan, size_t source)
     if (source < plan->n_memories) {
         options.limit_bytes = plan->memories[source].limit_bytes;
     }
+    options.period_s = (double)plan->judge.period_ns / 1e9;
     options.designed = plan->attribution.mode != ATTRIBUTION_OFF;
     if (options.designed) {
         options.warmup_s = (double)plan->attribution.warmup_ns / 1e9;
         options.dwell_s = (double)plan->attribution.dwell_ns / 1e9;
     }
+    if (plan->attribution.mode == ATTRIBUTION_PAIRS) {
+        tell_pairs(plan, &options);
+    }
     return options;
+}
+
+/* Connections that were held open in a phase. */
+static uint64_t held_in(const struct plan *plan, const struct run_phase *phase)
+{
+    return plan->n_phases > 0 ? plan->phases[(phase->number - 1) % plan->n_phases].connections : 0;
+}
+
+/* Idle phases are compared where they held as many connections as the first; of too many, some
+ * from the first to the last. */
+static void tell_idles(const struct stored_run *stored, const struct plan *plan,
+                       struct judge_options *options)
+{
+    size_t idles[RUN_PHASES_MAX], n = 0;
+
+    for (size_t i = 0; i < stored->n_phases; i++) {
+        const struct run_phase *phase = &stored->phases[i];
+        if (phase->idle && phase->number > 0 &&
+            (n == 0 || held_in(plan, phase) == held_in(plan, &stored->phases[idles[0]]))) {
+            idles[n++] = i;
+        }
+    }
+    options->n_idles = n < JUDGE_IDLES ? n : JUDGE_IDLES;
+    for (size_t i = 0; i < options->n_idles; i++) {
+        size_t from = n <= JUDGE_IDLES ? i : i * (n - 1) / (JUDGE_IDLES - 1);
+        const struct run_phase *phase = &stored->phases[idles[from]];
+        options->idle[i] = (struct judge_idle){phase->from_s, phase->to_s};
+    }
 }
 
 static struct judge_options options_of(const struct plan *plan, size_t source,
@@ -192,6 +252,7 @@ struct verdict *judging_run(const struct stored_run *stored, const struct plan *
     (void)str_copy(verdict->generator_reason, sizeof verdict->generator_reason,
                    stored->meta.health);
     verdict->generator_mint_waits = stored->total->count[COUNTER_MINT_WAIT];
+    (void)str_copy(verdict->ended, sizeof verdict->ended, stored->meta.ended);
     judge_refusals(stored, verdict);
     for (int i = 0; i < stored->meta.n_sources; i++) {
         CLEANUP_FREE char *path = series_path(stored, i);
@@ -200,7 +261,9 @@ struct verdict *judging_run(const struct stored_run *stored, const struct plan *
                             .source = stored->meta.source[i],
                             .plan = profile,
                             .told = told};
+        tell_idles(stored, plan, &h.options);
         ok = judge_file(&h, verdict, diag) && ok;
+        judging_options_clear(&h.options);
     }
     if (!ok) {
         free(verdict);
@@ -257,7 +320,9 @@ struct verdict *judging_series(const char *path, const struct judge_options *giv
     }
     struct verdict *verdict = xcalloc(1, sizeof *verdict);
     verdict->generator_healthy = true;
-    if (!judge_file(&h, verdict, diag)) {
+    bool ok = judge_file(&h, verdict, diag);
+    judging_options_clear(&h.options);
+    if (!ok) {
         free(verdict);
         return NULL;
     }

@@ -10,8 +10,10 @@
 
 #include <stdbool.h>
 
-/* What the [judge] and [attribution] sections of the plan say for one memory source. */
+/* What the [judge] and [attribution] sections of the plan say for one memory source.  Ends with
+ * judging_options_clear. */
 struct judge_options judging_options(const struct plan *plan, size_t source);
+void judging_options_clear(struct judge_options *options);
 /* Judges every memory source of a stored run by the [judge] and [attribution] sections of
  * `plan`; what the command line gave (NULL: nothing) goes before them, where a budget below 0 and
  * anything else that is 0 was not given.  What was read is told to `told`, one sentence a source,

@@ -35,6 +35,29 @@ static const char *const apikeys[] = {
     [BAD_APIKEY_UNKNOWN] = "an unknown API key",
 };
 
+static const struct {
+    const char *name, *what;
+} misuses[MISUSE_COUNT] = {
+    [MISUSE_HALF_OPEN] = {"half-open", "connections on which nothing was sent"},
+    [MISUSE_HANDSHAKE_STOP] = {"handshake-stop", "TLS handshakes stopped half way"},
+    [MISUSE_ABORT_BODY] = {"abort-body", "request bodies aborted half way"},
+    [MISUSE_ABANDON_RESPONSE] = {"abandon-response", "responses abandoned"},
+    [MISUSE_EARLY_CLOSE] = {"early-close", "connections closed right behind the request"},
+    [MISUSE_RESET] = {"reset", "connections reset after a good exchange"},
+    [MISUSE_NO_CLOSE_NOTIFY] = {"no-close-notify", "connections ended without close_notify"},
+    [MISUSE_SLOW_SEND] = {"slow-send", "heads sent a few bytes at a time"},
+    [MISUSE_SLOW_READ] = {"slow-read", "responses read a few bytes at a time"},
+    [MISUSE_OVERSIZED_HEADER] = {"oversized-header", "requests with an oversized header"},
+    [MISUSE_PLAIN_HTTP] = {"plain-http", "requests without TLS"},
+};
+
+void presented_misuse(const struct plan_misuse *misuse, struct misuse_kind *ret_misuse)
+{
+    (void)str_copy(ret_misuse->name, sizeof ret_misuse->name, misuse->name);
+    (void)str_copy(ret_misuse->kind, sizeof ret_misuse->kind, misuses[misuse->kind].name);
+    (void)str_copy(ret_misuse->what, sizeof ret_misuse->what, misuses[misuse->kind].what);
+}
+
 void presented_describe(const struct plan_refuse *refuse, struct refusal_kind *ret_refusal)
 {
     const char *parts[] = {certs[refuse->cert], jwts[refuse->jwt], apikeys[refuse->apikey]};

@@ -4,27 +4,37 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "base/unit.h"
 #include "cmd/judging.h"
+#include "judge/pairs.h"
 #include "judge/series_formats.h"
+#include "load/fleet.h"
 #include "record/interval.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#define EVERY_S 60.0
+#define EVERY_S    60.0
+#define FORECAST_S 5.0 /* between two looks ahead, where there is a limit */
+/* So many in a row must see memory at the limit before the end: who looks often is wrong sooner. */
+#define FORECASTS 3
 
 struct provisional {
     struct judge_options options;
+    bool stop_early;
     struct series series;
-    uint64_t read_ns; /* of the last reading, which is shown until the next */
     uint64_t incarnation;
     int part;
-    double told_s;
+    double told_s, looked_s;
+    int n_heading; /* forecasts in a row that reach the limit before the end */
 };
 
 struct provisional *provisional_new(const struct plan *plan, const char *runtime)
 {
     struct provisional *provisional = xcalloc(1, sizeof *provisional);
     provisional->options = judging_options(plan, 0);
+    provisional->stop_early = plan->judge.stop_early;
     series_init(&provisional->series);
     if (plan->n_memories > 0) {
         struct series *series = &provisional->series;
@@ -39,42 +49,95 @@ struct provisional *provisional_new(const struct plan *plan, const char *runtime
 
 void provisional_free(struct provisional *provisional)
 {
-    free(provisional);
+    if (provisional != NULL) {
+        judging_options_clear(&provisional->options);
+        free(provisional);
+    }
 }
 
-static void add(struct provisional *provisional, const struct fleet_second *second)
+void provisional_reading(struct provisional *provisional, const struct reading *reading,
+                         const struct interval *counts, double t_s)
 {
     struct series *series = &provisional->series;
-    enum memory_metric metric = reading_metric(second->memory);
     double x[DRIVER_COUNT];
+    if (!reading->ok || reading->source != 0) {
+        return;
+    }
+    enum memory_metric metric = reading_metric(reading);
     for (int d = 0; d < DRIVER_COUNT; d++) {
-        x[d] = (double)interval_driver(second->total, (enum driver)d);
+        x[d] = (double)interval_driver(counts, (enum driver)d);
         series->has[d] = true;
     }
-    if (series->n_readings > 0 && second->memory->incarnation != provisional->incarnation) {
+    if (series->n_readings > 0 && reading->incarnation != provisional->incarnation) {
         provisional->part++;
     }
-    provisional->incarnation = second->memory->incarnation;
+    provisional->incarnation = reading->incarnation;
     (void)str_copy(series->metric, sizeof series->metric, metric_memory(metric)->name);
-    series_add(series, second->elapsed_s, (double)second->memory->value[metric], x,
-               (double)second->total->gauge[GAUGE_OPEN], provisional->part);
+    series_add(series, t_s, (double)reading->value[metric], x, (double)counts->gauge[GAUGE_OPEN],
+               provisional->part);
 }
 
-void provisional_second(struct provisional *provisional, const struct fleet_second *second)
+static void tell(struct provisional *provisional, const struct fleet_second *second)
 {
     struct memory_finding finding;
-    const struct reading *memory = second->memory;
-    if (memory != NULL && memory->ok && memory->source == 0 &&
-        memory->t_ns != provisional->read_ns) {
-        provisional->read_ns = memory->t_ns;
-        add(provisional, second);
-    }
     if (second->elapsed_s < provisional->told_s + EVERY_S ||
-        second->elapsed_s > second->planned_s - EVERY_S / 2 || provisional->series.n == 0) {
+        second->elapsed_s > second->planned_s - EVERY_S / 2) {
         return;
     }
     provisional->told_s = second->elapsed_s;
     judge_provisional(&provisional->series, &provisional->options, &finding);
     log_note("provisional, %.0f s: %s: %s", second->elapsed_s, memory_class_name(finding.class),
              finding.reason);
+}
+
+/* A leak whose slowest plausible growth reaches the limit before the run is over. */
+static bool is_heading_for_limit(struct provisional *provisional, const struct fleet_second *second,
+                                 char ended[PROVISIONAL_TEXT])
+{
+    struct memory_finding finding;
+    char limit[UNIT_TEXT], left[UNIT_TEXT];
+    if (provisional->options.limit_bytes <= 0 ||
+        second->elapsed_s < provisional->looked_s + FORECAST_S) {
+        return false;
+    }
+    provisional->looked_s = second->elapsed_s;
+    judge_provisional(&provisional->series, &provisional->options, &finding);
+    double left_s = finding.seconds_to_limit_high;
+    bool heading = finding.class == MEMORY_LEAK && isfinite(left_s) &&
+                   second->elapsed_s + left_s < second->planned_s;
+    provisional->n_heading = heading ? provisional->n_heading + 1 : 0;
+    if (provisional->n_heading < FORECASTS) {
+        return false;
+    }
+    (void)snprintf(ended, PROVISIONAL_TEXT,
+                   "memory would have reached its limit of %s in %s, before the run was over",
+                   unit_bytes(limit, provisional->options.limit_bytes),
+                   unit_duration(left, left_s * (double)NS_PER_S));
+    return true;
+}
+
+/* Looking often is free here: the chance that it is ever reached without a leak has one bound for
+ * all looks together. */
+static bool is_proven(const struct provisional *provisional, char ended[PROVISIONAL_TEXT])
+{
+    struct pairs_finding finding;
+    if (!provisional->stop_early) {
+        return false;
+    }
+    judge_pairs(&provisional->series, &provisional->options, &finding);
+    if (finding.reached) {
+        (void)snprintf(ended, PROVISIONAL_TEXT, "the leak is proven after %zu pairs of dwells",
+                       finding.n_pairs);
+    }
+    return finding.reached;
+}
+
+bool provisional_second(struct provisional *provisional, const struct fleet_second *second,
+                        char ended[PROVISIONAL_TEXT])
+{
+    if (provisional->series.n == 0) {
+        return true;
+    }
+    tell(provisional, second);
+    return !is_proven(provisional, ended) && !is_heading_for_limit(provisional, second, ended);
 }

@@ -1,13 +1,15 @@
 #include "cmd/commands.h"
 
 #include "base/diag.h"
+#include "cmd/sets.h"
 #include "cmd/soak.h"
 #include "profile/profile.h"
 
 #include <stdio.h>
 
 static const struct cli_option options[] = {
-    {"set", 's', "SECTION.KEY=VALUE", "overrides one value of the profile (may be repeated)"},
+    SETS_SET_OPTION,
+    SETS_ALLOW_OPTION,
     {"output", 'o', "DIR", "the run directory (default: tlsoak-run-DATE-ID)"},
     {"quiet", 'q', NULL, "no live view and no report, only the verdict's sentence"},
     {"inconclusive-ok", 0, NULL, "exit 0 instead of 3 when the data can't tell"},
@@ -28,8 +30,7 @@ static void vocabulary(FILE *to)
 
 static int run(const struct cli *cli)
 {
-    const char *sets[CLI_VALUES];
-    size_t n_sets = cli_values(cli, "set", sets, CLI_VALUES);
+    struct sets sets;
     struct soak_options soak = {
         .dir = cli_value(cli, "output", NULL),
         .quiet = cli_flag(cli, "quiet"),
@@ -37,10 +38,11 @@ static int run(const struct cli *cli)
     };
     struct diag *diag = diag_new();
 
+    sets_take(&sets, cli);
     if (cli_flag(cli, "verbose") && !cli_flag(cli, "once")) {
         diag_add(diag, (struct origin){"--verbose", 0}, "goes with --once only");
     }
-    struct plan *plan = profile_load(cli->rest[0], sets, n_sets, diag);
+    struct plan *plan = profile_load(cli->rest[0], sets.texts, sets.n, diag);
     int code = 2;
 
     diag_print(diag, stderr);
@@ -49,6 +51,7 @@ static int run(const struct cli *cli)
                                      : soak_perform(plan, &soak);
     }
     plan_free(plan);
+    sets_clear(&sets);
     diag_free(diag);
     return code;
 }

@@ -155,7 +155,9 @@ const struct command command_serve = {
     .arguments = "--ca FILE --cert FILE --key FILE [--listen ADDR:PORT] [OPTION]...",
     .summary = "the embedded mTLS server, with leaks planted on demand",
     .details =
-        "Prints one line READY {\"addr\": ..., \"pid\": ...} when it accepts. Ends on SIGTERM.",
+        "Prints one line READY {\"addr\": ..., \"pid\": ...} when it accepts. Ends on SIGTERM.\n"
+        "On SIGHUP it reads certificate, key, CA and CRL again, for the connections to come: a\n"
+        "rotation, of which --leak rotation=SIZE keeps so much (POST /rotate only counts as one).",
     .options = options,
     .run = run,
     .more_help = planting_help,

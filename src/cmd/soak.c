@@ -9,55 +9,69 @@
 #include "cmd/judging.h"
 #include "cmd/presented.h"
 #include "cmd/provisional.h"
+#include "cmd/settling.h"
 #include "ident/mint.h"
+#include "load/consent.h"
 #include "load/fleet.h"
 #include "load/once.h"
+#include "load/misuse.h"
 #include "load/refusal.h"
 #include "load/selfcheck.h"
-#include "net/addr.h"
 #include "net/fetch_token.h"
+#include "net/policy.h"
+#include "net/source_addr.h"
 #include "net/tls.h"
+#include "net/tls_speed.h"
+#include "probe/hook.h"
 #include "probe/sampler.h"
 #include "profile/profile.h"
 #include "record/run.h"
 #include "report/live.h"
 #include "report/renderer.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { MAX_ADDRS = 8 };
 
 /* All that a soak holds between its steps. */
 struct soak {
     const struct plan *plan;
     const struct soak_options *options;
     struct diag *diag;
-    struct addr addrs[MAX_ADDRS];
-    size_t n_addrs;
+    struct policy_ruling ruling;
     struct mint *mint;
     struct sampler *sampler;
+    struct hook *hook;
     struct run *run;
     struct run_meta meta;
     struct live *live;
     struct provisional *provisional;
+    struct settling settling; /* memory since the load stopped */
     char *dir;
     bool refused;
 };
 
 static volatile int stop_requested;
+static int stop_fd = -1; /* an eventfd, readable when a stop was requested */
 
 static void on_signal(int number)
 {
+    const uint64_t one = 1;
+    int error = errno;
+
     if (stop_requested >= 1) {
         /* The second signal ends at once; every record is on disk already. */
         _exit(128 + number);
     }
     stop_requested = 1;
+    if (write(stop_fd, &one, sizeof one) < 0) {
+        errno = error; /* nobody to tell: what waits has a deadline */
+    }
 }
 
 static void catch_signals(void)
@@ -65,6 +79,7 @@ static void catch_signals(void)
     struct sigaction action = {.sa_handler = on_signal};
 
     stop_requested = 0;
+    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
@@ -72,9 +87,10 @@ static void catch_signals(void)
 
 uint64_t soak_descriptors(const struct plan *plan)
 {
-    uint64_t bad = plan->n_refuses > 0 ? REFUSAL_SLOTS * plan->run.threads : 0;
+    uint64_t bad = plan->n_refuses > 0 ? REFUSAL_SLOTS : 0;
+    uint64_t misused = plan->n_misuses > 0 ? MISUSE_SLOTS : 0;
 
-    return plan->pace.connections + bad + 64;
+    return plan_peak(plan).connections + (bad + misused) * plan->run.threads + 64;
 }
 
 /* As many descriptors as the system lets us have: the default of 1024 is a desktop's. */
@@ -92,19 +108,35 @@ static void raise_descriptor_limit(const struct plan *plan, struct diag *diag)
         diag_add(diag, plan_origin(plan, &plan->pace.connections),
                  "pace.connections: %llu connections need %llu descriptors, and the limit is %llu "
                  "(ulimit -Hn)",
-                 (unsigned long long)plan->pace.connections, (unsigned long long)needed,
+                 (unsigned long long)plan_peak(plan).connections, (unsigned long long)needed,
                  (unsigned long long)limit.rlim_max);
     }
 }
 
-static bool resolve(struct soak *soak)
+/* Before any packet: where the load may go, and from where. */
+static bool may_dial(struct soak *soak)
 {
-    const struct plan_target *target = &soak->plan->target;
+    bool ok = policy_permit(soak->plan, &soak->ruling, soak->diag);
 
-    soak->n_addrs =
-        addr_resolve(target->dial_host, target->dial_port, 5 * NS_PER_S,
-                     plan_origin(soak->plan, &target->url), soak->addrs, MAX_ADDRS, soak->diag);
-    return soak->n_addrs > 0;
+    soak->refused = soak->refused || soak->ruling.refused;
+    source_addr_check(soak->plan, soak->ruling.addrs, soak->ruling.n_addrs, soak->diag);
+    return ok && diag_count(soak->diag) == 0;
+}
+
+static bool keeps_to_ceilings(struct soak *soak)
+{
+    bool ok = policy_ceilings(soak->plan, &soak->ruling, soak->diag);
+
+    soak->refused = soak->refused || !ok;
+    return ok;
+}
+
+static bool has_consent(struct soak *soak)
+{
+    bool ok = consent_ask(soak->plan, &soak->ruling, soak->mint, soak->diag);
+
+    soak->refused = soak->refused || !ok;
+    return ok;
 }
 
 static void name_run(struct run_meta *meta, uint64_t seed)
@@ -137,6 +169,7 @@ static void describe(struct soak *soak)
     (void)str_copy(meta->tls_library, sizeof meta->tls_library, tls_library());
     (void)str_copy(meta->target, sizeof meta->target, plan->target.url);
     (void)str_copy(meta->verify, sizeof meta->verify, verify[plan->target.verify]);
+    meta->dials_due = plan->pace.mode == PACE_CHURN || plan->pace.mode == PACE_HANDSHAKE;
     meta->n_sources = (int)plan->n_memories;
     for (size_t i = 0; i < plan->n_memories; i++) {
         (void)str_copy(meta->source[i], sizeof meta->source[i], plan->memories[i].name);
@@ -145,6 +178,24 @@ static void describe(struct soak *soak)
     for (size_t i = 0; i < plan->n_refuses; i++) {
         presented_describe(&plan->refuses[i], &meta->refusal[i]);
     }
+    meta->n_misuses = (int)plan->n_misuses;
+    for (size_t i = 0; i < plan->n_misuses; i++) {
+        presented_misuse(&plan->misuses[i], &meta->misuse[i]);
+    }
+}
+
+static bool try_library(struct soak *soak)
+{
+    struct tls_speed speed;
+
+    if (!tls_speed(&speed)) {
+        diag_add(soak->diag, (struct origin){"BoringSSL", 0},
+                 "%s makes or verifies signatures wrongly: install another build", tls_library());
+        return false;
+    }
+    soak->meta.p256_signs_per_s = speed.signs_per_s;
+    soak->meta.p256_verifies_per_s = speed.verifies_per_s;
+    return true;
 }
 
 static void show_minting(size_t done, size_t total)
@@ -180,7 +231,8 @@ static bool enforces_mtls(struct soak *soak)
 {
     char text[SELFCHECK_TEXT] = "";
 
-    switch (selfcheck_perform(soak->plan, soak->mint, text, soak->diag)) {
+    switch (selfcheck_perform(soak->plan, soak->ruling.addrs, soak->ruling.n_addrs, soak->mint,
+                              text, soak->diag)) {
     case SELFCHECK_NOT_ENFORCED:
         log_warn("%s does not enforce mutual TLS: a connection without a certificate got %s; no "
                  "load was started (target.expect_mtls = no lets it pass)",
@@ -204,7 +256,8 @@ static bool find_server(struct soak *soak)
         log_warn("no [memory] section: load is driven and measured, but no leak is judged");
         return true;
     }
-    soak->sampler = sampler_new(soak->plan, soak->addrs, soak->n_addrs, &soak->refused, soak->diag);
+    soak->sampler = sampler_new(soak->plan, soak->ruling.addrs, soak->ruling.n_addrs,
+                                &soak->refused, soak->diag);
     if (soak->sampler == NULL) {
         return false;
     }
@@ -230,10 +283,46 @@ static bool make_run_directory(struct soak *soak)
     soak->meta.start_ns = mono_now_ns();
     soak->run = run_create(soak->dir, &soak->meta, sink_text(profile, NULL), soak->diag);
     sink_free(profile);
-    return soak->run != NULL;
+    if (soak->run != NULL) {
+        soak->hook = hook_new(soak->plan, soak->sampler, soak->dir, soak->diag);
+    }
+    return soak->hook != NULL;
 }
 
-static void show_second(const struct fleet_second *second, void *context)
+static void note_hook(const struct soak *soak, const struct hook_event *event)
+{
+    if (!event->ok) {
+        log_warn("%s", event->text);
+        if (!run_event(soak->run, event->at_ns, "hook", event->text)) {
+            log_warn("this could not be recorded: is the disk full?");
+        }
+    }
+}
+
+/* The load begins when it is over, however long that took. */
+static void run_start_hook(struct soak *soak)
+{
+    struct hook_event event;
+    bool any = hook_perform(soak->hook, HOOK_ON_START, stop_fd, &event);
+
+    soak->meta.start_ns = mono_now_ns();
+    run_start(soak->run, soak->meta.start_ns);
+    if (any) {
+        note_hook(soak, &event);
+    }
+}
+
+/* After the load, however that ended: what on_start has set up may have to be taken down. */
+static void run_end_hook(const struct soak *soak)
+{
+    struct hook_event event;
+
+    if (hook_perform(soak->hook, HOOK_ON_END, -1, &event)) {
+        note_hook(soak, &event);
+    }
+}
+
+static bool show_second(const struct fleet_second *second, void *context)
 {
     struct soak *soak = context;
     struct live_frame frame = {
@@ -247,37 +336,66 @@ static void show_second(const struct fleet_second *second, void *context)
     };
 
     live_show(soak->live, &frame);
-    provisional_second(soak->provisional, second);
+    if (soak->meta.ended[0] != '\0' ||
+        provisional_second(soak->provisional, second, soak->meta.ended)) {
+        return true;
+    }
+    log_note("ending the run: %s", soak->meta.ended);
+    return false;
+}
+
+static void note_reading(const struct reading *reading, const struct interval *counts, double t_s,
+                         void *context)
+{
+    struct soak *soak = context;
+
+    settling_reading(&soak->settling, reading, t_s);
+    provisional_reading(soak->provisional, reading, counts, t_s);
+}
+
+static bool has_settled(double since_s, void *context)
+{
+    struct soak *soak = context;
+
+    return settling_done(&soak->settling, since_s);
 }
 
 static bool perform(struct soak *soak)
 {
     struct fleet_result result = {.total = NULL};
+
+    catch_signals();
+    run_start_hook(soak);
     struct fleet_job job = {
         .plan = soak->plan,
-        .addrs = soak->addrs,
-        .n_addrs = soak->n_addrs,
+        .addrs = soak->ruling.addrs,
+        .n_addrs = soak->ruling.n_addrs,
         .mint = soak->mint,
         .sampler = soak->sampler,
+        .hook = soak->hook,
         .run = soak->run,
         .start_ns = soak->meta.start_ns,
         .stop = &stop_requested,
         .second = show_second,
+        .reading = note_reading,
+        .settled = has_settled,
         .context = soak,
     };
 
-    catch_signals();
     soak->live = live_new(soak->options->quiet, soak->plan->target.url);
+    settling_init(&soak->settling);
     soak->provisional = provisional_new(soak->plan, soak->meta.runtime[0]);
     bool ok = fleet_perform(&job, &result, soak->diag);
     provisional_free(soak->provisional);
     live_free(soak->live);
+    run_end_hook(soak);
     if (!ok) {
         return false;
     }
     soak->meta.finished = true;
     soak->meta.interrupted = result.interrupted;
     soak->meta.healthy = result.healthy;
+    soak->meta.generator = result.generator;
     (void)str_copy(soak->meta.health, sizeof soak->meta.health, result.health);
     (void)str_copy(soak->meta.invalid, sizeof soak->meta.invalid, result.invalid);
     if (!run_finish(soak->run, &soak->meta, result.total)) {
@@ -334,6 +452,7 @@ static int perform_and_judge(struct soak *soak)
 
 static void finish(struct soak *soak)
 {
+    hook_free(soak->hook);
     sampler_free(soak->sampler);
     run_free(soak->run);
     if (soak->mint != NULL) {
@@ -358,7 +477,8 @@ int soak_perform(const struct plan *plan, const struct soak_options *options)
     raise_descriptor_limit(plan, soak.diag);
     soak.refused = diag_count(soak.diag) > 0;
     describe(&soak);
-    if (!soak.refused && resolve(&soak) && make_identities(&soak) && find_server(&soak)) {
+    if (!soak.refused && may_dial(&soak) && keeps_to_ceilings(&soak) && try_library(&soak) &&
+        make_identities(&soak) && has_consent(&soak) && find_server(&soak)) {
         code = !enforces_mtls(&soak) ? 1 : make_run_directory(&soak) ? perform_and_judge(&soak) : 2;
     } else {
         code = soak.refused ? 5 : 2;
@@ -377,9 +497,9 @@ int soak_once(const struct plan *plan, bool verbose)
     int code = 2;
 
     describe(&soak);
-    if (resolve(&soak) && make_identities(&soak)) {
-        bool ok =
-            once_perform(plan, soak.addrs, soak.n_addrs, soak.mint, show, &outcome, soak.diag);
+    if (may_dial(&soak) && make_identities(&soak)) {
+        bool ok = once_perform(plan, soak.ruling.addrs, soak.ruling.n_addrs, soak.mint, show,
+                               &outcome, soak.diag);
         code = ok && outcome == OUTCOME_OK ? 0 : ok ? 4 : 2;
         if (verbose) {
             sink_print(show, stdout);
@@ -388,6 +508,7 @@ int soak_once(const struct plan *plan, bool verbose)
             (void)printf("%s: %s\n", outcome_info(outcome)->name, outcome_info(outcome)->text);
         }
     }
+    code = soak.refused ? 5 : code;
     diag_print(soak.diag, stderr);
     sink_free(show);
     finish(&soak);

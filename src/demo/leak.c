@@ -26,6 +26,7 @@ struct segment {
 struct leak {
     const struct serve_options *options;
     struct ledger ledger;
+    uint64_t kept_bytes[DRIVER_COUNT]; /* of the ledger's */
     double credit_bytes[DRIVER_COUNT];
     double elapsed_s;
     struct segment *segments; /* the newest first */
@@ -114,6 +115,7 @@ static void leak_spend(struct leak *leak, enum driver driver, double events)
         }
         *credit -= (double)held;
         leak->ledger.bytes += held;
+        leak->kept_bytes[driver] += held;
     }
 }
 
@@ -187,4 +189,9 @@ void leak_connection(struct leak *leak, int fd)
 const struct ledger *leak_ledger(const struct leak *leak)
 {
     return &leak->ledger;
+}
+
+uint64_t leak_kept_bytes(const struct leak *leak, enum driver driver)
+{
+    return leak->kept_bytes[driver];
 }

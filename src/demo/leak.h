@@ -25,5 +25,7 @@ void leak_event(struct leak *leak, enum driver driver);
  * limit of open files, so that the server can go on; that of threads keeps a sleeping one. */
 void leak_connection(struct leak *leak, int fd);
 const struct ledger *leak_ledger(const struct leak *leak);
+/* The part of it that the events of one driver left behind. */
+uint64_t leak_kept_bytes(const struct leak *leak, enum driver driver);
 
 #endif

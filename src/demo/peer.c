@@ -181,8 +181,11 @@ static void peer_gone(struct peer *peer, enum tlsd_status status)
     if (in_request || (peer->answered && status == TLSD_RESET)) {
         book_aborted(peer);
     }
-    if (status == TLSD_EOF) {
+    if (status == TLSD_EOF || status == TLSD_CUT) {
         tlsd_shutdown(peer->ssl);
+    }
+    if (status == TLSD_CUT) {
+        tally_odd(peer->peers->tally, TALLY_CUT);
     }
     peer_close(peer);
 }
@@ -269,6 +272,7 @@ static bool peer_step(struct peer *peer, const char *data, size_t len, size_t *r
     case REQUEST_STOPPED:
         return peer_answer(peer);
     case REQUEST_TOO_LARGE:
+        tally_odd(peer->peers->tally, TALLY_OVERSIZED);
         return peer_answer_error(peer, 431);
     default:
         return peer_answer_error(peer, 400);
@@ -363,6 +367,7 @@ static void peer_handshake(struct peer *peer)
         return;
     default:
         tally_handshake(peers->tally, -1, false);
+        tally_odd(peers->tally, TALLY_HANDSHAKE_ABORTED);
         peer_close(peer);
         return;
     }

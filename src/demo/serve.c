@@ -37,7 +37,7 @@ struct server {
     struct peers *peers;
     int listener;
     char address[LISTENER_TEXT];
-    ev_signal terminate, interrupt;
+    ev_signal terminate, interrupt, rotate;
     ev_timer tick, truth, crash;
     ev_io input;
 };
@@ -106,6 +106,28 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal, int events)
     ev_break(loop, EVBREAK_ALL);
 }
 
+static struct tlsd_files files_of(const struct serve_options *options)
+{
+    return (struct tlsd_files){
+        .ca = options->ca, .crl = options->crl, .cert = options->cert, .key = options->key};
+}
+
+/* A rotation: what stands in the files now takes the place of what was read before. */
+static void on_rotate(struct ev_loop *loop, ev_signal *signal, int events)
+{
+    struct server *server = signal->data;
+    struct diag *diag = diag_new();
+    struct tlsd_files files = files_of(server->options);
+    (void)loop;
+    (void)events;
+    if (tlsd_rotate(server->tlsd, &files, diag)) {
+        tally_event(server->tally, DRIVER_ROTATION, true);
+    } else {
+        log_warn("the old certificate stays: %s", diag_text(diag, 0));
+    }
+    diag_free(diag);
+}
+
 static void on_input(struct ev_loop *loop, ev_io *io, int events)
 {
     char bytes[4096];
@@ -147,6 +169,9 @@ static void watchers_start(struct server *server)
     ev_signal_init(&server->interrupt, on_signal, SIGINT);
     ev_signal_start(server->loop, &server->terminate);
     ev_signal_start(server->loop, &server->interrupt);
+    ev_signal_init(&server->rotate, on_rotate, SIGHUP);
+    server->rotate.data = server;
+    ev_signal_start(server->loop, &server->rotate);
     ev_timer_init(&server->tick, on_tick, TICK_S, TICK_S);
     ev_timer_init(&server->truth, on_truth, TRUTH_S, TRUTH_S);
     server->tick.data = server;
@@ -167,6 +192,7 @@ static void watchers_stop(struct server *server)
 {
     ev_signal_stop(server->loop, &server->terminate);
     ev_signal_stop(server->loop, &server->interrupt);
+    ev_signal_stop(server->loop, &server->rotate);
     ev_timer_stop(server->loop, &server->tick);
     ev_timer_stop(server->loop, &server->truth);
     ev_timer_stop(server->loop, &server->crash);
@@ -199,10 +225,8 @@ static bool server_open(struct server *server, struct diag *diag)
 {
     const struct serve_options *options = server->options;
     server->tally = tally_new(options, diag);
-    server->tlsd = tlsd_new(
-        &(struct tlsd_files){
-            .ca = options->ca, .crl = options->crl, .cert = options->cert, .key = options->key},
-        diag);
+    struct tlsd_files files = files_of(options);
+    server->tlsd = tlsd_new(&files, diag);
     server->gate = gate_new(options, server->tally, diag);
     server->listener = listener_open(options->listen, server->address, diag);
     if (server->tally == NULL || server->tlsd == NULL || server->gate == NULL ||

@@ -25,7 +25,7 @@ struct tally {
     struct seen *seen;
     uint64_t start_ns;
     uint64_t n[DRIVER_COUNT];
-    uint64_t n_clean, n_open, n_handshakes_failed, n_issued;
+    uint64_t n_clean, n_open, n_handshakes_failed, n_issued, n_odd[TALLY_ODDITIES];
     char *mode;
     int fd; /* of the truth file, or -1 */
     struct sink *line;
@@ -127,6 +127,11 @@ void tally_handshake(struct tally *tally, int fd, bool resumed)
     leak_connection(tally->leak, fd);
 }
 
+void tally_odd(struct tally *tally, enum tally_oddity oddity)
+{
+    tally->n_odd[oddity]++;
+}
+
 void tally_issued(struct tally *tally)
 {
     tally->n_issued++;
@@ -154,9 +159,20 @@ void tally_write(struct tally *tally)
     for (int i = DRIVER_TIME + 1; i < DRIVER_COUNT; i++) {
         jsonw_integer(&w, driver_info((enum driver)i)->column, (int64_t)tally->n[i]);
     }
+    jsonw_object(&w, "kept_bytes");
+    for (int i = 0; i < DRIVER_COUNT; i++) {
+        uint64_t kept = leak_kept_bytes(tally->leak, (enum driver)i);
+        if (kept > 0) {
+            jsonw_integer(&w, driver_info((enum driver)i)->name, (int64_t)kept);
+        }
+    }
+    jsonw_end(&w);
     jsonw_integer(&w, "open", (int64_t)tally->n_open);
     jsonw_integer(&w, "clean", (int64_t)tally->n_clean);
     jsonw_integer(&w, "handshakes_failed", (int64_t)tally->n_handshakes_failed);
+    jsonw_integer(&w, "handshakes_aborted", (int64_t)tally->n_odd[TALLY_HANDSHAKE_ABORTED]);
+    jsonw_integer(&w, "cut", (int64_t)tally->n_odd[TALLY_CUT]);
+    jsonw_integer(&w, "oversized", (int64_t)tally->n_odd[TALLY_OVERSIZED]);
     jsonw_integer(&w, "tokens_issued", (int64_t)tally->n_issued);
     jsonw_bool(&w, "credentials_full", seen_full(tally->seen));
     jsonw_end(&w);

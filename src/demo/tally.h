@@ -8,7 +8,12 @@
  *   refused       answers 401 and 403, and handshakes without a valid client certificate
  *   aborted       requests begun whose body never came, whose answer could not be sent, or was not
  *                 read before the client closed
- *   handshakes_failed  every handshake that ended otherwise than in a connection
+ *   handshakes_failed  every handshake that ended otherwise than in a connection;
+ *                 handshakes_aborted: those that the client ended, by closing in the middle
+ *   cut           connections that the client ended without close_notify
+ *   oversized     requests answered with 431
+ *   rotations     certificates read again on SIGHUP, and POST /rotate
+ *   kept_bytes    what the planted leak of each driver has kept, of all retained bytes
  *   tokens_issued  by the token endpoint, whose requests are none of `requests`
  *   open          connections whose handshake is done
  * More than eight functions: one for each kind of thing that happens. */
@@ -34,6 +39,9 @@ void tally_credential(struct tally *tally, enum driver kind, const void *bytes, 
                       bool keep);
 /* A handshake ended; `fd` is the connection's (leaks of descriptors and threads), -1: it failed. */
 void tally_handshake(struct tally *tally, int fd, bool resumed);
+/* What a client did that is no driver's event: counted, not retained. */
+enum tally_oddity { TALLY_HANDSHAKE_ABORTED, TALLY_CUT, TALLY_OVERSIZED, TALLY_ODDITIES };
+void tally_odd(struct tally *tally, enum tally_oddity oddity);
 /* The token endpoint issued a token. */
 void tally_issued(struct tally *tally);
 /* A connection ended. */

@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define TICKET_KEYS 48
+
 struct tlsd {
     SSL_CTX *ctx;
 };
@@ -136,7 +138,8 @@ static const uint16_t client_signatures[] = {
 };
 enum { N_CLIENT_SIGNATURES = sizeof client_signatures / sizeof client_signatures[0] };
 
-struct tlsd *tlsd_new(const struct tlsd_files *files, struct diag *diag)
+/* NULL with mistakes. */
+static SSL_CTX *make_context(const struct tlsd_files *files, struct diag *diag)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL) {
@@ -158,9 +161,36 @@ struct tlsd *tlsd_new(const struct tlsd_files *files, struct diag *diag)
     /* Tickets do not need the cache, whose default is 20,480 sessions. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_select_cb(ctx, alpn_select, NULL);
+    return ctx;
+}
+
+struct tlsd *tlsd_new(const struct tlsd_files *files, struct diag *diag)
+{
+    SSL_CTX *ctx = make_context(files, diag);
+    if (ctx == NULL) {
+        return NULL;
+    }
     struct tlsd *tlsd = xcalloc(1, sizeof *tlsd);
     tlsd->ctx = ctx;
     return tlsd;
+}
+
+/* Connections hold their context until they end.  The keys of tickets go along: a rotated
+ * certificate ends no session. */
+bool tlsd_rotate(struct tlsd *tlsd, const struct tlsd_files *files, struct diag *diag)
+{
+    uint8_t tickets[TICKET_KEYS];
+    SSL_CTX *ctx = make_context(files, diag);
+    if (ctx == NULL) {
+        return false;
+    }
+    if (SSL_CTX_get_tlsext_ticket_keys(tlsd->ctx, tickets, sizeof tickets) == 1) {
+        (void)SSL_CTX_set_tlsext_ticket_keys(ctx, tickets, sizeof tickets);
+    }
+    OPENSSL_cleanse(tickets, sizeof tickets);
+    SSL_CTX_free(tlsd->ctx);
+    tlsd->ctx = ctx;
+    return true;
 }
 
 void tlsd_free(struct tlsd *tlsd)
@@ -209,6 +239,7 @@ static enum tlsd_status status_of(SSL *ssl, int result)
         break;
     case SSL_ERROR_SYSCALL:
         status = error == 0 ? end_of_stream(ssl) : TLSD_RESET;
+        status = status == TLSD_EOF ? TLSD_CUT : status;
         break;
     default:
         status = TLSD_FAILED;

@@ -20,6 +20,7 @@ enum tlsd_status {
     TLSD_WANT_READ,
     TLSD_WANT_WRITE,
     TLSD_EOF,     /* the client closed */
+    TLSD_CUT,     /* likewise, without close_notify */
     TLSD_RESET,   /* the client went without reading all that it was sent */
     TLSD_REFUSED, /* handshake only: no valid client certificate */
     TLSD_FAILED   /* garbage, an alert, no common version, ... */
@@ -38,6 +39,10 @@ struct tlsd_files {
 struct tlsd *tlsd_new(const struct tlsd_files *files, struct diag *diag)
     __attribute__((warn_unused_result));
 void tlsd_free(struct tlsd *tlsd);
+/* Reads the files again, for the connections that come from now on; sessions go on.  False with
+ * mistakes: all stays as it was. */
+bool tlsd_rotate(struct tlsd *tlsd, const struct tlsd_files *files, struct diag *diag)
+    __attribute__((warn_unused_result));
 
 /* Serves TLS on a non-blocking socket, which the caller keeps.  NULL when memory ran out.  The
  * caller frees it with tlsd_close. */

@@ -29,6 +29,8 @@
  * arrivals 0.10 at most. */
 #define MIN_LEFT       0.2
 #define DWELL_READINGS 10.0
+/* A counter is a part of another that would be so many times what is needed apart without it. */
+#define PART_TIMES 3.0
 /* A driver that grows so many standard errors may be a store; at most so many are taken out. */
 #define SUSPECT_T  2.5
 #define MAX_STORES 3
@@ -108,6 +110,20 @@ static void mark_confounded(struct attribution *a, enum driver d, enum driver wi
                    driver_info(with)->name);
 }
 
+/* A sum of several others, without any of which it would be separable (full handshakes, of new
+ * certificates and a share of the resumed): none of these can be told from it either. */
+static void mark_parts(const struct gram *counters, const enum driver *drivers, size_t worst,
+                       double least, struct attribution *a)
+{
+    for (size_t c = 0; c + 1 < counters->n; c++) {
+        double left[REGRESS_COLUMNS];
+        regress_left(counters, &c, left);
+        if (c != worst && drivers[c] != DRIVER_TIME && left[worst] >= PART_TIMES * least) {
+            mark_confounded(a, drivers[c], drivers[worst]);
+        }
+    }
+}
+
 /* Takes out, one by one, the counter that the others explain best while that is too much; the one
  * that it moved with stays, and stands for both.  Leaves the drivers that can be asked. */
 static size_t separate(const struct series *s, size_t from, size_t to, double dwell_s,
@@ -117,10 +133,12 @@ static size_t separate(const struct series *s, size_t from, size_t to, double dw
     double readings = dwell_s > 0 ? DWELL_READINGS * span / dwell_s : (double)(to - from);
     while (n > 1) {
         struct model m;
+        struct gram counters;
         double left[REGRESS_COLUMNS];
         size_t worst = 0;
         model_make_counters(s, from, to, drivers, n, &m);
-        regress_left(model_column(&m, 0), m.n, n, left);
+        regress_centre(model_column(&m, 0), m.n, n, &counters);
+        regress_left(&counters, NULL, left);
         for (size_t c = 1; c < n; c++) {
             worst = left[c] <= left[worst] ? c : worst;
         }
@@ -132,6 +150,9 @@ static size_t separate(const struct series *s, size_t from, size_t to, double dw
         }
         mark_confounded(a, drivers[worst], drivers[with]);
         mark_confounded(a, drivers[with], drivers[worst]);
+        if (dwell_s > 0 && n > 2) {
+            mark_parts(&counters, drivers, worst, MIN_LEFT / readings, a);
+        }
         memmove(drivers + worst, drivers + worst + 1, (n - worst - 1) * sizeof *drivers);
         n--;
     }

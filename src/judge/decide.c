@@ -138,6 +138,16 @@ static bool decide_let_in(struct verdict *v)
     return true;
 }
 
+/* What a run shows that was not let go to its end is no pass. */
+static void decide_ended(struct verdict *v, const struct memory_finding *undecided)
+{
+    char reason[sizeof v->reason];
+    int n = snprintf(reason, sizeof reason, "the run was ended early: %s; ", v->ended);
+    (void)str_copy(reason + n, sizeof reason - (size_t)n,
+                   undecided != NULL ? undecided->reason : "no leak is proven");
+    decide(v, VERDICT_INCONCLUSIVE, reason);
+}
+
 /* Codes in the order in which they go before each other: a bad identity let in or a proven leak, an
  * unusable run, a refusal that is not as it should be, an interrupted run, then what is undecided.
  * A leak that gets its server killed is a leak, but a pass of a run that can't be used is nothing.
@@ -159,6 +169,8 @@ void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupt
     } else if (interrupted) {
         decide(verdict, VERDICT_INTERRUPTED,
                "interrupted by a signal; nothing had failed until then");
+    } else if (verdict->ended[0] != '\0') {
+        decide_ended(verdict, undecided);
     } else if (undecided != NULL) {
         decide_by(verdict, VERDICT_INCONCLUSIVE, undecided);
     } else if (decide_by_refusal(verdict, VERDICT_INCONCLUSIVE, REFUSAL_UNCLEAR)) {

@@ -171,6 +171,24 @@ struct unreached exposure_unreached(const struct series *series, const struct st
     return worst;
 }
 
+size_t exposure_passed(const struct series *series, const struct judge_options *options,
+                       enum driver driver, size_t from, size_t to)
+{
+    struct bound bound = bound_of(series, options, driver);
+    const double *x = series->x[bound.filler];
+    double ttl = (double)options->judge.expect_ttl_ns * NS;
+    double events = 0, began = HUGE_VAL;
+    for (size_t i = from; i < to; i++) {
+        events += i > from ? fmax(0, x[i] - x[i - 1]) : 0;
+        began = events > 0 ? fmin(began, series->t[i]) : began;
+        if ((bound.entries <= 0 || events > bound.entries) &&
+            (ttl <= 0 || series->t[i] - began > ttl)) {
+            return i;
+        }
+    }
+    return to;
+}
+
 /* Go is collected too, but each of its collections is a full one and under load they come many
  * times a minute, so that its memory follows what is retained (at up to twice the size).  Resident
  * memory after a forced collection is no floor: the heap keeps its pages. */

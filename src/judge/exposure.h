@@ -45,6 +45,11 @@ double exposure_allowed(const struct stretch *stretch, const struct judge_option
 struct unreached exposure_unreached(const struct series *series, const struct stretch *stretch,
                                     const struct judge_options *options, const bool *blamed,
                                     struct memory_finding *finding);
+/* The first row of [from, to), rows of one incarnation of the server, by which a declared or known
+ * bound of the driver's store was passed and a declared time to live had gone by since its first
+ * events; `to` when that never came. */
+size_t exposure_passed(const struct series *series, const struct judge_options *options,
+                       enum driver driver, size_t from, size_t to);
 /* A runtime whose garbage hides what is retained, read without forcing collections. */
 bool exposure_hidden_by_garbage(const struct series *series);
 

@@ -26,10 +26,11 @@ struct factor {
 
 /* Sum of products of two columns. */
 double gram_dot(const double *a, const double *b, size_t n);
-/* Products of `n_columns` columns, one after the other, of `n` rows each, with themselves; with a
- * lag: of the rows with those so much earlier, in both orders added.  Those of the first gram->n
- * columns with each other are there already. */
-void gram_make(const double *columns, size_t n, size_t n_columns, size_t lag, struct gram *gram);
+/* Products of `n_columns` columns, one after the other, of `n` rows each, with themselves.  Those
+ * of the first gram->n columns with each other are there already. */
+void gram_make(const double *columns, size_t n, size_t n_columns, struct gram *gram);
+/* The same of the steps from row to row. */
+void gram_make_steps(const double *columns, size_t n, size_t n_columns, struct gram *gram);
 /* Adds `times` (a b' + b a') / 2. */
 void gram_add(struct gram *gram, const double *a, const double *b, double times);
 /* Cholesky's factor.  `out` (may be NULL) names columns that are to be left out in any case. */

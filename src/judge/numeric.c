@@ -129,20 +129,23 @@ static double incomplete_beta(double a, double b, double x)
     return 1 - front * beta_fraction(b, a, 1 - x) / b;
 }
 
+/* Newton's method for the tail's logarithm over that of t, which is concave: from the right it only
+ * comes nearer. */
 double numeric_t_quantile(double p, double df)
 {
-    double low = 0;
-    double high = 1e6;
-    for (int i = 0; i < 100 && high - low > 1e-9 * high; i++) {
-        double middle = 0.5 * (low + high);
-        double tail = 0.5 * incomplete_beta(0.5 * df, 0.5, df / (df + middle * middle));
-        if (tail > p) {
-            low = middle;
-        } else {
-            high = middle;
+    double scale =
+        lgamma(0.5 * (df + 1)) - lgamma(0.5 * df) - 0.5 * log(df * M_PI); /* of the density */
+    double t = 1;
+    for (int i = 0; i < 100; i++) {
+        double tail = 0.5 * incomplete_beta(0.5 * df, 0.5, df / (df + t * t));
+        double density = exp(scale - 0.5 * (df + 1) * log1p(t * t / df));
+        double step = tail > 0 ? log(tail / p) * tail / (density * t) : -1;
+        t *= exp(fmax(-0.7, fmin(0.7, step)));
+        if (fabs(step) < 1e-10) {
+            break;
         }
     }
-    return low;
+    return t;
 }
 
 double numeric_median_slope(const double *y, const double *x, size_t n)

@@ -407,3 +407,15 @@ void reason_write(const struct series *series, const struct stretch *stretch,
     snprintf(finding->reason, sizeof finding->reason, "%s", sink_text(s, NULL));
     sink_free(s);
 }
+
+void reason_write_early(const struct stretch *stretch, const char *proof,
+                        struct memory_finding *finding)
+{
+    struct sink *s = sink_new();
+    (void)str_copy(finding->reason_code, sizeof finding->reason_code, "early_stop");
+    sink_printf(s, "%s", proof);
+    say_no_bound(s, stretch, finding);
+    say_forecast(s, finding);
+    snprintf(finding->reason, sizeof finding->reason, "%s", sink_text(s, NULL));
+    sink_free(s);
+}

@@ -11,6 +11,9 @@
 void reason_write(const struct series *series, const struct stretch *stretch,
                   enum growth_reason why, const struct unreached *bounds, bool designed,
                   struct memory_finding *finding);
+/* The same for a leak that pairs of dwells proved; `proof` is their sentence. */
+void reason_write_early(const struct stretch *stretch, const char *proof,
+                        struct memory_finding *finding);
 /* "anonymous memory" for anon_bytes. */
 const char *reason_metric(const char *metric);
 

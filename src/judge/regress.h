@@ -1,8 +1,10 @@
 /* Regress: least squares for a series whose noise remembers.  The noise is taken as AR(1); every
  * memory of a grid is weighed by its restricted likelihood (Patterson and Thompson 1971), and
  * coefficients and standard errors are averaged over the grid, so that they hold although the
- * memory is estimated from few rows.  Outliers count no more
- * than a row at three scaled median deviations. */
+ * memory is estimated from few rows.  The level itself may wander besides, so that all columns are
+ * seen through the filter that takes a slow walk off, (1 - B) / (1 - keep B) (Muth 1960: the
+ * forgetting mean, by which a walk under noise is predicted).  Outliers count no more than a row at
+ * three scaled median deviations. */
 #ifndef JUDGE_REGRESS_H
 #define JUDGE_REGRESS_H
 
@@ -48,8 +50,11 @@ void regress_whiten(const struct regress *fit, const double *column, double *ret
  * already. */
 bool regress_add(const struct regress *fit, const double *whitened, size_t of,
                  struct addition *ret_addition) __attribute__((warn_unused_result));
-/* Share of each column's variance that the others leave, without any whitening. */
-void regress_left(const double *design, size_t n, size_t n_columns, double *ret_left);
+/* Products of a design's columns around their means, for regress_left. */
+void regress_centre(const double *design, size_t n, size_t n_columns, struct gram *ret_centred);
+/* Share of each column's variance that the others leave, without any whitening; `without` is NULL
+ * or a column that is left out, whose own share is then 0. */
+void regress_left(const struct gram *centred, const size_t *without, double *ret_left);
 void regress_end(struct regress *fit);
 
 #endif

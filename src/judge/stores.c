@@ -170,9 +170,9 @@ static size_t find_expiry(const struct question *q, struct store *s)
     size_t best = 0;
     CLEANUP_FREE double *residual = xmalloc(fit->n * sizeof *residual);
     CLEANUP_FREE double *steps = xmalloc(fit->n * sizeof *steps);
+    regress_whiten(fit, q->counter, steps);
     for (size_t i = 0; i < fit->n; i++) {
-        residual[i] = fit->weight[i] * fit->residual[i];
-        steps[i] = q->counter[i + 1] - fit->rho * q->counter[i];
+        residual[i] = fit->residual[i];
     }
     for (size_t delay = 3 * base; delay < last && n < MAX_DELAYS + 2; delay += step) {
         promises[n++] = promise(residual, steps, fit->n, delay);

@@ -56,12 +56,20 @@ static void project(const struct levels *levels, double origin, double span, str
     for (size_t i = 0; i < p->n; i++) {
         p->y[i] = 0;
         p->shape[LINE][i] = p->shape[LOGARITHM][i] = p->shape[STOPPED][i] = 0;
-        for (size_t j = 0; j < levels->n; j++) {
-            double c = cos(M_PI * (double)(i + 1) * ((double)j + 0.5) / k);
+    }
+    for (size_t j = 0; j < levels->n; j++) {
+        double first = cos(M_PI * ((double)j + 0.5) / k);
+        double before = 1;
+        double c = first;
+        double stopped = fmin(levels->x[j], end);
+        for (size_t i = 0; i < p->n; i++) {
             p->y[i] += c * levels->level[j];
             p->shape[LINE][i] += c * levels->x[j];
             p->shape[LOGARITHM][i] += c * rival[j];
-            p->shape[STOPPED][i] += c * fmin(levels->x[j], end);
+            p->shape[STOPPED][i] += c * stopped;
+            double next = 2 * first * c - before; /* cos (i + 1) a */
+            before = c;
+            c = next;
         }
     }
 }

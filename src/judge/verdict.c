@@ -4,7 +4,9 @@
 #include "base/str.h"
 #include "judge/attribute.h"
 #include "judge/exposure.h"
+#include "judge/floors.h"
 #include "judge/growth.h"
+#include "judge/pairs.h"
 #include "judge/reason.h"
 
 #include <math.h>
@@ -159,6 +161,28 @@ static void acquit(struct hearing *h)
     }
 }
 
+/* Do events that moved together, so that none of them can be named, explain the growth? */
+static bool explains_unnamed(const struct attribution *a)
+{
+    for (int d = 0; d < DRIVER_COUNT; d++) {
+        if (a->explains[d] && !a->driver[d].separable) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void convict_or_not(struct hearing *h)
+{
+    struct growth *g = &h->growth;
+    judge_along_exposure(h, g);
+    if (is_overwhelming(&h->attribution, g)) {
+        g->class = MEMORY_LEAK;
+        g->reason = GROWTH_TREND;
+    }
+    g->class = g->class == MEMORY_LEAK ? MEMORY_LEAK : MEMORY_INCONCLUSIVE;
+}
+
 /* Under a designed load growth is no line in time, so time can't convict; blamed events can.  A
  * pass takes both: no driver beyond its budget, and the total within its own. */
 static void judge_designed(struct hearing *h)
@@ -168,16 +192,15 @@ static void judge_designed(struct hearing *h)
     bool restarted = g->n_parts > 1;
     h->designed = true;
     if (explains_anything(&h->attribution) && !allowed) {
-        judge_along_exposure(h, g);
-        if (is_overwhelming(&h->attribution, g)) {
-            g->class = MEMORY_LEAK;
-            g->reason = GROWTH_TREND;
-        }
-        g->class = g->class == MEMORY_LEAK ? MEMORY_LEAK : MEMORY_INCONCLUSIVE;
+        convict_or_not(h);
     } else {
         judge_along(h, h->series->t + h->attribution.from, 1, g);
         bool pass = g->class == MEMORY_STABLE || g->class == MEMORY_BOUNDED;
-        g->class = pass && allowed ? g->class : MEMORY_INCONCLUSIVE;
+        if (!pass && explains_unnamed(&h->attribution)) {
+            convict_or_not(h);
+        } else {
+            g->class = pass && allowed ? g->class : MEMORY_INCONCLUSIVE;
+        }
     }
     if (restarted && g->class != MEMORY_LEAK) {
         g->class = MEMORY_INCONCLUSIVE;
@@ -375,9 +398,36 @@ static struct unreached apply_rules(const struct hearing *h, struct memory_findi
     return bounds;
 }
 
+/* Proof by pairs needs no gate: it holds however short the series is.  Where a floor shows events
+ * of the dwell before as well, the attribution, which asks for that, knows the bytes better. */
+static void adopt_pairs(const struct hearing *h, const struct pairs_finding *pairs,
+                        struct memory_finding *f)
+{
+    enum driver factor = h->options->pairs.factor;
+    for (size_t i = 0; i < f->n_drivers; i++) {
+        struct driver_finding *d = &f->drivers[i];
+        if (d->driver != factor) {
+            d->blamed = d->blamed && f->class == MEMORY_LEAK;
+            continue;
+        }
+        if (!(h->options->floors && d->separable)) {
+            d->bytes_per_event = pairs->bytes_per_event;
+            d->low = pairs->low;
+            d->high = pairs->high;
+        }
+        d->blamed = d->separable = true;
+        d->bounded = false;
+        d->confounded_with[0] = '\0';
+    }
+    f->class = MEMORY_LEAK;
+    f->needed_seconds = f->needed_events = 0;
+    f->needed_driver = -1;
+}
+
 static void judge(const struct series *series, const struct judge_options *options,
                   bool provisional, struct memory_finding *f)
 {
+    struct pairs_finding pairs = {.reached = false};
     struct hearing h = {.series = series, .options = options};
     /* Time alone can't judge a designed load. */
     bool attributed = !provisional || options->designed;
@@ -400,8 +450,19 @@ static void judge(const struct series *series, const struct judge_options *optio
         list_drivers(&h, f);
     }
     struct unreached bounds = apply_rules(&h, f);
+    if (options->designed && options->pairs.n > 0) {
+        judge_pairs(series, options, &pairs);
+    }
+    if (pairs.reached) {
+        adopt_pairs(&h, &pairs, f);
+    }
     forecast(&h, f);
-    reason_write(series, &h.stretch, h.growth.reason, &bounds, h.designed, f);
+    if (pairs.reached) {
+        reason_write_early(&h.stretch, pairs.reason, f);
+    } else {
+        reason_write(series, &h.stretch, h.growth.reason, &bounds, h.designed, f);
+    }
+    floors_judge(series, options, &f->floors);
     attribution_end(&h.attribution);
 }
 

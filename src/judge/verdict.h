@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum memory_class { MEMORY_INCONCLUSIVE, MEMORY_STABLE, MEMORY_BOUNDED, MEMORY_LEAK };
 
@@ -35,6 +36,35 @@ struct driver_finding {
     char confounded_with[64]; /* not separable: the driver it moved with */
 };
 
+#define JUDGE_IDLES 8
+
+/* Where memory settled while the load was idle. */
+struct idle_floor {
+    double from_s, to_s; /* of the readings that were taken for the level */
+    double level_bytes;
+    double uncertainty_bytes; /* half of the 95 % interval */
+    bool settled;             /* false: it was still moving when the phase ended */
+    int part;                 /* incarnation of the server */
+};
+
+enum floors_change {
+    FLOORS_NOT_COMPARED, /* fewer than two that settled, of one incarnation of the server */
+    FLOORS_ROSE,
+    FLOORS_SETTLED_BACK,
+    FLOORS_UNCLEAR /* the levels are not known well enough */
+};
+
+/* What the loads between the idle phases left behind. */
+struct floors_finding {
+    struct idle_floor floor[JUDGE_IDLES];
+    size_t n; /* phases that had readings */
+    enum floors_change change;
+    size_t first, last;               /* that are compared */
+    double rise, rise_low, rise_high; /* bytes from the first to the last of these, 95 % */
+    double events[DRIVER_COUNT];      /* between these two; rise / events is bytes per event */
+    char reason[512];                 /* one sentence; "": no idle phase had readings */
+};
+
 struct memory_finding {
     char source[64];
     char metric[64];
@@ -55,7 +85,21 @@ struct memory_finding {
     size_t n_readings, n_gaps, n_restarts;
     double refresh_s; /* above 0: the metric is refreshed so seldom that no driver is separable */
     struct driver_finding drivers[DRIVER_COUNT];
-    size_t n_drivers; /* only drivers with events (and time) */
+    size_t n_drivers;             /* only drivers with events (and time) */
+    struct floors_finding floors; /* reported beside the class, which does not depend on it */
+};
+
+/* A load in pairs of dwells that differ in one factor, which a coin puts first or second. */
+struct judge_pairs {
+    double start_s, dwell_s;    /* of the first dwell */
+    size_t n;                   /* pairs planned; 0: no such load */
+    const uint8_t *fresh_first; /* borrows: one a pair, 1: the dwell with the factor came first */
+    enum driver factor;
+};
+
+/* No load, connections closed. */
+struct judge_idle {
+    double from_s, to_s;
 };
 
 /* What the judge is told beside the series. */
@@ -67,6 +111,9 @@ struct judge_options {
     double dwell_s;     /* of the design; 0: not known */
     bool floors;        /* one reading a dwell, each after a forced collection */
     double period_s;    /* of the load, removed from soaks that hold it 1.75 times; 0: a day */
+    struct judge_pairs pairs; /* of a designed load of that kind */
+    struct judge_idle idle[JUDGE_IDLES];
+    size_t n_idles;
 };
 
 #define VERDICT_FINDINGS 16
@@ -90,6 +137,7 @@ struct verdict {
     bool generator_healthy;
     char generator_reason[256];
     uint64_t generator_mint_waits; /* times that the load waited for a credential */
+    char ended[256];               /* not empty: why the run was ended before its time */
 };
 
 /* Nothing declared: no budgets but the default ones, no bounds, no design. */

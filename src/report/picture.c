@@ -6,8 +6,9 @@
 #include <math.h>
 #include <string.h>
 
-#define BAR_COLUMNS  20
-#define LAG_SHOWN_NS (50 * NS_PER_MS) /* of a second: below, it is the machine's own jitter */
+#define BAR_COLUMNS      20
+#define LAG_SHOWN_NS     (50 * NS_PER_MS) /* of a second: below, it is the machine's own jitter */
+#define BACKLOG_SHOWN_NS (100 * NS_PER_MS)
 
 static const char dim[] = "\033[2m", red[] = "\033[31m", normal[] = "\033[0m";
 
@@ -129,7 +130,7 @@ static void put_rate(const struct picture *picture, const struct live_frame *fra
 {
     const struct interval *second = frame->second;
     const struct hist *hist = &second->latency[LATENCY_RESPONSE];
-    char p50[UNIT_TEXT], p99[UNIT_TEXT];
+    char p50[UNIT_TEXT], p99[UNIT_TEXT], service[UNIT_TEXT];
 
     put_label(picture, sink, "rate");
     sink_printf(sink, "%.0f/s", (double)second->count[COUNTER_COMPLETED] / length_of(second));
@@ -139,6 +140,11 @@ static void put_rate(const struct picture *picture, const struct live_frame *fra
     if (hist->n > 0) {
         sink_printf(sink, ", p50 %s, p99 %s", unit_duration(p50, (double)hist_quantile(hist, 0.5)),
                     unit_duration(p99, (double)hist_quantile(hist, 0.99)));
+    }
+    if (hist->n > 0 && second->count[COUNTER_DUE] > 0) {
+        const struct hist *served = &second->latency[LATENCY_SERVICE];
+        sink_printf(sink, " (service p99 %s)",
+                    unit_duration(service, (double)hist_quantile(served, 0.99)));
     }
     sink_printf(sink, "\n");
 }
@@ -235,17 +241,40 @@ static void put_server(const struct picture *picture, const struct live_frame *f
 static void put_generator(const struct picture *picture, const struct live_frame *frame,
                           struct sink *sink)
 {
-    const struct interval *second = frame->second;
-    uint64_t lag = second->count[COUNTER_LAG_NS], skipped = second->count[COUNTER_SKIPPED];
-    char late[UNIT_TEXT], missed[UNIT_TEXT];
+    const struct hist *delay = &frame->second->latency[LATENCY_OWN_DELAY];
+    uint64_t lag = frame->second->count[COUNTER_LAG_NS];
+    uint64_t delay_ns = hist_quantile(delay, 0.99);
+    char late[UNIT_TEXT], delayed[UNIT_TEXT];
 
-    if (lag < LAG_SHOWN_NS && skipped == 0) {
+    if (lag < LAG_SHOWN_NS && delay_ns < LAG_SHOWN_NS) {
         return;
     }
     put_label(picture, sink, "generator");
-    sink_printf(sink, "%sran %s late in the last second, %s starts skipped%s\n",
-                picture->colours ? red : "", unit_duration(late, (double)lag),
-                unit_grouped(missed, skipped), picture->colours ? normal : "");
+    sink_printf(sink, "%sits timers ran %s late in the last second", picture->colours ? red : "",
+                unit_duration(late, (double)lag));
+    if (delay->n > 0) {
+        sink_printf(sink, ", starts %s (p99)", unit_duration(delayed, (double)delay_ns));
+    }
+    sink_printf(sink, "%s\n", picture->colours ? normal : "");
+}
+
+/* Starts that are due and wait for a connection: the target's doing, unless the generator lags. */
+static void put_backlog(const struct picture *picture, const struct live_frame *frame,
+                        struct sink *sink)
+{
+    const struct interval *second = frame->second;
+    uint64_t waited_ns = second->gauge[GAUGE_BACKLOG_NS];
+    char waiting[UNIT_TEXT], waited[UNIT_TEXT], missed[UNIT_TEXT];
+
+    if (waited_ns < BACKLOG_SHOWN_NS && second->count[COUNTER_SKIPPED] == 0) {
+        return;
+    }
+    put_label(picture, sink, "backlog");
+    sink_printf(sink, "%s%s starts wait, up to %s; %s skipped in the last second%s\n",
+                picture->colours ? red : "", unit_grouped(waiting, second->gauge[GAUGE_BACKLOG]),
+                unit_duration(waited, (double)waited_ns),
+                unit_grouped(missed, second->count[COUNTER_SKIPPED]),
+                picture->colours ? normal : "");
 }
 
 /* Copies at most `rows` lines cut to `columns`; colours take no column and are ended with the
@@ -289,6 +318,7 @@ size_t picture_draw(const struct picture *picture, const struct live_frame *fram
     put_connections(picture, frame, whole);
     put_errors(picture, frame, whole);
     put_server(picture, frame, columns, whole);
+    put_backlog(picture, frame, whole);
     put_generator(picture, frame, whole);
     size_t n = cut(sink_text(whole, NULL), columns, rows, picture->colours, sink);
     sink_free(whole);

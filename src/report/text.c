@@ -127,7 +127,7 @@ static const char *note_of(const struct driver_finding *driver)
     if (driver->blamed) {
         return " LEAK";
     }
-    if (driver->bounded) {
+    if (driver->bounded && driver->separable) {
         return " bound";
     }
     return "";
@@ -306,6 +306,29 @@ static void put_readings(struct sink *sink, const struct memory_finding *finding
     text_row(sink, "readings", "%s%s%s", unit_grouped(n, finding->n_readings), gaps, restarts);
 }
 
+/* Where it settled while the load was idle. */
+static void put_floors(struct sink *sink, const struct memory_finding *finding)
+{
+    const struct floors_finding *floors = &finding->floors;
+    char level[UNIT_TEXT], known[UNIT_TEXT], at[UNIT_TEXT];
+
+    if (floors->n > 0) {
+        text_row(sink, "idle", "%s", floors->reason);
+    }
+    for (size_t i = 0; i < floors->n; i++) {
+        const struct idle_floor *floor = &floors->floor[i];
+        (void)unit_duration(at, floor->to_s * (double)NS_PER_S);
+        (void)unit_bytes(level, floor->level_bytes);
+        if (isfinite(floor->uncertainty_bytes)) {
+            text_row(sink, "", "%s: %s +- %s%s", at, level,
+                     unit_bytes(known, floor->uncertainty_bytes),
+                     floor->settled ? "" : ", not surely at rest");
+        } else {
+            text_row(sink, "", "%s: %s, read too seldom", at, level);
+        }
+    }
+}
+
 static void put_finding(struct sink *sink, const struct memory_finding *finding, bool explain)
 {
     sink_printf(sink, "\nMemory of ");
@@ -321,6 +344,7 @@ static void put_finding(struct sink *sink, const struct memory_finding *finding,
     put_needed(sink, finding);
     put_known_bound(sink, finding);
     put_readings(sink, finding);
+    put_floors(sink, finding);
     put_drivers(sink, finding);
 }
 
@@ -333,6 +357,13 @@ static void put_generator(struct sink *sink, const struct verdict *verdict)
     } else {
         text_prose(sink, "Generator: UNHEALTHY: ",
                    reason[0] != '\0' ? reason : "it did not keep up with its plan");
+    }
+}
+
+static void put_ended(struct sink *sink, const struct verdict *verdict)
+{
+    if (verdict->ended[0] != '\0') {
+        text_prose(sink, "Ended early: ", verdict->ended);
     }
 }
 
@@ -416,6 +447,7 @@ void text_write(struct sink *sink, const struct stored_run *run, const struct ve
     if (run->meta.server[0] != '\0') {
         text_prose(sink, "Server:    ", run->meta.server);
     }
+    put_ended(sink, verdict);
     put_generator(sink, verdict);
     if (run->dir != NULL) {
         text_prose(sink, "Run:       ", run->dir);

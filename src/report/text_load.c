@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LATE_NS          NS_PER_MS
+#define BACKLOG_SHOWN_NS (100 * NS_PER_MS)
+
 static const char *counted(char text[UNIT_TEXT], const struct interval *total, enum counter counter)
 {
     return unit_grouped(text, total->count[counter]);
@@ -55,21 +58,49 @@ static void put_statuses(struct sink *sink, const struct interval *total)
     sink_free(list);
 }
 
+/* Whoever it was that did not keep up. */
+static void put_backlog(struct sink *sink, const struct stored_run *run)
+{
+    const struct run_generator *own = &run->meta.generator;
+    uint64_t delay_ns = run->total->latency[LATENCY_OWN_DELAY].max_ns;
+    char waited[UNIT_TEXT], starts[UNIT_TEXT], at[UNIT_TEXT], delay[UNIT_TEXT], part[80] = "";
+
+    if (own->backlog_ns < BACKLOG_SHOWN_NS) {
+        return;
+    }
+    if (run->meta.healthy && delay_ns >= own->backlog_ns / 10) {
+        (void)snprintf(part, sizeof part, ", of which up to %s by the generator's own delay",
+                       unit_duration(delay, (double)delay_ns));
+    }
+    text_row(sink, "backlog", "the %s did not keep up: %s of backlog (%s starts) at %s%s",
+             !run->meta.healthy   ? "generator"
+             : own->lagging_s > 0 ? "target or the generator"
+                                  : "target",
+             unit_duration(waited, (double)own->backlog_ns), unit_grouped(starts, own->backlog),
+             unit_duration(at, own->backlog_at_s * (double)NS_PER_S), part);
+}
+
 static void put_rate(struct sink *sink, const struct stored_run *run)
 {
     const struct interval *total = run->total;
-    double reached = per_second(total->count[COUNTER_STARTED], run->elapsed_ns);
-    char late[UNIT_TEXT], skipped[UNIT_TEXT], asked[UNIT_TEXT], text[UNIT_TEXT];
+    bool dials = run->meta.dials_due;
+    double reached =
+        per_second(total->count[dials ? COUNTER_DIALED : COUNTER_STARTED], run->elapsed_ns);
+    uint64_t n_own = hist_above(&total->latency[LATENCY_OWN_DELAY], LATE_NS);
+    char late[UNIT_TEXT], skipped[UNIT_TEXT], asked[UNIT_TEXT], text[UNIT_TEXT], own[UNIT_TEXT];
 
     if (total->count[COUNTER_DUE] == 0) {
         text_row(sink, "rate", "%s/s reached (closed loop: the server sets the pace)",
                  rate_text(text, reached));
         return;
     }
-    text_row(sink, "rate", "%s/s asked, %s/s reached; %s started late, %s never",
+    text_row(sink, "rate",
+             "%s%s/s asked, %s/s reached; %s started late (%s by the generator), %s never",
+             dials ? "connections: " : "",
              rate_text(asked, per_second(total->count[COUNTER_DUE], run->elapsed_ns)),
-             rate_text(text, reached), counted(late, total, COUNTER_LATE),
+             rate_text(text, reached), counted(late, total, COUNTER_LATE), unit_grouped(own, n_own),
              counted(skipped, total, COUNTER_SKIPPED));
+    put_backlog(sink, run);
 }
 
 static void put_handshakes(struct sink *sink, const struct interval *total)
@@ -81,6 +112,65 @@ static void put_handshakes(struct sink *sink, const struct interval *total)
              counted(resumed, total, COUNTER_HANDSHAKE_RESUMED),
              counted(failed, total, COUNTER_DIAL_FAILED),
              unit_grouped(open, total->gauge[GAUGE_OPEN]));
+}
+
+/* Where some were to resume, or did. */
+static void put_resumption(struct sink *sink, const struct interval *total)
+{
+    static const struct {
+        enum counter counter;
+        const char *text;
+    } reasons[] = {
+        {COUNTER_RESUME_NO_TICKET, "had no ticket"},
+        {COUNTER_RESUME_EXPIRED, "had one that had expired"},
+        {COUNTER_RESUME_REFUSED, "were refused it by the server"},
+    };
+    double n = (double)total->count[COUNTER_RECONNECTED];
+    double asked = (double)total->count[COUNTER_RESUME_ASKED] / 1e6;
+    char all[UNIT_TEXT], text[UNIT_TEXT];
+
+    if (n <= 0 || asked <= 0) {
+        return;
+    }
+    struct sink *list = sink_new();
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        if (total->count[reasons[i].counter] > 0) {
+            sink_printf(list, "; %s %s", counted(text, total, reasons[i].counter), reasons[i].text);
+        }
+    }
+    text_row(sink, "resumption", "resumed %.3g %% of %s reconnects, asked %.3g %%%s",
+             100 * (double)total->count[COUNTER_HANDSHAKE_RESUMED] / n,
+             counted(all, total, COUNTER_RECONNECTED), 100 * asked / n, sink_text(list, NULL));
+    sink_free(list);
+}
+
+static void put_tls(struct sink *sink, const struct stored_run *run)
+{
+    static const struct {
+        enum counter counter;
+        const char *text;
+    } seen[] = {
+        {COUNTER_KEY_UPDATED, "key updates begun"},
+        {COUNTER_OCSP_STAPLED, "handshakes with a stapled OCSP response"},
+        {COUNTER_SCTS, "certificate timestamps"},
+    };
+    const char *label = "tls";
+    char text[UNIT_TEXT], verifies[UNIT_TEXT];
+
+    for (size_t i = 0; i < sizeof seen / sizeof seen[0]; i++) {
+        if (run->total->count[seen[i].counter] > 0) {
+            text_row(sink, label, "%s %s", counted(text, run->total, seen[i].counter),
+                     seen[i].text);
+            label = "";
+        }
+    }
+    if (run->meta.p256_signs_per_s > 0) {
+        text_row(sink, label, "%s; on one core %s P-256 signs/s, %s verifies/s",
+                 run->meta.tls_library, unit_grouped(text, (uint64_t)run->meta.p256_signs_per_s),
+                 unit_grouped(verifies, (uint64_t)run->meta.p256_verifies_per_s));
+    } else if (run->meta.tls_library[0] != '\0') {
+        text_row(sink, label, "%s", run->meta.tls_library);
+    }
 }
 
 static void put_identities(struct sink *sink, const struct interval *total)
@@ -117,6 +207,29 @@ static void put_identities(struct sink *sink, const struct interval *total)
     }
 }
 
+static void put_rotations(struct sink *sink, const struct interval *total)
+{
+    char n[UNIT_TEXT];
+
+    if (total->count[COUNTER_ROTATION] > 0) {
+        text_row(sink, "rotations", "%s by the hook on the server",
+                 counted(n, total, COUNTER_ROTATION));
+    }
+}
+
+static void put_misuses(struct sink *sink, const struct stored_run *run)
+{
+    const char *label = "misuses";
+
+    for (int i = 0; i < run->meta.n_misuses; i++) {
+        struct sink *line = sink_new();
+        misuse_print(line, &run->meta.misuse[i], &run->total->misuse[i]);
+        text_row(sink, label, "%s", sink_text(line, NULL));
+        sink_free(line);
+        label = "";
+    }
+}
+
 static void put_errors(struct sink *sink, const struct interval *total)
 {
     const char *label = "errors";
@@ -137,21 +250,25 @@ static void put_errors(struct sink *sink, const struct interval *total)
 
 static void put_latencies(struct sink *sink, const struct interval *total)
 {
-    static const char *const names[LATENCY_COUNT] = {
-        [LATENCY_RESPONSE] = "response",
-        [LATENCY_SERVICE] = "service",
-        [LATENCY_CONNECT] = "connect",
-        [LATENCY_HANDSHAKE_FULL] = "handshake, full",
-        [LATENCY_HANDSHAKE_RESUMED] = "handshake, resumed",
-        [LATENCY_FIRST_BYTE] = "first byte",
-        [LATENCY_REFUSAL] = "refusal",
+    static const struct {
+        enum latency latency;
+        const char *name;
+    } rows[LATENCY_COUNT] = {
+        {LATENCY_RESPONSE, "response"},
+        {LATENCY_SERVICE, "service"},
+        {LATENCY_OWN_DELAY, "generator's delay"},
+        {LATENCY_CONNECT, "connect"},
+        {LATENCY_HANDSHAKE_FULL, "handshake, full"},
+        {LATENCY_HANDSHAKE_RESUMED, "handshake, resumed"},
+        {LATENCY_FIRST_BYTE, "first byte"},
+        {LATENCY_REFUSAL, "refusal"},
     };
     static const double quantiles[] = {0.5, 0.9, 0.99, 0.999};
 
     bool begun = false;
 
     for (int i = 0; i < LATENCY_COUNT; i++) {
-        const struct hist *hist = &total->latency[i];
+        const struct hist *hist = &total->latency[rows[i].latency];
         char text[UNIT_TEXT];
         if (hist->n == 0) {
             continue;
@@ -161,7 +278,7 @@ static void put_latencies(struct sink *sink, const struct interval *total)
                         "p99.9", "max", "n");
             begun = true;
         }
-        sink_printf(sink, "  %-18s", names[i]);
+        sink_printf(sink, "  %-18s", rows[i].name);
         for (size_t k = 0; k < sizeof quantiles / sizeof quantiles[0]; k++) {
             sink_printf(sink, " %8s",
                         unit_duration(text, (double)hist_quantile(hist, quantiles[k])));
@@ -184,7 +301,11 @@ void text_load(struct sink *sink, const struct stored_run *run)
     put_statuses(sink, total);
     put_rate(sink, run);
     put_handshakes(sink, total);
+    put_resumption(sink, total);
+    put_tls(sink, run);
     put_identities(sink, total);
+    put_misuses(sink, run);
+    put_rotations(sink, total);
     text_row(sink, "bytes", "%s sent, %s received, before TLS",
              unit_bytes(sent, (double)total->count[COUNTER_BYTES_SENT]),
              unit_bytes(received, (double)total->count[COUNTER_BYTES_RECEIVED]));

@@ -1,6 +1,7 @@
 #include "report/verdict_json.h"
 
 #include "base/jsonw.h"
+#include "judge/floors.h"
 
 #include <math.h>
 
@@ -80,6 +81,56 @@ static void put_driver(struct jsonw *w, const struct driver_finding *driver)
     jsonw_end(w);
 }
 
+static void put_rise(struct jsonw *w, const struct floors_finding *floors)
+{
+    if (floors->change == FLOORS_NOT_COMPARED) {
+        jsonw_null(w, "rise_bytes");
+        return;
+    }
+    jsonw_object(w, "rise_bytes");
+    jsonw_number(w, "value", floors->rise);
+    jsonw_number(w, "low", floors->rise_low);
+    jsonw_number(w, "high", floors->rise_high);
+    jsonw_end(w);
+}
+
+/* Where memory settled in the idle phases; null without any. */
+static void put_floors(struct jsonw *w, const struct floors_finding *floors)
+{
+    if (floors->n == 0) {
+        jsonw_null(w, "floors");
+        return;
+    }
+    jsonw_object(w, "floors");
+    jsonw_string(w, "change", floors_change_name(floors->change));
+    jsonw_string(w, "reason", floors->reason);
+    put_rise(w, floors);
+    jsonw_array(w, "drivers");
+    for (int d = 0; d < DRIVER_COUNT; d++) {
+        if (floors->events[d] > 0) {
+            jsonw_object(w, NULL);
+            jsonw_string(w, "driver", driver_info((enum driver)d)->name);
+            jsonw_number(w, "bytes_per_event", floors->rise / floors->events[d]);
+            jsonw_number(w, "events", floors->events[d]);
+            jsonw_end(w);
+        }
+    }
+    jsonw_end(w);
+    jsonw_array(w, "idle");
+    for (size_t i = 0; i < floors->n; i++) {
+        const struct idle_floor *floor = &floors->floor[i];
+        jsonw_object(w, NULL);
+        jsonw_number(w, "from_s", floor->from_s);
+        jsonw_number(w, "to_s", floor->to_s);
+        jsonw_number(w, "level_bytes", floor->level_bytes);
+        jsonw_number(w, "uncertainty_bytes", floor->uncertainty_bytes);
+        jsonw_bool(w, "settled", floor->settled);
+        jsonw_end(w);
+    }
+    jsonw_end(w);
+    jsonw_end(w);
+}
+
 static void put_finding(struct jsonw *w, const struct memory_finding *finding)
 {
     jsonw_object(w, NULL);
@@ -92,6 +143,7 @@ static void put_finding(struct jsonw *w, const struct memory_finding *finding)
     put_slope(w, finding);
     jsonw_number(w, "smallest_visible_bytes_per_second", finding->smallest_visible);
     put_seconds_to_limit(w, finding);
+    put_floors(w, &finding->floors);
     jsonw_array(w, "drivers");
     for (size_t i = 0; i < finding->n_drivers; i++) {
         put_driver(w, &finding->drivers[i]);
@@ -136,6 +188,7 @@ static void put_verdict(struct sink *sink, const struct verdict *verdict, bool c
     jsonw_string(&w, "verdict", verdict_kind_name(verdict->kind));
     jsonw_integer(&w, "exit_code", verdict->exit_code);
     jsonw_string(&w, "reason", verdict->reason);
+    jsonw_string(&w, "ended_early", text_or_null(verdict->ended));
     jsonw_array(&w, "memory");
     for (size_t i = 0; i < verdict->n_memory; i++) {
         put_finding(&w, &verdict->memory[i]);
