@@ -1,194 +1,269 @@
 #!/usr/bin/env python3
 """What tlsoak costs as a client, beside the peers that are installed, as ratios taken in one run.
 
-usage: client.py --tlsoak BINARY [--repetitions N] [--connections N]
+usage: client.py --tlsoak BINARY --floor BENCH_FLOOR [--other BINARY] [--repetitions N] [--connections N]
+                 [--only TEXT] [--write FILE]
 
-The method: nginx (one worker) on core 0, the client on core 1, loopback only, the rows interleaved, medians of N
-repetitions. CPU is user + system of the whole client process per unit of work, its start-up included. Absolute
-times depend on machine and hour; only the ratios of one run are fit to be compared.
+The method: nginx (one worker) on core 0, the client on core 1, loopback only, all rows interleaved, medians of N
+repetitions. CPU is user + system of the whole client process per unit of work, its start-up included (of Go's
+client without it). Absolute times depend on machine and hour; only the ratios of one run are fit to be compared.
 """
 import argparse
+import collections
+import datetime
 import json
 import os
 import pathlib
 import re
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-
-NGINX = """
-daemon off; worker_processes 1; worker_cpu_affinity 01; pid {dir}/nginx.pid; error_log {dir}/error.log;
-worker_rlimit_nofile 20000;
-events {{ worker_connections 15000; multi_accept on; }}
-http {{
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s;
-  client_body_temp_path {dir}; proxy_temp_path {dir}; fastcgi_temp_path {dir}; uwsgi_temp_path {dir};
-  scgi_temp_path {dir};
-  ssl_certificate {pki}/server.pem; ssl_certificate_key {pki}/server.key; ssl_client_certificate {pki}/ca.pem;
-  ssl_protocols TLSv1.2 TLSv1.3; ssl_buffer_size 4k; ssl_session_cache off; ssl_session_tickets off;
-  server {{ listen 127.0.0.1:{port} ssl backlog=16384; ssl_verify_client on; location / {{ return 200 "{body}"; }} }}
-  server {{ listen 127.0.0.1:{open_port} ssl backlog=16384; location / {{ return 200 "{body}"; }} }}
-}}
-"""
+from peers import Peers, Server, cpu_of, find
+from costs import allocations, system_calls
 
 PROFILE = """
 [run]
 duration = {duration}
 threads = 1
 [target]
-url = https://127.0.0.1:{port}/
+url = {url}
 server_ca = {pki}/ca.pem
+tls_max = {tls}
+{target}
 [pace]
 connections = {connections}
 requests_per_connection = {requests}
-think_time = {think}
+{pace}
 [cert]
-source = files
-path = {pki}/clients/client-1.pem
+{cert}
 """
 
+# title: what the own column and the peer's are; goal and aim are of own / peer, or of own alone.
+Figure = collections.namedtuple("Figure", "title unit own peer against goal aim")
 
-class Bench:
-    def __init__(self, tlsoak, folder):
-        self.tlsoak, self.dir = tlsoak, pathlib.Path(folder)
-        self.pki = self.dir / "pki"
-        subprocess.run([tlsoak, "pki", self.pki, "--clients", "1"], check=True, stdout=subprocess.DEVNULL)
-        from servers import free_port
-        self.port = free_port()
-        self.open_port = self.port + 1
-        client = self.pki / "clients" / "client-1.pem"
-        self.client = client
-        config = self.dir / "nginx.conf"
-        config.write_text(NGINX.format(dir=self.dir, pki=self.pki, port=self.port,
-                                       open_port=self.open_port, body="o" * 63 + "\\n"))
-        nginx = shutil.which("nginx") or "/usr/sbin/nginx"
-        self.nginx = subprocess.Popen([nginx, "-p", str(self.dir), "-c", str(config), "-e",
-                                       str(self.dir / "error.log")])
-        time.sleep(0.5)
-        self.n_runs = 0
 
-    def close(self):
-        self.nginx.terminate()
-        self.nginx.wait()
+class Client:
+    """tlsoak with one profile after the other against one server."""
 
-    def profile(self, duration, connections, requests, think="0"):
-        path = self.dir / "bench.ini"
-        path.write_text(PROFILE.format(duration=duration, port=self.port, pki=self.pki, think=think,
-                                       connections=connections, requests=requests))
-        return path
+    def __init__(self, binary, server, folder):
+        self.binary, self.server, self.dir = binary, server, pathlib.Path(folder)
+        self.files = f"source = files\npath = {server.pki}/clients/client-1.pem"
+        self.n = 0
 
-    def measure(self, command):
-        """(CPU seconds, output) of a command pinned to core 1."""
-        out = self.dir / "out"
-        with open(out, "wb") as f:
-            process = subprocess.Popen(["taskset", "-c", "1", *map(str, command)], stdout=f, stderr=f)
-            _, _, usage = os.wait4(process.pid, 0)
-            process.returncode = 0
-        return usage.ru_utime + usage.ru_stime, out.read_text(errors="replace")
+    def text(self, url="full", duration="3s", tls="1.3", connections=16, requests=1, cert=None, pace="",
+             target=""):
+        return PROFILE.format(url=self.server.url(url), pki=self.server.pki, duration=duration, tls=tls,
+                              connections=connections, requests=requests, cert=cert or self.files, pace=pace,
+                              target=target)
 
-    def run_tlsoak(self, connections, requests, unit):
-        self.n_runs += 1
-        run_dir = self.dir / f"run-{self.n_runs}"
-        cpu, out = self.measure([self.tlsoak, "run", self.profile("3s", connections, requests), "-q",
-                                 "-o", run_dir])
-        totals = json.loads((run_dir / "run.json").read_text())["totals"]
+    def run(self, **options):
+        """(CPU seconds, totals, KiB at the peak) of a run."""
+        self.n += 1
+        run_dir, path = self.dir / f"run-{self.n}", self.dir / "bench.ini"
+        path.write_text(self.text(**options))
+        cpu, out, peak, code = cpu_of([self.binary, "run", path, "-q", "-o", run_dir], self.dir / "out")
+        if code not in (0, 3):
+            raise RuntimeError(out)
+        return cpu, json.loads((run_dir / "run.json").read_text())["totals"], peak
+
+    def cost(self, unit, **options):
+        """CPU microseconds of the whole process for each unit of work."""
+        cpu, totals, _ = self.run(**options)
         return cpu * 1e6 / totals[unit]
 
-    def run_peer(self, command, count):
-        cpu, out = self.measure(command)
-        n = count if isinstance(count, int) else int(re.search(count, out, re.M)[1])
-        return cpu * 1e6 / n
+    def minted(self, count):
+        """CPU microseconds of the worker for each handshake, with so many identities in turn."""
+        ca = self.server.pki / "ca.pem"
+        cert = f"ca = {ca}\nca_key = {ca.with_name('ca.key')}\nkey_per_cert = no\ncount = {count}\nrotate = connection"
+        _, totals, _ = self.run(cert=cert, duration="4s")
+        return totals["cpu_ns"] / 1e3 / totals["handshake_full"]
 
-    def idle_memory(self, connections):
-        """KiB of resident memory per idle connection: RSS at N connections less RSS at one."""
-        sizes = []
-        for n in (1, connections):
-            self.n_runs += 1
-            process = subprocess.Popen([self.tlsoak, "run", self.profile("60s", n, 0, "600s"), "-q", "-o",
-                                        str(self.dir / f"run-{self.n_runs}")], stdout=subprocess.DEVNULL,
-                                       stderr=subprocess.DEVNULL)
-            sizes.append(self.settled_rss(process, n))
+    def settled_rss(self, **options):
+        """KiB of resident memory with all connections idle, each after one exchange."""
+        self.n += 1
+        run_dir, path = self.dir / f"run-{self.n}", self.dir / "idle.ini"
+        path.write_text(self.text(duration="10m", requests=0, pace="think_time = 10m", **options))
+        process = subprocess.Popen([self.binary, "run", path, "-q", "-o", run_dir],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            while process.poll() is None:
+                time.sleep(0.5)
+                rows = (run_dir / "ticks.csv").read_text().splitlines() if run_dir.exists() else []
+                column = rows[0].split(",").index("completed") if rows else 0
+                if len(rows) > 1 and int(rows[-1].split(",")[column]) >= options["connections"]:
+                    break
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        finally:
             process.kill()
             process.wait()
-        return (sizes[1] - sizes[0]) / (connections - 1)
-
-    @staticmethod
-    def settled_rss(process, connections):
-        status = pathlib.Path(f"/proc/{process.pid}/status")
-        for _ in range(600):
-            time.sleep(0.1)
-            sockets = sum(os.readlink(p).startswith("socket:")
-                          for p in pathlib.Path(f"/proc/{process.pid}/fd").iterdir() if p.is_symlink())
-            if sockets >= connections:
-                break
-        time.sleep(2)
-        return int(re.search(r"VmRSS:\s+(\d+)", status.read_text())[1])
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
 
 
-def rows(bench):
-    """(figure, name, function); tlsoak first in each figure: the others are compared with it."""
-    url = f"https://127.0.0.1:{bench.port}/"
-    client = bench.client
-    yield "handshake", "tlsoak", lambda: bench.run_tlsoak(16, 1, "handshake_full")
-    if shutil.which("ab"):
-        yield "handshake", "ab -E", lambda: bench.run_peer(
-            ["ab", "-q", "-n", "1500", "-c", "16", "-E", client, "-f", "TLS1.3", url],
-            r"^Complete requests: +(\d+)")
-    if shutil.which("openssl"):
-        yield "handshake", "openssl s_time -new", lambda: bench.run_peer(
-            ["openssl", "s_time", "-connect", f"127.0.0.1:{bench.port}", "-new", "-www", "/", "-cert",
-             client, "-key", client, "-tls1_3", "-time", "2"], r"^(\d+) connections in \d+ real")
-    yield "request", "tlsoak", lambda: bench.run_tlsoak(64, 0, "completed")
-    if shutil.which("ab"):
-        yield "request", "ab -k -E", lambda: bench.run_peer(
-            ["ab", "-q", "-k", "-n", "100000", "-c", "64", "-E", client, "-f", "TLS1.3", url],
-            r"^Complete requests: +(\d+)")
-    if shutil.which("wrk"):
-        yield "request", "wrk (no client certificate)", lambda: bench.run_peer(
-            ["wrk", "-t1", "-c64", "-d3", f"https://127.0.0.1:{bench.open_port}/"],
-            r"^ *(\d+) requests in")
+def ratios(client, other, peers, floor):
+    """The figures that are ratios of CPU time."""
+    full = lambda: client.cost("handshake_full")  # noqa: E731
+    title = "full mTLS 1.3 handshake and a request"
+    unit = "us"
+    yield Figure(title, unit, full, peers.go, "Go net/http", 0.75, 0.65)
+    yield Figure(title, unit, full, peers.ab, "ab -E", 0.66, 0.56)
+    yield Figure(title, unit, full, lambda: floor()["handshake_us"], "the bare cryptography", 1.45, 1.25)
+    yield Figure(title, unit, full, lambda: peers.s_time("-tls1_3", False), "openssl s_time -new", None, None)
+    for name in ("oha", "vegeta", "fortio", "k6"):
+        yield Figure(title, unit, full, getattr(peers, name), name, None, None)
+    if other is not None:
+        yield Figure("the same with the BoringSSL of BORINGSSL_ROOT", unit,
+                     lambda: other.cost("handshake_full"), peers.ab, "ab -E", 0.46, 0.37)
+    yield Figure("full mTLS 1.2 handshake and a request", unit,
+                 lambda: client.cost("handshake_full", tls="1.2"), lambda: peers.ab("TLS1.2"), "ab -E", 0.70, 0.60)
+    for tls, version, goal, aim in (("1.3", "-tls1_3", 0.55, 0.45), ("1.2", "-tls1_2", 0.45, 0.35)):
+        yield Figure(f"resumed TLS {tls} connection and a request", unit,
+                     lambda tls=tls: client.cost("handshake_resumed", url="resume", tls=tls, pace="resume_ratio = 1"),
+                     lambda version=version: peers.s_time(version, True), "openssl s_time -reuse", goal, aim)
+    kept = lambda: client.cost("completed", connections=64, requests=0)  # noqa: E731
+    yield Figure("request on 64 kept connections", unit, kept, peers.wrk, "wrk, no client certificate", 0.88, 0.78)
+    yield Figure("request on 64 kept connections", unit, kept, lambda: peers.ab(keep_alive=True), "ab -k -E", None, None)
+    yield Figure("HTTP/2 request, 16 connections, 32 streams", unit,
+                 lambda: client.cost("completed", url="h2", requests=0, target="alpn = h2", pace="streams = 32"),
+                 peers.h2load, "h2load, no client certificate", 0.95, 0.80)
+    yield Figure("handshake with 10,000 certificates in turn", unit, lambda: client.minted(10_000),
+                 lambda: client.minted(1), "one certificate", 1.03, None)
 
 
-UNITS = {"handshake": "CPU us per full mTLS 1.3 handshake with one request",
-         "request": "CPU us per keep-alive request, 64 connections"}
+def measure(figures, repetitions):
+    """{figure: ([own], [peer])}; a function that several figures share runs once a repetition."""
+    values = {figure: ([], []) for figure in figures}
+    for i in range(repetitions):
+        told = {}
+        for figure in figures:
+            for function, column in ((figure.own, 0), (figure.peer, 1)):
+                key = function if column == 0 else (figure.against, figure.title)
+                if key not in told:
+                    told[key] = function()
+                values[figure][column].append(told[key])
+        print(f"repetition {i + 1} of {repetitions}", file=sys.stderr)
+    return values
+
+
+def alone(client, floor, connections, folder):
+    """(figure, measured, goal, aim) of what needs no peer."""
+    binary = client.binary
+    one = client.settled_rss(connections=1)
+    yield (f"KiB of memory for an idle mTLS connection, {connections:,} held",
+           (client.settled_rss(connections=connections) - one) / (connections - 1), 4, 3)
+    calls = [system_calls(binary, folder, client.text(duration="{duration}", connections=200, requests=n), unit)
+             for n, unit in ((1, "handshake_full"), (0, "completed"))]
+    yield "system calls of a handshake and a request, those that wait left out", calls[0], 12, 11
+    yield "system calls of a kept request, those that wait left out", calls[1], 2.05, 2
+    counts = [allocations(binary, folder, client.text(duration="{duration}", connections=200, requests=n), unit)
+              for n, unit in ((1, "handshake_full"), (0, "completed"))]
+    yield "allocations of a handshake", counts[0], 270, 250
+    yield "allocations of a kept request (all of the TLS library)", counts[1], 2.05, 2
+    ca = client.server.pki / "ca.pem"
+    sizes = [client.settled_rss(connections=1, cert=f"ca = {ca}\nca_key = {ca.with_name('ca.key')}\ncount = {n}")
+             for n in (1, 10_001)]
+    yield "KiB of memory for an identity, 10,000 minted", (sizes[1] - sizes[0]) / 10_000, 1.25, None
+    yield "ns to meter a request (clocks and records)", statistics.median(
+        floor()["metering_ns"] for _ in range(5)), 100, None
+    peaks = [client.run(connections=64, requests=0, duration=d) for d in ("3s", "40s")]
+    few, many = (totals["completed"] for _, totals, _ in peaks)
+    yield (f"MiB that {many:,} exchanges need more than {few:,}", (peaks[1][2] - peaks[0][2]) / 1024, 1, None)
+
+
+def verdict(value, goal):
+    return "" if goal is None else "reached" if value <= goal else "**missed**"
+
+
+def table(values, singles):
+    """Both tables, in Markdown."""
+    lines = ["| figure, CPU us | tlsoak | against | it | ratio (range) | goal | aim | |", "|---|--:|---|--:|--:|--:|--:|---|"]
+    for figure, (own, peer) in values.items():
+        if None in peer:
+            lines.append(f"| {figure.title} | {statistics.median(own):.1f} | {figure.against} | not installed | | "
+                         f"{figure.goal or ''} | {figure.aim or ''} | |")
+            continue
+        each = [a / b for a, b in zip(own, peer)]
+        ratio = statistics.median(own) / statistics.median(peer)
+        lines.append(f"| {figure.title} | {statistics.median(own):.1f} | {figure.against} | "
+                     f"{statistics.median(peer):.1f} | {ratio:.2f} ({min(each):.2f} to {max(each):.2f}) | "
+                     f"{figure.goal or ''} | {figure.aim or ''} | {verdict(ratio, figure.goal)} |")
+    lines += ["", "| figure | measured | goal | aim | |", "|---|--:|--:|--:|---|"]
+    for title, value, goal, aim in singles:
+        lines.append(f"| {title} | {value:.2f} | {goal or ''} | {aim or ''} | {verdict(value, goal)} |")
+    return "\n".join(lines) + "\n"
+
+
+def version_of(command, pattern):
+    path = find(command[0])
+    if path is None:
+        return None
+    done = subprocess.run([path, *command[1:]], capture_output=True, text=True)
+    found = re.search(pattern, done.stdout + done.stderr)
+    return found[0] if found else command[0]
+
+
+def surroundings(library, repetitions):
+    cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    versions = [version_of(*known) for known in (
+        (["nginx", "-v"], r"nginx/\S+"), (["ab", "-V"], r"ApacheBench, Version \S+"), (["wrk", "-v"], r"wrk \S+"),
+        (["h2load", "--version"], r"h2load \S+"), (["openssl", "version"], r"OpenSSL \S+"),
+        (["go", "version"], r"go\d\S+"), (["oha", "--version"], r"oha \S+"), (["k6", "version"], r"k6 \S+"),
+        (["fortio", "version"], r"[\d.]+"), (["vegeta", "-version"], r"Version: \S+"))]
+    return (f"`./dev bench`, {datetime.date.today()}, release build, {library}; {cpu[1] if cpu else 'an unnamed processor'}, "
+            f"{os.cpu_count()} cores, Linux {os.uname().release}; {', '.join(filter(None, versions))}; "
+            f"medians of {repetitions} repetitions in turn.")
+
+
+def write_section(path, text):
+    """Replaces the section "## The client", or puts it before the others."""
+    old = path.read_text() if path.exists() else "# What was measured\n\n"
+    head, _, rest = old.partition("## ")
+    sections = [s for s in re.split(r"(?m)^(?=## )", "## " + rest if rest else "") if s]
+    kept = [s for s in sections if not s.startswith("## The client\n")]
+    path.write_text(head + "".join([f"## The client\n\n{text}\n", *kept]))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tlsoak", required=True)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--connections", type=int, default=2000)
+    parser.add_argument("--tlsoak", required=True, type=os.path.abspath)
+    parser.add_argument("--floor", required=True, type=os.path.abspath)
+    parser.add_argument("--other", type=os.path.abspath, help="tlsoak with another BoringSSL")
+    parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--connections", type=int, default=10_000)
+    parser.add_argument("--only", default="", help="of the ratios only those whose title holds this text, "
+                        "and nothing else")
+    parser.add_argument("--write", type=pathlib.Path)
     options = parser.parse_args()
-    for peer in ("ab", "wrk"):
-        if shutil.which(peer) is None:
-            print(f"{peer} is not installed and takes no part (./dev bench --peers installs it)")
+
+    def floor():
+        _, out, _, _ = cpu_of([options.floor], pathlib.Path(folder) / "floor.out")
+        return json.loads(out)
+
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(os.path.abspath(options.tlsoak), folder)
+        pki = pathlib.Path(folder) / "pki"
+        subprocess.run([options.tlsoak, "pki", pki, "--clients", "1"], check=True, stdout=subprocess.DEVNULL)
+        server = Server(folder, pki)
         try:
-            table = list(rows(bench))
-            values = {(figure, name): [] for figure, name, _ in table}
-            for i in range(options.repetitions):
-                for figure, name, run in table:
-                    values[figure, name].append(run())
-                print(f"repetition {i + 1} of {options.repetitions}", file=sys.stderr)
-            memory = bench.idle_memory(options.connections)
+            client = Client(options.tlsoak, server, folder)
+            other = Client(options.other, server, folder) if options.other else None
+            peers = Peers(server, pki / "clients" / "client-1.pem", folder)
+            library = floor()["library"]
+            figures = [f for f in ratios(client, other, peers, floor) if options.only in f.title]
+            values = measure(figures, options.repetitions)
+            singles = [] if options.only else list(alone(client, floor, options.connections, pathlib.Path(folder)))
         finally:
-            bench.close()
-    for unit, title in UNITS.items():
-        print(f"\n{title}")
-        own = statistics.median(values[unit, "tlsoak"])
-        for (figure, name), found in values.items():
-            if figure == unit:
-                median = statistics.median(found)
-                ratio = f"tlsoak / it = {own / median:.2f}" if name != "tlsoak" else ""
-                print(f"  {name:30s} {median:8.1f}  [{min(found):.1f} to {max(found):.1f}]  {ratio}")
-    print(f"\nKiB of resident memory per idle mTLS connection, {options.connections} held\n"
-          f"  {'tlsoak':30s} {memory:8.2f}")
+            server.close()
+    if other is None:
+        peers.missing.add("another BoringSSL (BORINGSSL_ROOT)")
+    text = surroundings(library, options.repetitions)
+    if peers.missing:
+        text += f"  Not there, so without a part: {', '.join(sorted(peers.missing))}."
+    text += "\n\n" + table(values, singles)
+    print(text)
+    if options.write is not None:
+        write_section(options.write, text)
 
 
 if __name__ == "__main__":

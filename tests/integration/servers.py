@@ -97,6 +97,7 @@ worker_rlimit_nofile 16384;
 events {{ worker_connections 8192; }}
 http {{
   log_format serials '$ssl_client_serial $status $connection';
+  log_format reused '$ssl_session_reused $ssl_protocol $connection';
   log_format who '$ssl_client_s_dn|$http_x_api_key|$http_authorization|$request_uri';
   access_log {folder}/access.log serials;
   keepalive_requests 1000000; keepalive_timeout 600s;

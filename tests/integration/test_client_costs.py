@@ -1,4 +1,5 @@
 """The client's own memory, on the release build: the same whatever the length, little for each connection."""
+import functools
 import json
 import os
 import pathlib
@@ -8,6 +9,7 @@ import time
 
 import pytest
 
+from costs import allocations, system_calls
 from servers import RELEASE, embedded, make_pki, nginx, profile
 
 
@@ -61,11 +63,12 @@ def test_memory_does_not_grow_with_the_run(tmp_path, pki):
 
 HOLD = """
 [run]
-duration = 60s
+duration = {seconds}s
 threads = 1
 [target]
 url = {url}
 server_ca = {pki}/ca.pem
+{target}
 [pace]
 connections = {connections}
 think_time = 10m
@@ -75,19 +78,20 @@ path = {pki}/clients/client-1.pem
 """
 
 
-def rss_with(tmp_path, pki, server, connections):
-    """KiB of resident memory with that many idle connections, each after one exchange."""
+def rss_with(tmp_path, pki, server, connections, target="", seconds=60, look=lambda: None):
+    """KiB of resident memory with that many idle connections, each after one exchange; then `look` is called."""
     run_dir = tmp_path / f"hold-{connections}"
-    text = HOLD.format(url=server.url, pki=pki, connections=connections)
+    text = HOLD.format(url=server.url, pki=pki, connections=connections, target=target, seconds=seconds)
     process = subprocess.Popen([RELEASE, "run", profile(tmp_path, text), "-q", "-o", run_dir],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 50
+        deadline = time.monotonic() + seconds - 10
         while time.monotonic() < deadline:
             time.sleep(0.1)
             ticks = run_dir / "ticks.csv"
             rows = ticks.read_text().splitlines() if ticks.exists() else []
             if len(rows) > 1 and int(rows[-1].split(",")[2]) == connections:
+                look()
                 break
         else:
             raise AssertionError(f"{connections} connections did not get their answer")
@@ -103,3 +107,39 @@ def test_an_idle_connection_costs_little(tmp_path, pki):
         one = rss_with(tmp_path, pki, server, 1)
         many = rss_with(tmp_path, pki, server, 3000)
     assert (many - one) / 2999 < 4.0, f"{one} KiB with 1, {many} KiB with 3000"
+
+
+BUSY = """
+[run]
+duration = {duration}
+threads = 1
+[target]
+url = URL
+server_ca = PKI/ca.pem
+[pace]
+connections = CONNECTIONS
+requests_per_connection = REQUESTS
+[cert]
+source = files
+path = PKI/clients/client-1.pem
+"""
+
+
+def busy(pki, server, requests):
+    """Many connections, so that the loop has many events in each turn, however fast the machine is."""
+    filled = {"URL": server.url, "PKI": str(pki), "REQUESTS": str(requests), "CONNECTIONS": "200"}
+    return functools.reduce(lambda text, word: text.replace(word, filled[word]), filled, BUSY)
+
+
+def test_system_calls_of_a_handshake_and_of_a_request(tmp_path, pki):
+    with nginx(tmp_path, pki, tickets="off") as server:
+        # connect, handshake, one request, close; at most one turn of the loop comes on top
+        assert 8 < system_calls(RELEASE, tmp_path, busy(pki, server, 1), "handshake_full") < 12
+        assert 2 <= system_calls(RELEASE, tmp_path, busy(pki, server, 0), "completed") < 2.05
+
+
+def test_allocations_of_a_handshake_and_of_a_request(tmp_path, pki):
+    with nginx(tmp_path, pki, tickets="off") as server:
+        assert 100 < allocations(RELEASE, tmp_path, busy(pki, server, 1), "handshake_full") < 270
+        # those of the TLS library; ours are none
+        assert 1.9 < allocations(RELEASE, tmp_path, busy(pki, server, 0), "completed") < 2.05

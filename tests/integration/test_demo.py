@@ -14,7 +14,7 @@ INNOCENT = {"none": ["--leak", "none"], "bounded_cache": ["--innocent", "bounded
 
 @pytest.fixture(scope="module")
 def demos(tmp_path_factory):
-    """Each demo's end and its verdict; two at a time, since one leaves most of two cores idle."""
+    """Each demo's end and its verdict; all at one time, since one leaves most of two cores idle."""
     def demo(name, options):
         run_dir = tmp_path_factory.mktemp(name) / "run"
         done = tlsoak("demo", "-o", run_dir, *options, binary=RELEASE)
@@ -22,7 +22,7 @@ def demos(tmp_path_factory):
         return done, verdict(run_dir)
 
     every = {name: options for name, (options, _) in LEAKS.items()} | INNOCENT
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(len(every)) as pool:
         running = {name: pool.submit(demo, name, options) for name, options in every.items()}
         return {name: future.result() for name, future in running.items()}
 

@@ -140,6 +140,9 @@ def test_bad_keys_and_tokens_are_refused(tmp_path, pki):
     # the certificate was good, so the server has seen these as connections and requests too
     assert counts["refusal_handshake"] >= counts["refusal_refused"]
     assert truth["requests"] >= counts["completed"] + counts["refusal_refused"]
+    # and each of those certificates is new to it (one or two attempts may be cut off at the end)
+    assert counts["cert_new"] > 20 + 9 * 5
+    assert abs(truth["client_certificates"] - counts["cert_new"]) <= 2
 
 
 def test_one_that_is_let_in_fails_the_run(tmp_path, pki):

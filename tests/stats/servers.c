@@ -10,6 +10,7 @@
 #define RATE_HIGH 600.0
 #define CELLS     32u
 #define BLOCK     16u
+#define BASIC     5u
 #define HELD_ROWS 5 /* what is held for a while follows the mean rate of so many readings */
 #define PAGE      4096.0
 #define KB        1024.0
@@ -79,25 +80,19 @@ static double events(struct rng *r, double mean)
     return fmax(0, round(mean + sqrt(mean) * rng_normal(r)));
 }
 
-/* Beyond five switches: four are free, the others are products of three of them (resolution IV),
- * each turned round or not by a coin. */
-static unsigned fraction_cell(unsigned base, unsigned turned)
+/* The next 32 dwells: a full factorial of five switches as two shuffled halves, with which further
+ * ones go as products of three of them (resolution IV), as the load draws them. */
+static void draw_cells(struct rng *r, unsigned cells[CELLS])
 {
-    unsigned a = base & 1, b = base >> 1 & 1, c = base >> 2 & 1, d = base >> 3 & 1;
-    unsigned products = (b ^ c ^ d) | (a ^ c ^ d) << 1 | (a ^ b ^ c) << 2 | (a ^ b ^ d) << 3;
-    return base | (products ^ turned) << 4;
-}
-
-/* The next 32 dwells: a full factorial of five switches as two shuffled halves, or two shuffled
- * fractions of up to eight. */
-static void draw_cells(struct rng *r, size_t n_extra, unsigned cells[CELLS])
-{
-    unsigned turned = (unsigned)rng_below(r, 16);
+    static const unsigned products[SERVER_SWITCHES - BASIC] = {1 | 2 | 4, 1 | 2 | 8, 1 | 4 | 8};
     size_t n[2] = {0, 0};
     for (unsigned i = 0; i < CELLS; i++) {
-        unsigned half = n_extra > 0 ? i / BLOCK : (unsigned)__builtin_popcount(i) & 1;
-        cells[half * BLOCK + n[half]++] =
-            n_extra > 0 ? fraction_cell(i % BLOCK, half ? ~turned & 15 : turned) : i;
+        unsigned half = (unsigned)__builtin_popcount(i) & 1;
+        unsigned cell = i;
+        for (unsigned k = 0; k < SERVER_SWITCHES - BASIC; k++) {
+            cell |= ((unsigned)__builtin_popcount(i & products[k]) & 1) << (BASIC + k);
+        }
+        cells[half * BLOCK + n[half]++] = cell;
     }
     rng_shuffle(r, cells, BLOCK, sizeof *cells);
     rng_shuffle(r, cells + BLOCK, BLOCK, sizeof *cells);
@@ -124,13 +119,16 @@ static void rates_of(const struct experiment *e, unsigned switches, double rates
     rates[1] = connections;
     rates[2] = switches & 4 ? connections : 0;
     rates[3] = switches & 8 ? requests : 0;
+    if (e->resumes && rates[2] <= 0) {
+        rates[counter_of(DRIVER_RESUMPTION)] = rates[1] = connections / 2;
+    }
     rates[4] = switches & 16 ? requests : 0;
     for (size_t k = 0; k < e->n_extra; k++) {
         double on = e->extra[k] == DRIVER_ABORTED      ? 0.1 * requests
                     : e->extra[k] == DRIVER_RESUMPTION ? 0.25 * requests
                     : e->extra[k] == DRIVER_ROTATION   ? 0.5
                                                        : 20;
-        rates[counter_of(e->extra[k])] = switches >> (5 + k) & 1 ? on : 0;
+        rates[counter_of(e->extra[k])] = switches >> (BASIC + k) & 1 ? on : 0;
     }
 }
 
@@ -164,7 +162,7 @@ static void draw_load(struct rng *r, struct load *load)
         size_t row = i < load->warmup_rows ? 0 : i - load->warmup_rows;
         size_t dwell = row / load->dwell_rows;
         if (dwell % CELLS == 0 && row % load->dwell_rows == 0) {
-            draw_cells(r, e->n_extra, cells);
+            draw_cells(r, cells);
         }
         rates_of(e, e->steady || i < load->warmup_rows ? ~0u : cells[dwell % CELLS], rates);
         if (e->pairs) {

@@ -53,8 +53,9 @@ struct experiment {
     bool pairs;       /* constant rates; of two dwells one has fresh certificates, by a coin */
     bool floors;      /* one reading at the end of each dwell */
     double refresh_s; /* the metric changes so often, give or take a half; 0: each reading */
+    bool resumes;     /* of the reconnections without fresh certificates every other is resumed */
     size_t n_extra;   /* switches beyond five */
-    enum driver extra[SERVER_SWITCHES - 5];
+    enum driver extra[SERVER_SWITCHES - 5]; /* not DRIVER_RESUMPTION where `resumes` */
 };
 
 /* 70 s: a warm-up of 6 s and 32 dwells of 2 s, read at 5 Hz. */

@@ -1,7 +1,5 @@
 #include "trials.h"
 
-#include "judge/eprocess.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -171,7 +169,8 @@ void trial_server(const struct server *server, const struct experiment *experime
 
 static bool moves(const struct experiment *e, enum driver driver)
 {
-    bool always = driver <= DRIVER_CONNECTION || driver == CERT || driver == KEY || driver == JWT;
+    bool always = driver <= DRIVER_CONNECTION || driver == CERT || driver == KEY || driver == JWT ||
+                  (e->resumes && driver == DRIVER_RESUMPTION);
     for (size_t k = 0; k < e->n_extra; k++) {
         always = always || e->extra[k] == driver;
     }
@@ -190,28 +189,61 @@ struct score trial_all(const struct scenarios *scenarios, const struct experimen
     return score;
 }
 
-double trial_pairs(const struct server *server, enum server_noise noise, double seconds,
-                   unsigned seed)
+/* The pairs as the load played them: the coins are in the counters. */
+static struct judge_pairs read_pairs(const struct series *s, const struct experiment *e,
+                                     uint8_t *fresh_first, size_t most)
+{
+    struct judge_pairs p = {
+        .start_s = e->warmup_s, .dwell_s = e->dwell_s, .fresh_first = fresh_first, .factor = CERT};
+    size_t at = 0;
+    for (; p.n < most; p.n++) {
+        double begin_s = e->warmup_s + 2 * (double)p.n * e->dwell_s;
+        double certs[3];
+        for (int k = 0; k < 3; k++) {
+            while (at + 1 < s->n && s->t[at + 1] <= begin_s + k * e->dwell_s + 1e-6) {
+                at++;
+            }
+            certs[k] = s->x[CERT][at];
+        }
+        if (begin_s + 2 * e->dwell_s > s->t[s->n - 1] + 1e-6) {
+            break;
+        }
+        fresh_first[p.n] = certs[1] - certs[0] > certs[2] - certs[1];
+    }
+    return p;
+}
+
+void trial_pairs(const struct server *server, const struct experiment *experiment, unsigned seed,
+                 struct pairs_finding *ret_finding)
 {
     static struct series s;
-    struct experiment e = experiment_modulation(noise, seconds);
-    struct eprocess process;
-    size_t dwell = (size_t)(e.dwell_s * e.hz);
+    static uint8_t fresh_first[4096];
+    const struct fault *f = &server->fault[0];
+    struct experiment e = *experiment;
+    struct judge_options options = judge_options_none();
     e.pairs = true;
     server_run(server, &e, seed, &s);
-    eprocess_init(&process);
-    for (size_t at = (size_t)(e.warmup_s * e.hz); at + 2 * dwell + 2 <= s.n; at += 2 * dwell) {
-        const double *border[3] = {s.y + at, s.y + at + dwell, s.y + at + 2 * dwell};
-        double level[3];
-        for (int k = 0; k < 3; k++) {
-            level[k] = eprocess_level(border[k] - 2, 2, border[k], 2);
-        }
-        const double *certs = s.x[CERT] + at;
-        bool fresh_first = certs[dwell - 1] > certs[0];
-        eprocess_add(&process, fresh_first, level[0], level[1], level[2]);
-        if (process.reached) {
-            return s.t[at + 2 * dwell];
-        }
+    options.floors = e.floors;
+    options.pairs = read_pairs(&s, &e, fresh_first, sizeof fresh_first);
+    if (f->kind == FAULT_LRU) {
+        options.judge.expect_bound[CERT] = f->bound * s.x[CERT][s.n - 1];
+    } else if (f->kind == FAULT_TTL) {
+        options.judge.expect_ttl_ns = (uint64_t)(f->bound * e.seconds * 1e9);
     }
-    return 0;
+    judge_pairs(&s, &options, ret_finding);
+}
+
+struct early trial_early(const struct server *server, const struct experiment *experiment,
+                         unsigned seed, unsigned n)
+{
+    struct early early = {.runs = n};
+    double kept = kept_for_ever(server, CERT);
+    for (unsigned i = 0; i < n; i++) {
+        struct pairs_finding f;
+        trial_pairs(server, experiment, seed + i, &f);
+        early.called += f.reached;
+        early.covered += f.reached && f.low <= kept && kept <= f.high;
+        early.seconds += f.called_s;
+    }
+    return early;
 }

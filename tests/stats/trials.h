@@ -3,6 +3,7 @@
 #ifndef STATS_TRIALS_H
 #define STATS_TRIALS_H
 
+#include "judge/pairs.h"
 #include "judge/verdict.h"
 #include "servers.h"
 
@@ -50,8 +51,17 @@ void trial_server(const struct server *server, const struct experiment *experime
 /* Each scenario n times; those whose driver the experiment does not move are left out. */
 struct score trial_all(const struct scenarios *scenarios, const struct experiment *experiment,
                        unsigned seed, unsigned n);
-/* The early stop on new certificates: seconds of a run after which it is called, 0 for never. */
-double trial_pairs(const struct server *server, enum server_noise noise, double seconds,
-                   unsigned seed);
+/* The early stop on new certificates, or on whatever the server's first fault is about where that
+ * is a store: its bound or time to live is declared then. */
+void trial_pairs(const struct server *server, const struct experiment *experiment, unsigned seed,
+                 struct pairs_finding *ret_finding);
+/* The same over n seeds. */
+struct early {
+    unsigned runs, called;
+    unsigned covered; /* intervals of the called that hold what is kept of a certificate */
+    double seconds;   /* sum over the called */
+};
+struct early trial_early(const struct server *server, const struct experiment *experiment,
+                         unsigned seed, unsigned n);
 
 #endif

@@ -10,6 +10,7 @@
 #include "ident/pki.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <ftw.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -58,6 +59,9 @@ struct target {
     atomic_ulong n_refused, n_accepted, n_full, n_resumed, n_requests, n_closed, n_body_bytes;
     pthread_mutex_t mutex; /* of the sets */
     atomic_ulong n_named[3], n_unauthorized;
+    /* Requests that broke off, and what ended the connections: close_notify, an end without it, a
+     * reset (also while a response was sent). */
+    atomic_ulong n_partial, n_notified, n_cut, n_reset;
     /* Hashes of certificates in handshakes, keys and tokens, of what one request had of the three,
      * and of the certificates behind requests. */
     uint64_t seen[5][TARGET_SEEN];
@@ -135,15 +139,32 @@ static inline bool target_note_request(struct target *target, const SSL *ssl, co
            apikey_verify(key, key_len, target->secret, strlen(target->secret));
 }
 
+static inline void target_note_end(struct target *target, const SSL *ssl, int result, bool partial)
+{
+    int error = errno;
+    atomic_fetch_add(&target->n_partial, partial);
+    if (SSL_get_error(ssl, result) == SSL_ERROR_ZERO_RETURN) {
+        atomic_fetch_add(&target->n_notified, 1);
+    } else if (SSL_get_error(ssl, result) == SSL_ERROR_SYSCALL) {
+        atomic_fetch_add(error == 0 ? &target->n_cut : &target->n_reset, 1);
+    }
+}
+
 /* Reads one request with its body; false at the end of the connection. */
-static inline bool target_read(SSL *ssl, char *head, size_t size, size_t *ret_body)
+static inline bool target_read(struct target *target, SSL *ssl, char *head, size_t size,
+                               size_t *ret_body)
 {
     size_t n = 0;
     char *end;
     head[0] = '\0';
     while ((end = strstr(head, "\r\n\r\n")) == NULL) {
-        int got = n + 1 < size ? SSL_read(ssl, head + n, (int)(size - n - 1)) : 0;
+        if (n + 1 == size) {
+            return false;
+        }
+        errno = 0;
+        int got = SSL_read(ssl, head + n, (int)(size - n - 1));
         if (got <= 0) {
+            target_note_end(target, ssl, got, n > 0);
             return false;
         }
         n += (size_t)got;
@@ -155,8 +176,10 @@ static inline bool target_read(SSL *ssl, char *head, size_t size, size_t *ret_bo
     *ret_body = body;
     while (have < body) {
         char bytes[4096];
+        errno = 0;
         int got = SSL_read(ssl, bytes, sizeof bytes);
         if (got <= 0) {
+            target_note_end(target, ssl, got, true);
             return false;
         }
         have += (size_t)got;
@@ -168,7 +191,7 @@ static inline bool target_answer(struct target *target, SSL *ssl, unsigned n_ser
 {
     char head[4096], response[256];
     size_t body;
-    if (!target_read(ssl, head, sizeof head, &body)) {
+    if (!target_read(target, ssl, head, sizeof head, &body)) {
         return false;
     }
     atomic_fetch_add(&target->n_requests, 1);
@@ -189,7 +212,9 @@ static inline bool target_answer(struct target *target, SSL *ssl, unsigned n_ser
                        : known             ? 200
                                            : 401,
                        last ? "Connection: close\r\n" : "");
-    return SSL_write(ssl, response, len) == len && !last;
+    bool sent = SSL_write(ssl, response, len) == len;
+    atomic_fetch_add(&target->n_reset, !sent);
+    return sent && !last;
 }
 
 static inline void target_serve(struct target *target, SSL *ssl, int fd)

@@ -143,9 +143,11 @@ struct script {
     unsigned n_before; /* ordinary answers before the act */
     const struct identity *own;
     const struct identity
-        *client_ca;   /* asks for a certificate and requires it; NULL: does not ask */
-    uint16_t version; /* the only one; 0: any */
-    bool ed25519;     /* takes the signatures of such keys, too */
+        *client_ca;                /* asks for a certificate and requires it; NULL: does not ask */
+    uint16_t version;              /* the only one; 0: any */
+    bool ed25519;                  /* takes the signatures of such keys, too */
+    void (*prepare)(SSL_CTX *ctx); /* more about the context; or NULL */
+    void (*answer)(SSL *ssl);      /* says it, instead of `reply`; or NULL */
 };
 
 struct server {
@@ -230,7 +232,11 @@ static inline void server_act(struct server *server, SSL *ssl, int fd)
         if (!server_read_request(server, ssl)) {
             return;
         }
-        server_say(ssl, script->reply, len);
+        if (script->answer != NULL) {
+            script->answer(ssl);
+        } else {
+            server_say(ssl, script->reply, len);
+        }
     } while (script->act == ACT_SERVE);
     if (script->act == ACT_ANSWER_CLOSE) {
         (void)SSL_shutdown(ssl);
@@ -301,6 +307,9 @@ static inline void server_context(struct server *server)
         static const uint16_t all[] = {SSL_SIGN_ED25519, SSL_SIGN_ECDSA_SECP256R1_SHA256};
 
         BUG_ON(SSL_CTX_set_verify_algorithm_prefs(server->ctx, all, 2) != 1);
+    }
+    if (script->prepare != NULL) {
+        script->prepare(server->ctx);
     }
     if (script->client_ca != NULL) {
         SSL_CTX_set_verify(server->ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);

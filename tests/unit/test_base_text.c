@@ -1,5 +1,6 @@
 #include "base/diag.h"
 #include "base/mem.h"
+#include "base/percent.h"
 #include "base/rng.h"
 #include "base/str.h"
 #include "base/unit.h"
@@ -13,6 +14,15 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+static void percent_encoded(void **state)
+{
+    (void)state;
+    CLEANUP_FREE char *text = percent_encode("aZ09-._~ a+b/c=d&e%\xc3\xa9");
+    CLEANUP_FREE char *nothing = percent_encode("");
+    assert_string_equal(text, "aZ09-._~%20a%2Bb%2Fc%3Dd%26e%25%C3%A9");
+    assert_string_equal(nothing, "");
+}
 
 static void numbers_are_strict(void **state)
 {
@@ -177,6 +187,7 @@ static void a_shuffle_keeps_every_item(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(percent_encoded),
         cmocka_unit_test(numbers_are_strict),
         cmocka_unit_test(the_nearest_word_is_a_likely_slip),
         cmocka_unit_test(units_parse),

@@ -164,13 +164,6 @@ static void a_key_without_a_secret_part_becomes_random(void **state)
     }
 }
 
-static void keys_are_encoded_for_a_query(void **state)
-{
-    (void)state;
-    CLEANUP_FREE char *text = apikey_for_query("aZ09-._~ a+b/c=d&e%\xc3\xa9");
-    assert_string_equal(text, "aZ09-._~%20a%2Bb%2Fc%3Dd%26e%25%C3%A9");
-}
-
 static void write_keys(const struct kit *kit, const char *text, char **ret_path)
 {
     *ret_path = kit_path(kit, "keys");
@@ -240,7 +233,6 @@ int main(void)
         cmocka_unit_test(garbage_is_refused),
         cmocka_unit_test(a_spoiled_key_differs_in_its_secret),
         cmocka_unit_test(a_key_without_a_secret_part_becomes_random),
-        cmocka_unit_test(keys_are_encoded_for_a_query),
         cmocka_unit_test_setup_teardown(a_file_holds_a_key_a_line, kit_set_up, kit_tear_down),
         cmocka_unit_test_setup_teardown(odd_files_are_mistakes, kit_set_up, kit_tear_down),
         cmocka_unit_test(odd_templates_are_mistakes),

@@ -1,5 +1,6 @@
 #include "ident/crypt.h"
 #include "ident/jwks.h"
+#include "ident/jwt_inside.h"
 
 #include "base/file.h"
 #include "base/json.h"
@@ -393,12 +394,18 @@ static void a_key_set_that_cannot_be_written_keeps_the_key(void **state)
     assert_int_equal(remove(path), 0);
     assert_int_equal(rmdir(folder), 0);
     assert_false(jwt_signer_turn(signer, JWT_NOW + 10, &number, error));
+    const struct signing_key *made = signer->coming; /* which takes a while for RSA */
+    assert_non_null(made);
+    assert_false(jwt_signer_turn(signer, JWT_NOW + 10, &number, error));
+    assert_ptr_equal(signer->coming, made);
     CLEANUP_FREE char *token = jwt_kit_mint(signer, &plain, NULL);
     CLEANUP_FREE char *header = segment_text(token, 0);
     assert_non_null(strstr(header, "\"kid\":\"key-1\""));
     assert_true(file_make_dir(folder));
     assert_true(jwt_signer_turn(signer, JWT_NOW + 11, &number, error));
     assert_int_equal(number, 2);
+    assert_ptr_equal(signer->upcoming, made);
+    assert_null(signer->coming);
     jwt_signer_free(signer);
 }
 

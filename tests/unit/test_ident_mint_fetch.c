@@ -19,6 +19,7 @@ static struct {
     atomic_uint n_strangers;                  /* that came without a valid certificate */
     char answer[256];                         /* set before the threads */
     char form[512], subject[256], thread[32]; /* of the last, while nothing runs */
+    char refused[32]; /* what forms of this client hold; set before the threads */
     pthread_mutex_t lock;
 } server = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -53,6 +54,11 @@ static bool server_fetch(void *state, const struct cert *cert, const char *form,
         cert_describe(cert, server.subject, sizeof server.subject);
     }
     (void)pthread_mutex_unlock(&server.lock);
+    bool refused = server.refused[0] != '\0' && strstr(server.form, server.refused) != NULL;
+    if (refused) {
+        (void)snprintf(error, TOKEN_ERROR, "status 401");
+        return false;
+    }
     if (atomic_load(&server.broken)) {
         (void)snprintf(error, TOKEN_ERROR, "status 503");
         return false;
@@ -83,6 +89,7 @@ static void set_up(struct mint_kit *mk, bool bound, const char *answer)
     mk->jwt.renew_before_ns = 100 * NS_PER_S;
     mk->jwt.count = 3;
     (void)str_copy(server.answer, sizeof server.answer, answer);
+    server.refused[0] = '\0';
     atomic_store(&server.broken, false);
     atomic_store(&server.n_asked, 0);
     atomic_store(&server.n_strangers, 0);
@@ -156,6 +163,51 @@ static void failures_are_retried(void **state)
     atomic_store(&server.broken, false);
     struct credential *persona = take_soon(pool, 0, late_s, &first);
     pool_drop(pool, persona);
+    mint_free(mint);
+}
+
+/* Whether the pool gives a renewed token to client n; its old one had ended. */
+static bool is_renewed(struct pool *pool, int64_t late_s, uint64_t n)
+{
+    bool first;
+    struct credential *persona = pool_take(pool, 0, late_s, &first);
+    bool it = persona != NULL && persona->n == n;
+    if (persona != NULL) {
+        pool_drop(pool, persona);
+    }
+    return it;
+}
+
+/* The first client in the row is never given a token again; the others of its worker and of the
+ * other worker go on. */
+static void a_refused_client_holds_up_no_other(void **state)
+{
+    struct mint_kit *mk = *state;
+    set_up(mk, true, good_answer);
+    mk->cert.count = mk->jwt.count = 4;
+    struct mint *mint = mint_kit_new(mk, 2, &fetcher);
+    assert_non_null(mint);
+    struct pool *ours = mint_pool(mint, 0, 0, CREDENTIAL_PERSONA);   /* clients 1 and 3 */
+    struct pool *theirs = mint_pool(mint, 1, 0, CREDENTIAL_PERSONA); /* 2 and 4 */
+    int64_t late_s = wall_s() + 320; /* all want to be renewed, none has ended */
+    (void)str_copy(server.refused, sizeof server.refused, "client_id=client-1&");
+    bool first;
+    struct credential *one = pool_take(ours, 0, late_s, &first);
+    assert_int_equal(one->n, 1);
+    struct credential *two = pool_take(theirs, 0, late_s, &first);
+    mint_start(mint);
+    late_s += 200; /* what was not renewed has ended */
+    while (!is_renewed(ours, late_s, 3)) {
+        sched_yield();
+    }
+    while (!is_renewed(theirs, late_s, 4)) {
+        sched_yield();
+    }
+    struct mint_event *event = event_soon(mint);
+    assert_non_null(strstr(event->text, "status 401; tried again in 1 s"));
+    events_drop(event);
+    pool_drop(ours, one);
+    pool_drop(theirs, two);
     mint_free(mint);
 }
 
@@ -253,6 +305,7 @@ int main(void)
         cmocka_unit_test(tokens_are_fetched),
         cmocka_unit_test(unbound_ones_show_a_certificate),
         cmocka_unit_test(failures_are_retried),
+        cmocka_unit_test(a_refused_client_holds_up_no_other),
         cmocka_unit_test(bad_answers_are_mistakes),
         cmocka_unit_test(endless_tokens_stay),
         cmocka_unit_test(refusals_ask_with_a_good_certificate),

@@ -137,17 +137,24 @@ static void resumes(bool tls12, const char *ratio)
     CLEANUP_FREE char *set = xasprintf("pace.resume_ratio=%s", ratio);
     bench->target.tls12 = tls12;
     target_start(&bench->target);
-    perform(bench, (const char *const[]){"pace.mode=open", "pace.rate=200/s",
+    perform(bench, (const char *const[]){"pace.mode=open", "pace.rate=200/s", "cert.c.count=8",
                                          "pace.requests_per_connection=4", set, NULL});
     check_both_ends(bench);
+    uint64_t full = count(bench, COUNTER_HANDSHAKE_FULL);
+    uint64_t resumed = count(bench, COUNTER_HANDSHAKE_RESUMED);
+    assert_int_equal(count(bench, COUNTER_CERT_NEW), 8);
+    /* Each client comes again, in whatever slot, and its first time is no reconnect. */
+    assert_int_equal(count(bench, COUNTER_RECONNECTED), full + resumed - 8);
     if (strcmp(ratio, "1") == 0) {
-        /* Each slot shakes hands in full once, with one certificate. */
-        assert_int_equal(count(bench, COUNTER_HANDSHAKE_FULL), 4);
-        assert_int_equal(count(bench, COUNTER_CERT_NEW), 4);
+        assert_int_equal(full, 8);
+        assert_int_equal(count(bench, COUNTER_RESUME_ASKED), resumed * 1000000);
     } else {
-        assert_true(count(bench, COUNTER_HANDSHAKE_FULL) > 4);
+        assert_true(full > 12);
     }
-    assert_true(count(bench, COUNTER_HANDSHAKE_RESUMED) > 4);
+    assert_int_equal(count(bench, COUNTER_RESUME_NO_TICKET), 0);
+    assert_int_equal(count(bench, COUNTER_RESUME_EXPIRED), 0);
+    assert_int_equal(count(bench, COUNTER_RESUME_REFUSED), 0);
+    assert_true(resumed > 4);
     bench_free(bench);
 }
 
@@ -266,7 +273,9 @@ static void crossover(void **state)
                 pacer_next(&pacer);
             }
             bool high = schedule_at(&schedule, t, &dwell).high_rate;
-            pacer_set_rate(&pacer, high ? 300 : 30, 2, t);
+            double per_s = high ? 300 : 30;
+            pacer_steer(&pacer,
+                        &(struct course){.start_ns = (double)t, .from = per_s, .to = per_s});
         }
     }
     schedule_clear(&schedule);

@@ -114,9 +114,10 @@ static void sessions_stay_with_their_client(void **state)
         struct bench *bench = bench_new();
         bench->target.tls12 = i == 1;
         target_start(&bench->target);
-        load_identities(
-            bench, BOTH,
-            (const char *const[]){"pace.requests_per_connection=3", "pace.resume_ratio=0.5", NULL});
+        load_identities(bench, BOTH,
+                        (const char *const[]){"pace.requests_per_connection=3",
+                                              "pace.resume_ratio=0.5", "cert.a.count=10",
+                                              "cert.b.count=10", NULL});
         perform(bench, NULL);
         check_threesomes(bench);
         assert_true(bench->target.n_resumed > 20);

@@ -289,7 +289,8 @@ static enum selfcheck ask(struct bench *bench, const char *const *sets, char *te
 {
     load_refusals(bench, "", sets);
     struct mint *mint = bench_mint(bench);
-    enum selfcheck result = selfcheck_perform(bench->plan, mint, text, bench->diag);
+    enum selfcheck result =
+        selfcheck_perform(bench->plan, &bench->addr, 1, mint, text, bench->diag);
     mint_free(mint);
     target_stop(&bench->target);
     return result;

@@ -59,7 +59,7 @@ static void heads_to_the_byte(void **state)
     struct credential token = {.text = (char[]){"a.b.c"}, .text_len = 5};
     struct credential *both[CREDENTIAL_PARTS] = {NULL, &key, &token};
     struct credential *none[CREDENTIAL_PARTS] = {NULL, NULL, NULL};
-    request_set_init(&set, &plan);
+    request_set_init(&set, &plan, NULL);
     check_head(
         &set, 0, 0, both,
         "GET /index HTTP/1.1\r\nHost: example.test:8443\r\nUser-Agent: tlsoak/" TLSOAK_VERSION
@@ -77,6 +77,30 @@ static void heads_to_the_byte(void **state)
     request_set_clear(&set);
 }
 
+/* The operator of the server can tell whose load it is, unless the profile says otherwise. */
+static void heads_name_the_run(void **state)
+{
+    (void)state;
+    struct plan plan = plan_of(2);
+    struct request_set set;
+    struct credential *none[CREDENTIAL_PARTS] = {NULL, NULL, NULL};
+    struct plan_header own[] = {{.name = (char[]){"tlsoak-run"}, .value = (char[]){"mine"}},
+                                {.name = (char[]){"user-agent"}, .value = (char[]){"me/1"}}};
+    plan.requests[1].headers = own;
+    plan.requests[1].n_headers = 2;
+    request_set_init(&set, &plan, "20261120-101500-beef");
+    check_head(
+        &set, 0, 0, none,
+        "GET /index HTTP/1.1\r\nHost: example.test:8443\r\nUser-Agent: tlsoak/" TLSOAK_VERSION
+        "\r\nTlsoak-Run: 20261120-101500-beef\r\n\r\n");
+    check_head(&set, 0, 1, none,
+               "POST /a?b=c HTTP/1.1\r\nHost: example.test:8443\r\ntlsoak-run: mine\r\n"
+               "user-agent: me/1\r\nContent-Length: 3\r\n\r\n");
+    request_set_clear(&set);
+    plan.requests[1].headers = NULL;
+    plan.requests[1].n_headers = 0;
+}
+
 /* Each identity carries its key in its own way. */
 static void keys_where_they_belong(void **state)
 {
@@ -87,7 +111,7 @@ static void keys_where_they_belong(void **state)
     struct credential token = {.text = (char[]){"a.b.c"}, .text_len = 5};
     struct credential *both[CREDENTIAL_PARTS] = {NULL, &key, &token};
     struct credential *alone[CREDENTIAL_PARTS] = {NULL, &key, NULL};
-    request_set_init(&set, &plan);
+    request_set_init(&set, &plan, NULL);
     check_head(&set, 1, 0, both,
                "GET /index?api_key=k%2F1 HTTP/1.1\r\nHost: example.test:8443\r\nUser-Agent: "
                "tlsoak/" TLSOAK_VERSION "\r\nAuthorization: Bearer a.b.c\r\n\r\n");
@@ -105,7 +129,7 @@ static void expected_status(void **state)
     (void)state;
     struct plan plan = plan_of(2);
     struct request_set set;
-    request_set_init(&set, &plan);
+    request_set_init(&set, &plan, NULL);
     assert_true(request_expects(&set.requests[0], 200));
     assert_true(request_expects(&set.requests[0], 299));
     assert_false(request_expects(&set.requests[0], 301));
@@ -122,7 +146,7 @@ static void picked_by_weight(void **state)
     struct request_set set;
     struct rng rng;
     int n[3] = {0};
-    request_set_init(&set, &plan);
+    request_set_init(&set, &plan, NULL);
     rng_init(&rng, 1, "request", 0);
     for (int i = 0; i < 100000; i++) {
         n[request_pick(&set, &rng) - set.requests]++;
@@ -166,11 +190,9 @@ static void backlog_keeps_order_and_bound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(heads_to_the_byte),
-        cmocka_unit_test(keys_where_they_belong),
-        cmocka_unit_test(expected_status),
-        cmocka_unit_test(picked_by_weight),
-        cmocka_unit_test(backlog_keeps_order_and_bound),
+        cmocka_unit_test(heads_to_the_byte),      cmocka_unit_test(heads_name_the_run),
+        cmocka_unit_test(keys_where_they_belong), cmocka_unit_test(expected_status),
+        cmocka_unit_test(picked_by_weight),       cmocka_unit_test(backlog_keeps_order_and_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

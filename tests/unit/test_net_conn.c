@@ -70,6 +70,7 @@ static void on_ready(struct conn *conn)
 
     dial->n_ready++;
     tls_facts(conn->tls, &dial->facts);
+    tls_keep_sessions(conn->tls);
     if (dial->n_requests > 0) {
         send_request(conn);
     }
@@ -103,7 +104,7 @@ static void on_closed(struct conn *conn, enum outcome outcome)
     dial->end = outcome;
     dial->was_ready = conn->was_ready;
     dial->alert = conn->tls != NULL ? tls_alert(conn->tls) : -1;
-    dial->taken = conn->tls != NULL ? tls_take_session(conn->tls) : NULL;
+    (void)!tls_client_session(dial->env.tls, dial->cert, &dial->taken);
     ev_break(dial->loop, EVBREAK_ALL);
 }
 

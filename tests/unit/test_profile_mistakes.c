@@ -143,6 +143,57 @@ static void readings_that_cannot_be_taken_are_named(void **state)
     check_file("memory.ini");
 }
 
+static void misuses_that_make_no_sense_are_named(void **state)
+{
+    (void)state;
+    check_file("misuse.ini");
+}
+
+static void hooks_that_cannot_work_are_named(void **state)
+{
+    (void)state;
+    check_file("hook.ini");
+}
+
+/* Each factor needs what it switches. */
+static void factors_without_a_switch_are_named(void **state)
+{
+    static const struct {
+        const char *factor, *needs;
+    } table[] = {
+        {"time", "time goes on by itself"},
+        {"resumption", "resumption is not switched between dwells"},
+        {"client_certificate", "client_certificate needs a [cert] section"},
+        {"api_key", "api_key needs an [apikey] section"},
+        {"jwt", "jwt needs a [jwt] section"},
+        {"refused", "refused needs a [refuse] section"},
+        {"aborted", "aborted needs a [misuse] section"},
+        {"rotation", "rotation needs a command (write rotate = "},
+        {"request", NULL},
+        {"connection", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        CLEANUP_FREE char *factor = xasprintf("attribution.factor=%s", table[i].factor);
+        const char *const sets[] = {"attribution.mode=pairs", factor};
+        CLEANUP_FREE char *found = mistakes_of(DIR "/plain.ini", sets, 2);
+        CLEANUP_FREE char *expected = xasprintf("--set: attribution.factor: %s",
+                                                table[i].needs != NULL ? table[i].needs : "");
+        if (table[i].needs == NULL) {
+            assert_string_equal(found, "");
+        } else if (!str_has_prefix(found, expected)) {
+            fail_msg("%s is not %s", found, expected);
+        }
+    }
+}
+
+static void phases_that_cannot_be_are_named(void **state)
+{
+    (void)state;
+    check_file("phases.ini");
+}
+
 static void plain_http_is_refused(void **state)
 {
     (void)state;
@@ -356,6 +407,10 @@ int main(void)
         cmocka_unit_test(values_without_a_say_are_named),
         cmocka_unit_test(refusals_that_no_server_could_give_are_named),
         cmocka_unit_test(readings_that_cannot_be_taken_are_named),
+        cmocka_unit_test(misuses_that_make_no_sense_are_named),
+        cmocka_unit_test(hooks_that_cannot_work_are_named),
+        cmocka_unit_test(factors_without_a_switch_are_named),
+        cmocka_unit_test(phases_that_cannot_be_are_named),
         cmocka_unit_test(plain_http_is_refused),
         cmocka_unit_test(secrets_are_refused_and_not_repeated),
         cmocka_unit_test(a_circle_of_extends_is_a_mistake),

@@ -70,10 +70,36 @@ static void whole_names_every_option(void **state)
         const struct option *option = option_at(i);
         CLEANUP_FREE char *line = xasprintf("\n%s", option->key);
         if (strstr(text, line) == NULL && (option->flags & OPTION_NO_FIELD) == 0 &&
-            !str_equal(option->key, "path") && option->section != SECTION_MEMORY) {
+            !str_equal(option->key, "path") && option->section != SECTION_MEMORY &&
+            option->section != SECTION_PHASE && !str_equal(option->key, "keepalive") &&
+            !str_equal(option->key, "replay")) {
             fail_msg("whole.ini has no %s", option->key);
         }
     }
+}
+
+/* Phases do not go with the [attribution] of whole.ini. */
+static void phases_print_what_they_resolve_to(void **state)
+{
+    struct diag *diag = diag_new();
+    struct plan *plan = profile_load(DATA "/stages.ini", NULL, 0, diag);
+
+    (void)state;
+    stop_on_mistakes("stages.ini", diag);
+    assert_true(plan->run.duration_ns == 200 * 1000000000ULL);
+    assert_true(plan->phases[0].ramp_ns == plan->phases[0].duration_ns);
+    assert_true(plan->phases[1].rate_per_s == 20 && plan->phases[1].connections == 4);
+    assert_true(plan->phases[2].rate_per_s == 0 && plan->phases[2].connections == 2);
+    assert_true(plan_peak(plan).rate_per_s == 200 && plan_peak(plan).connections == 6);
+    CLEANUP_FREE char *plain = effective(plan, false);
+    CLEANUP_FREE char *again = reload(plain, false);
+    assert_string_equal(again, plain);
+    assert_non_null(strstr(plain, "[phase up]\nduration = 10s\nramp = 10s\nidle = no\nuntil = "
+                                  "duration\npace.rate = 200/s\npace.connections = 6\n"));
+    assert_non_null(strstr(plain, "[phase usual]\nduration = 1m\nramp = 5s\nidle = no\nuntil = "
+                                  "duration\npace.rate = 20/s\npace.connections = 4\n"));
+    assert_non_null(strstr(plain, "idle = yes\nuntil = settled\npace.connections = 2\n"));
+    plan_free(plan);
 }
 
 static void the_effective_profile_is_the_same_profile(void **state)
@@ -368,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_names_every_option),
+        cmocka_unit_test(phases_print_what_they_resolve_to),
         cmocka_unit_test(the_effective_profile_is_the_same_profile),
         cmocka_unit_test(the_effective_profile_keeps_the_values),
         cmocka_unit_test(no_secret_is_printed),

@@ -17,6 +17,8 @@ static void test_finished_run_comes_back(void **state)
     assert_int_equal(stored->meta.threads, 4);
     assert_string_equal(stored->meta.version, expected.version);
     assert_string_equal(stored->meta.tls_library, expected.tls_library);
+    assert_true(stored->meta.p256_signs_per_s == expected.p256_signs_per_s);
+    assert_true(stored->meta.p256_verifies_per_s == expected.p256_verifies_per_s);
     assert_string_equal(stored->meta.target, expected.target);
     assert_string_equal(stored->meta.verify, expected.verify);
     assert_string_equal(stored->meta.server, expected.server);
@@ -170,7 +172,7 @@ static void test_ticks_csv(void **state)
     CLEANUP_FREE char *text = text_of("ticks.csv", NULL);
 
     assert_non_null(strstr(text, "time_s,started,completed,failed,"));
-    assert_non_null(strstr(text, ",open,handshaking,in_flight,backlog,refusing,outcome_ok,"));
+    assert_non_null(strstr(text, ",open,handshaking,in_flight,backlog,refusing,misusing,"));
     assert_non_null(strstr(text, ",status_other,status_1xx,status_2xx,"));
     assert_non_null(strstr(text, ",response_p50_us,response_p99_us,response_max_us,"));
     assert_non_null(strstr(text, ",100,97,3,"));

@@ -127,10 +127,12 @@ static void test_drivers_are_counted(void **state)
     }
     assert_int_equal(interval_driver(interval, DRIVER_TIME), 0);
     assert_int_equal(interval_driver(interval, DRIVER_REQUEST),
-                     200 + COUNTER_STARTED + COUNTER_REFUSAL_REQUEST);
-    assert_int_equal(interval_driver(interval, DRIVER_CONNECTION),
-                     200 + COUNTER_HANDSHAKE_FULL + COUNTER_REFUSAL_HANDSHAKE);
+                     300 + COUNTER_STARTED + COUNTER_REFUSAL_REQUEST + COUNTER_MISUSE_REQUEST);
+    assert_int_equal(interval_driver(interval, DRIVER_CONNECTION), 300 + COUNTER_HANDSHAKE_FULL +
+                                                                       COUNTER_REFUSAL_HANDSHAKE +
+                                                                       COUNTER_MISUSE_HANDSHAKE);
     assert_int_equal(interval_driver(interval, DRIVER_REFUSED), 100 + COUNTER_REFUSED);
+    assert_int_equal(interval_driver(interval, DRIVER_ABORTED), 100 + COUNTER_MISUSE_DONE);
     assert_int_equal(interval_driver(interval, DRIVER_RESUMPTION), 100 + COUNTER_HANDSHAKE_RESUMED);
     assert_int_equal(interval_driver(interval, DRIVER_CLIENT_CERTIFICATE), 100 + COUNTER_CERT_NEW);
     assert_int_equal(interval_driver(interval, DRIVER_API_KEY), 100 + COUNTER_KEY_NEW);

@@ -91,7 +91,9 @@ static void shows_what_happens(void **state)
     scene->total->outcome[OUTCOME_ALERT_UNKNOWN_CA] = 40;
     scene->total->outcome[OUTCOME_REFUSED] = 1234;
     scene->second->count[COUNTER_LAG_NS] = 400 * NS_PER_MS;
-    assert_int_equal(picture_draw(&picture, &scene->frame, COLUMNS, ROWS, sink), 7);
+    scene->second->gauge[GAUGE_BACKLOG] = 1200;
+    scene->second->gauge[GAUGE_BACKLOG_NS] = 2400 * NS_PER_MS;
+    assert_int_equal(picture_draw(&picture, &scene->frame, COLUMNS, ROWS, sink), 8);
     const char *text = sink_text(sink, NULL);
     expect_part(text, "██████░░░░░░░░░░░░░░  00:20 / 01:10  dwell 4 of 32: fresh \\x1b[2Jcert");
     expect_part(text, "target      https://[::1]:8443/\\x07\n");
@@ -99,7 +101,9 @@ static void shows_what_happens(void **state)
     expect_part(text, "200 open, 0 in handshake, new 12/s full and 0/s resumed\n");
     expect_part(text, "errors      last second 2 tls; in all 1,234 dial, 40 tls\n");
     expect_part(text, "server      anon 8.67 MiB (+684 KiB)  ▁▂▃▄▅▆▇█\n");
-    expect_part(text, "generator   ran 400 ms late in the last second, 0 starts skipped\n");
+    expect_part(text,
+                "backlog     1,200 starts wait, up to 2.40 s; 0 skipped in the last second\n");
+    expect_part(text, "generator   its timers ran 400 ms late in the last second\n");
     assert_null(strchr(text, '\033'));
     sink_free(sink);
     picture_free(&picture);

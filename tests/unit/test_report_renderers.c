@@ -43,6 +43,11 @@ static void set_run(struct stored_run *run)
         {COUNTER_SKIPPED, 88},
         {COUNTER_HANDSHAKE_FULL, 14000},
         {COUNTER_HANDSHAKE_RESUMED, 310},
+        {COUNTER_RECONNECTED, 6310},
+        {COUNTER_RESUME_ASKED, 6310 * 50000},
+        {COUNTER_RESUME_EXPIRED, 1},
+        {COUNTER_RESUME_REFUSED, 12},
+        {COUNTER_KEY_UPDATED, 1234},
         {COUNTER_DIAL_FAILED, 5},
         {COUNTER_CERT_NEW, 8000},
         {COUNTER_CERT_USED, 14000},
@@ -54,6 +59,10 @@ static void set_run(struct stored_run *run)
 
     (void)str_copy(run->meta.target, sizeof run->meta.target, "https://127.0.0.1:8443/hello");
     (void)str_copy(run->meta.verify, sizeof run->meta.verify, "always");
+    (void)str_copy(run->meta.tls_library, sizeof run->meta.tls_library,
+                   "BoringSSL API 19 (static)");
+    run->meta.p256_signs_per_s = 41234.5;
+    run->meta.p256_verifies_per_s = 15678.25;
     (void)str_copy(run->meta.server, sizeof run->meta.server, "nginx (pid 4711 and 2 children)");
     run->meta.finished = true;
     run->meta.duration_ns = 660 * NS_PER_S;

@@ -1,0 +1,3 @@
+module tlsoak.test/goclient
+
+go 1.21
