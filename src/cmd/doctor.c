@@ -9,6 +9,7 @@
 #include "cmd/soak.h"
 #include "ident/mint_predict.h"
 #include "net/addr.h"
+#include "net/fetch.h"
 #include "net/tls.h"
 #include "probe/sampler.h"
 #include "profile/profile.h"
@@ -161,7 +162,8 @@ static double available_bytes(void)
 static void look_memory(const struct plan *plan, struct finding *finding)
 {
     double available = available_bytes();
-    double needed = (double)connections_of(plan) * 6 * 1024 + 64e6;
+    bool h2 = plan != NULL && plan->target.alpn != ALPN_H1;
+    double needed = (double)connections_of(plan) * (h2 ? 40 : 6) * 1024 + 64e6;
     char have[UNIT_TEXT], want[UNIT_TEXT];
 
     SAY(finding->measured, "%s available, about %s needed by the client",
@@ -292,6 +294,42 @@ static void look_target(const struct plan *plan, struct finding *finding)
     diag_free(diag);
 }
 
+/* A handshake without a certificate, and no request. */
+static void look_protocol(const struct plan *plan, struct finding *finding)
+{
+    struct diag *diag = diag_new();
+    struct fetch *fetch = plan != NULL ? fetch_new(plan, &plan->target, diag) : NULL;
+    struct fetch_answer answer = {.outcome = OUTCOME_OK};
+
+    if (plan == NULL) {
+        SAY(finding->measured, "no profile was given");
+    } else if (fetch == NULL) {
+        fail_with(finding, diag);
+    } else {
+        fetch_perform(fetch, NULL, NULL, 0, NULL, 0, &answer);
+        free(answer.body);
+    }
+    if (fetch != NULL && answer.protocol[0] != '\0') {
+        SAY(finding->measured, "the server selects %s (ALPN)", answer.protocol);
+    } else if (fetch != NULL && answer.outcome == OUTCOME_OK) {
+        SAY(finding->measured, "the server does not know ALPN: HTTP/1.1");
+    } else if (fetch != NULL) {
+        bool no_protocol = answer.outcome == OUTCOME_NO_H2 ||
+                           answer.outcome == OUTCOME_ALERT_NO_APPLICATION_PROTOCOL;
+        finding->health = no_protocol ? HEALTH_FAIL : HEALTH_WARN;
+        SAY(finding->measured, "%s", outcome_info(answer.outcome)->text);
+        SAY(finding->remedy,
+            "start the server, or see target.alpn, target.url and target.connect_to");
+    }
+    if (fetch != NULL && finding->health == HEALTH_OK && plan->pace.streams > 1 &&
+        !str_equal(answer.protocol, "h2")) {
+        finding->health = HEALTH_WARN;
+        SAY(finding->remedy, "pace.streams needs HTTP/2: one exchange at a time a connection");
+    }
+    fetch_free(fetch);
+    diag_free(diag);
+}
+
 /* Of the identity's connections or requests a second, those that take a never-used credential. */
 static double fresh_per_s(const struct plan *plan, const struct plan_identity *identity,
                           enum pick pick, const struct rotate *rotate, bool of_connections)
@@ -386,6 +424,7 @@ static const struct check checks[] = {
     {"files", look_files},
     {"minting", look_minting},
     {"target", look_target},
+    {"protocol", look_protocol},
 };
 
 static enum health examine(const struct plan *plan)

@@ -6,6 +6,8 @@
 #include "load/exchange.h"
 #include "load/worker_inside.h"
 
+#include <string.h>
+
 #define BACKOFF_MIN_NS  (10 * NS_PER_MS)
 #define BACKOFF_MAX_NS  NS_PER_S
 #define BACKOFF_DOUBLES 7 /* 10 ms << 7 is beyond a second */
@@ -13,49 +15,113 @@
 /* Dials of one loop turn; more would keep responses waiting (a connect costs 10 us and more). */
 enum { DIALS_A_TURN = 32 };
 
+bool slot_has_room(const struct slot *slot)
+{
+    size_t n_taken = slot->conn.n_streams + slot->n_rests;
+    return n_taken < slot->worker->job.plan->pace.streams && conn_room(&slot->conn) > slot->n_rests;
+}
+
+void slot_settle(struct slot *slot)
+{
+    bool room = slot_has_room(slot);
+    if (room != (slot->place == SLOT_IDLE)) {
+        slot_put(slot, room ? SLOT_IDLE : SLOT_NOWHERE);
+    }
+}
+
+void slot_room(struct conn *conn)
+{
+    struct slot *slot = conn->owner;
+    slot_settle(slot);
+    exchange_pump(slot->worker);
+}
+
+void slot_retire(struct slot *slot)
+{
+    if (slot->conn.n_streams == 0) {
+        conn_close(&slot->conn, OUTCOME_OK);
+    } else {
+        slot->conn.close_after = true;
+    }
+}
+
+/* Resting. */
+
+static void wait_for(struct slot *slot, uint64_t pause_ns)
+{
+    ev_timer_stop(slot->worker->loop, &slot->wait);
+    ev_timer_set(&slot->wait, (double)pause_ns * 1e-9, 0.);
+    ev_timer_start(slot->worker->loop, &slot->wait);
+}
+
+static void wait_for_rest(struct slot *slot, uint64_t now_ns)
+{
+    if (slot->n_rests > 0) {
+        wait_for(slot, slot->rests[0] > now_ns ? slot->rests[0] - now_ns : 0);
+    }
+}
+
+/* The timer has fired for the first rest, which is over even where this clock is a little behind
+ * the loop's. */
+static void end_rests(struct slot *slot)
+{
+    uint64_t now_ns = mono_now_ns();
+    uint32_t n = 1;
+    while (n < slot->n_rests && slot->rests[n] <= now_ns) {
+        n++;
+    }
+    slot->n_rests -= n;
+    memmove(slot->rests, slot->rests + n, slot->n_rests * sizeof *slot->rests);
+    wait_for_rest(slot, now_ns);
+}
+
 static void wait_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
     (void)events;
     struct slot *slot = timer->data;
     if (slot->conn.state == CONN_READY) {
-        slot_put(slot, SLOT_IDLE);
+        end_rests(slot);
+        slot_settle(slot);
         exchange_pump(slot->worker);
     } else {
         slot_put(slot, SLOT_TO_DIAL);
     }
 }
 
-void slot_init(struct slot *slot, struct worker *worker)
+void slot_init(struct slot *slot, struct worker *worker, uint64_t *rests)
 {
     slot->worker = worker;
+    slot->rests = rests;
     slot->conn.owner = slot;
     ev_init(&slot->wait, wait_over);
     slot->wait.data = slot;
 }
 
-static void wait_for(struct slot *slot, uint64_t pause_ns)
-{
-    ev_timer_set(&slot->wait, (double)pause_ns * 1e-9, 0.);
-    ev_timer_start(slot->worker->loop, &slot->wait);
-}
-
 void slot_rest(struct slot *slot, uint64_t pause_ns)
 {
-    if (pause_ns == 0) {
-        slot_put(slot, SLOT_IDLE);
-    } else {
-        wait_for(slot, pause_ns);
+    if (pause_ns > 0) {
+        uint64_t now_ns = mono_now_ns(), until_ns = now_ns + pause_ns;
+        uint32_t i = slot->n_rests++;
+        for (; i > 0 && slot->rests[i - 1] > until_ns; i--) {
+            slot->rests[i] = slot->rests[i - 1];
+        }
+        slot->rests[i] = until_ns;
+        if (i == 0) {
+            wait_for(slot, pause_ns);
+        }
     }
+    slot_settle(slot);
 }
 
 void slot_stretch_rest(struct slot *slot, double factor)
 {
-    if (slot->conn.state == CONN_READY && ev_is_active(&slot->wait)) {
-        double left_s = ev_timer_remaining(slot->worker->loop, &slot->wait);
-        ev_timer_stop(slot->worker->loop, &slot->wait);
-        wait_for(slot, left_s > 0 ? (uint64_t)(left_s * factor * 1e9) : 0);
+    uint64_t now_ns = mono_now_ns();
+    for (uint32_t i = 0; i < slot->n_rests; i++) {
+        uint64_t left_ns = slot->rests[i] > now_ns ? slot->rests[i] - now_ns : 0;
+        slot->rests[i] = now_ns + (uint64_t)((double)left_ns * factor);
     }
+    wait_for_rest(slot, now_ns);
 }
 
 static void drop_session(struct slot *slot)
@@ -151,6 +217,7 @@ void slot_ready(struct conn *conn)
     if (!facts.resumed || !str_equal(facts.version, "TLSv1.2")) {
         drop_session(slot);
     }
+    slot->outlived = false;
     if (worker->retry.first != NULL) {
         slot_put_first(slot, SLOT_IDLE); /* for what must be sent again */
     } else {
@@ -228,9 +295,10 @@ void slot_closed(struct conn *conn, enum outcome outcome)
 {
     struct slot *slot = conn->owner;
     struct worker *worker = slot->worker;
-    BUG_ON(slot->exchange != NULL);
+    BUG_ON(conn->n_streams != 0);
     slot_put(slot, SLOT_NOWHERE);
     ev_timer_stop(worker->loop, &slot->wait);
+    slot->n_rests = 0;
     count_closed(slot, outcome);
     keep_for_next(slot);
     if (worker->state != WORKER_RUNNING) {
@@ -239,7 +307,7 @@ void slot_closed(struct conn *conn, enum outcome outcome)
     /* A connection that carried nothing has failed even when it ended politely: a TLS 1.3 server
      * refuses a client's certificate only after the client has finished. */
     bool served = conn->was_ready && conn->n_exchanges > 0;
-    if (served && (outcome == OUTCOME_OK || exchange_outlives(conn, outcome))) {
+    if (served && (outcome == OUTCOME_OK || slot->outlived)) {
         slot_put(slot, SLOT_TO_DIAL);
     } else {
         wait_for(slot, backoff_ns(slot));

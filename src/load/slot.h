@@ -1,7 +1,9 @@
-/* A slot: the place of one connection in a worker, for the whole run.  Its connection comes and
- * goes; the slot dials again (at once after a polite end, after a growing pause when something
- * failed), draws the identity of each connection, and keeps the last TLS session for the share of
- * reconnects that resume: such a one goes on as the same client with the same certificate. */
+/* A slot: the place of one connection in a worker, for the whole run, with places for pace.streams
+ * exchanges at one time (as far as the protocol and the server allow).  A place that rests (think
+ * time) is taken as well.  Its connection comes and goes; the slot dials again (at once after a
+ * polite end, after a growing pause when something failed), draws the identity of each connection,
+ * and keeps the last TLS session for the share of reconnects that resume: such a one goes on as
+ * the same client with the same certificate. */
 #ifndef LOAD_SLOT_H
 #define LOAD_SLOT_H
 
@@ -14,35 +16,45 @@
 #include <stdint.h>
 
 struct worker;
-struct exchange;
 
 struct slot {
     struct conn conn;
     struct worker *worker;
-    struct exchange *exchange; /* in flight, or NULL */
     /* Of this connection; the certificate stays when it has ended, for resumption. */
     struct holding holding;
     struct worker_identity *drawn; /* of the next dial; NULL: not yet drawn */
     struct tls_session *session;   /* owns: of the last connection, made with its certificate */
     bool resume;                   /* the dice of the next dial */
     uint8_t n_failures;            /* in a row */
+    bool outlived;                 /* the server closed it as it was used once more */
+    uint32_t n_rests;
+    uint64_t *rests; /* borrows: when places have rested, monotonic, the earliest first */
     enum slot_place place;
     struct worker_identity *starves_as; /* in whose queue for that place; NULL: the worker's */
     struct slot *prev, *next;           /* in that queue */
-    ev_timer wait; /* think time of a ready connection, else the pause before the next dial */
+    ev_timer wait; /* of a ready connection: the first rest; else the pause before the next dial */
 };
 
-void slot_init(struct slot *slot, struct worker *worker);
+/* `rests` has room for pace.streams. */
+void slot_init(struct slot *slot, struct worker *worker, uint64_t *rests);
 /* Dials for those that wait, within the limits of the plan.  Once a loop turn, after conn_reap. */
 void slot_dial_waiting(struct worker *worker);
-/* Lets a ready connection rest before its next exchange. */
+/* May another exchange begin on it now? */
+bool slot_has_room(const struct slot *slot);
+/* Waits for an exchange where it has room, and does not where it has none. */
+void slot_settle(struct slot *slot);
+/* Lets a place of a ready connection rest before its next exchange. */
 void slot_rest(struct slot *slot, uint64_t pause_ns);
-/* What is left of that rest times `factor`, when the rate changes in mid-rest. */
+/* Its connection begins nothing more, and closes when what is in flight has ended. */
+void slot_retire(struct slot *slot);
+/* What is left of its rests times `factor`, when the rate changes in mid-rest. */
 void slot_stretch_rest(struct slot *slot, double factor);
-/* conn_handler's ready() and closed(). */
+/* conn_handler's ready(), room() and closed(). */
 void slot_ready(struct conn *conn);
+void slot_room(struct conn *conn);
 void slot_closed(struct conn *conn, enum outcome outcome);
-/* Drops what it holds. */
+/* Drops what it holds.
+ * More than eight functions: a connection's life and its places are one thing. */
 void slot_clear(struct slot *slot);
 
 #endif

@@ -14,6 +14,8 @@
 
 enum verify_mode { VERIFY_ALWAYS, VERIFY_CACHED, VERIFY_NO };
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
+/* What is offered by ALPN, the preferred first. */
+enum alpn { ALPN_H1, ALPN_H2, ALPN_H2_H1, ALPN_H1_H2 };
 enum pace_mode { PACE_CLOSED, PACE_OPEN };
 enum arrivals { ARRIVALS_CONSTANT, ARRIVALS_POISSON };
 enum cert_source { CERT_MINT, CERT_FILES, CERT_PKCS12 };
@@ -94,6 +96,7 @@ struct plan_target {
     enum verify_mode verify;
     enum tls_version tls_min;
     enum tls_version tls_max;
+    enum alpn alpn;
     char *ciphers;    /* BoringSSL's cipher list, TLS 1.2 only; NULL: the library's */
     char *groups;     /* "X25519:P-256" */
     bool expect_mtls; /* before the load, a connection without a certificate must be refused */
@@ -101,6 +104,7 @@ struct plan_target {
     uint64_t timeout_handshake_ns;
     uint64_t timeout_first_byte_ns;
     uint64_t timeout_exchange_ns;
+    uint64_t timeout_ping_ns; /* HTTP/2: silence before a PING, and time for its answer; 0: none */
     /* derived from url, connect_to, host and sni by plan_check: */
     char *url_host;  /* without brackets */
     char *dial_host; /* name or address to resolve */
@@ -120,6 +124,7 @@ struct plan_pace {
     double connect_rate_per_s;
     uint64_t think_time_ns;           /* closed: pause between exchanges of a connection */
     uint64_t requests_per_connection; /* 0: as many as the server allows */
+    uint64_t streams;                 /* HTTP/2: exchanges at one time on a connection */
     double resume_ratio;              /* share of reconnects that offer the last session */
 };
 
