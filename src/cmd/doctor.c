@@ -1,6 +1,7 @@
 #include "cmd/commands.h"
 
 #include "base/diag.h"
+#include "cmd/doctor_inside.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/mono.h"
@@ -10,19 +11,15 @@
 #include "cmd/sets.h"
 #include "cmd/soak.h"
 #include "ident/mint_predict.h"
-#include "net/policy.h"
-#include "net/source_addr.h"
 #include "net/tls.h"
 #include "net/tls_speed.h"
-#include "probe/sampler.h"
 #include "profile/profile.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 static const struct cli_option options[] = {
@@ -34,188 +31,27 @@ static const struct cli_option options[] = {
 /* Beyond this part of the cores starts are late ever more often. */
 #define CAPACITY_SHARE 0.7
 
-enum health { HEALTH_OK, HEALTH_WARN, HEALTH_FAIL };
-
-struct finding {
-    enum health health;
-    char measured[320];
-    char remedy[240]; /* empty when all is well */
-};
-
-#define SAY(field, ...) ((void)snprintf((field), sizeof(field), __VA_ARGS__))
-
 /* A check looks at the machine, with the plan in hand when a profile was given (else NULL). */
 struct check {
     const char *name;
     void (*look)(const struct plan *plan, struct finding *finding);
 };
 
-static uint64_t read_number(const char *path, uint64_t fallback)
-{
-    CLEANUP_FREE char *text = file_read(path, 4096, NULL);
-    uint64_t value = fallback;
-
-    return text != NULL && str_to_u64(str_trim(text), &value) ? value : fallback;
-}
-
-static uint64_t connections_of(const struct plan *plan)
-{
-    return plan != NULL ? plan_peak(plan).connections : 1000;
-}
-
 static void look_descriptors(const struct plan *plan, struct finding *finding)
 {
     struct rlimit limit = {0, 0};
-    uint64_t needed = plan != NULL ? soak_descriptors(plan) : connections_of(plan) + 64;
+    uint64_t needed = plan != NULL ? soak_descriptors(plan) : doctor_connections(plan) + 64;
 
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     SAY(finding->measured, "%llu at most, %llu needed for %llu connections",
         (unsigned long long)limit.rlim_max, (unsigned long long)needed,
-        (unsigned long long)connections_of(plan));
+        (unsigned long long)doctor_connections(plan));
     if (limit.rlim_max < needed) {
         finding->health = HEALTH_FAIL;
         SAY(finding->remedy,
             "raise the hard limit (ulimit -Hn, limits.conf, LimitNOFILE=) or lower "
             "pace.connections");
     }
-}
-
-/* The first mistake of `diag` as a finding. */
-static void fail_with(struct finding *finding, struct diag *diag)
-{
-    finding->health = HEALTH_FAIL;
-    SAY(finding->measured, "%s", diag_count(diag) > 0 ? diag_text(diag, 0) : "failed");
-}
-
-/* Connections a second that the plan opens, so far as its text tells. */
-static double churn_per_s(const struct plan *plan)
-{
-    return plan != NULL ? plan_peak(plan).dials_per_s : 0;
-}
-
-/* Seconds for which a closed connection keeps its port from another to the same target. */
-static double time_wait_s(const struct plan *plan, const struct policy_ruling *ruling)
-{
-    uint64_t reuse = read_number("/proc/sys/net/ipv4/tcp_tw_reuse", 0);
-    bool loopback = ruling->n_addrs > 0 && policy_classify(&ruling->addrs[0]) == POLICY_LOOPBACK;
-
-    if (plan != NULL && plan->target.reset_on_close) {
-        return 0;
-    }
-    return reuse == 1 || (reuse == 2 && loopback) ? 1 : 60;
-}
-
-/* Beyond half of the ports Linux before 6.8 takes a millisecond to find one. */
-static bool is_slow_when_half_full(void)
-{
-    struct utsname name;
-    char *end;
-
-    if (uname(&name) != 0) {
-        return false;
-    }
-    unsigned long major = strtoul(name.release, &end, 10);
-    unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
-    return major < 6 || (major == 6 && minor < 8);
-}
-
-/* The smallest loopback network that has so many addresses for hosts. */
-static unsigned loopback_bits(double n_addresses)
-{
-    unsigned bits = 30;
-
-    while (bits > 16 && (double)(1u << (32 - bits)) - 2 < n_addresses) {
-        bits--;
-    }
-    return bits;
-}
-
-static void advise_ports(const struct plan *plan, const struct policy_ruling *ruling, double ports,
-                         double all_ports, double needed, struct finding *finding)
-{
-    double held = (double)connections_of(plan), churn = churn_per_s(plan);
-    bool loopback = ruling->n_addrs > 0 && policy_classify(&ruling->addrs[0]) == POLICY_LOOPBACK;
-    char source[64], when[48] = "";
-
-    if (loopback) {
-        SAY(source, "target.source = 127.0.0.0/%u", loopback_bits(ceil(needed / (ports / 2))));
-    } else {
-        SAY(source, "target.source with %.0f addresses of this machine", ceil(needed / ports));
-    }
-    if (needed > all_ports) {
-        finding->health = HEALTH_FAIL;
-        if (churn > 0 && held < all_ports) {
-            SAY(when, "in %.0f s ports run out: ", (all_ports - held) / churn);
-        }
-        SAY(finding->remedy, "%suse %s%s", when, source,
-            churn > 0 ? " or target.reset_on_close = yes" : "");
-    } else if (needed > all_ports / 2 && is_slow_when_half_full()) {
-        finding->health = HEALTH_WARN;
-        SAY(finding->remedy, "beyond half of the ports connect() is slow: use %s", source);
-    }
-}
-
-static void look_ports(const struct plan *plan, struct finding *finding)
-{
-    CLEANUP_FREE char *text = file_read("/proc/sys/net/ipv4/ip_local_port_range", 256, NULL);
-    unsigned long low = 32768, high = 60999;
-    struct policy_ruling ruling = {.n_addrs = 0};
-    struct diag *diag = diag_new();
-    uint64_t n_sources = 1;
-    char *end;
-
-    if (text != NULL) {
-        low = strtoul(text, &end, 10);
-        high = strtoul(end, NULL, 10);
-    }
-    if (plan != NULL && policy_permit(plan, &ruling, diag)) {
-        n_sources = source_addr_count(&plan->target, &ruling.addrs[0]);
-        source_addr_check(plan, ruling.addrs, ruling.n_addrs, diag);
-    }
-    double ports = (double)(high - low + 1), wait_s = time_wait_s(plan, &ruling);
-    double needed = (double)connections_of(plan) + churn_per_s(plan) * wait_s;
-    if (diag_count(diag) > 0 && !ruling.refused && ruling.n_addrs > 0) {
-        fail_with(finding, diag);
-    } else {
-        SAY(finding->measured,
-            "%.0f to the target from %llu source address%s, %.0f needed (%.0f held + %.0f/s x "
-            "%.0f s of TIME_WAIT)",
-            ports * (double)n_sources, (unsigned long long)n_sources, n_sources == 1 ? "" : "es",
-            needed, (double)connections_of(plan), churn_per_s(plan), wait_s);
-        advise_ports(plan, &ruling, ports, ports * (double)n_sources, needed, finding);
-    }
-    diag_free(diag);
-}
-
-/* Where the plan may go (net/policy.h), without any packet but the resolver's. */
-static void look_policy(const struct plan *plan, struct finding *finding)
-{
-    struct policy_ruling ruling;
-    struct diag *diag = diag_new();
-    struct sink *sink = sink_new();
-
-    if (plan == NULL) {
-        SAY(finding->measured, "no profile was given");
-    } else if (!policy_permit(plan, &ruling, diag) || !policy_ceilings(plan, &ruling, diag)) {
-        fail_with(finding, diag);
-    } else {
-        size_t asked = 0;
-        while (asked < ruling.n_addrs && !ruling.consent[asked]) {
-            asked++;
-        }
-        if (asked < ruling.n_addrs) {
-            ruling.addrs[0] = ruling.addrs[asked];
-            finding->health = HEALTH_WARN;
-            SAY(finding->remedy, "the run begins with that handshake, and ends with exit code 5 "
-                                 "where it fails");
-        }
-        ruling.n_addrs = 1;
-        policy_show(plan, &ruling, sink);
-        SAY(finding->measured, "%.*s", (int)strcspn(sink_text(sink, NULL), "\n"),
-            sink_text(sink, NULL));
-    }
-    sink_free(sink);
-    diag_free(diag);
 }
 
 static void look_cores(const struct plan *plan, struct finding *finding)
@@ -303,7 +139,8 @@ static double available_bytes(void)
 static void look_memory(const struct plan *plan, struct finding *finding)
 {
     double available = available_bytes();
-    double needed = (double)connections_of(plan) * 6 * 1024 + 64e6;
+    bool h2 = plan != NULL && plan->target.alpn != ALPN_H1;
+    double needed = (double)doctor_connections(plan) * (h2 ? 40 : 6) * 1024 + 64e6;
     char have[UNIT_TEXT], want[UNIT_TEXT];
 
     SAY(finding->measured, "%s available, about %s needed by the client",
@@ -316,7 +153,7 @@ static void look_memory(const struct plan *plan, struct finding *finding)
 
 static void look_listen_queue(const struct plan *plan, struct finding *finding)
 {
-    uint64_t somaxconn = read_number("/proc/sys/net/core/somaxconn", 4096);
+    uint64_t somaxconn = doctor_number("/proc/sys/net/core/somaxconn", 4096);
     uint64_t burst = plan != NULL ? plan->run.max_in_flight_handshakes : 256;
 
     SAY(finding->measured, "net.core.somaxconn %llu, %llu handshakes in flight at most",
@@ -399,43 +236,9 @@ static void look_files(const struct plan *plan, struct finding *finding)
         SAY(finding->measured, "certificates, keys and secrets can be read and fit together");
     }
     if (diag_count(diag) > 0) {
-        fail_with(finding, diag);
+        doctor_fail(finding, diag);
         SAY(finding->remedy, "tlsoak check shows all mistakes");
     }
-    diag_free(diag);
-}
-
-static void look_target(const struct plan *plan, struct finding *finding)
-{
-    struct policy_ruling ruling;
-    char text[ADDR_TEXT];
-    bool refused = false;
-
-    if (plan == NULL) {
-        SAY(finding->measured, "no profile was given");
-        return;
-    }
-    struct diag *diag = diag_new();
-    bool may_dial = policy_permit(plan, &ruling, diag);
-    struct sampler *sampler = may_dial && plan->n_memories > 0
-                                  ? sampler_new(plan, ruling.addrs, ruling.n_addrs, &refused, diag)
-                                  : NULL;
-    if (ruling.refused) {
-        SAY(finding->measured, "not looked at: see policy");
-    } else if (diag_count(diag) > 0) {
-        fail_with(finding, diag);
-        SAY(finding->remedy,
-            refused ? "name the server's process in [memory], or run tlsoak as its user or as root"
-                    : "mend the profile or start the server");
-    } else if (sampler != NULL) {
-        SAY(finding->measured, "%s; memory of %s can be read", addr_text(&ruling.addrs[0], text),
-            sampler_describe(sampler, 0));
-    } else {
-        finding->health = HEALTH_WARN;
-        SAY(finding->measured, "%s; no memory is watched", addr_text(&ruling.addrs[0], text));
-        SAY(finding->remedy, "without a [memory] section no leak is judged");
-    }
-    sampler_free(sampler);
     diag_free(diag);
 }
 
@@ -450,7 +253,7 @@ static double fresh_per_s(const struct plan *plan, const struct plan_identity *i
     }
     double share = identity->weight / weights;
     bool per_connection = of_connections || rotate->kind == ROTATE_CONNECTION;
-    double per_s = per_connection ? churn_per_s(plan) : plan_peak(plan).exchanges_per_s;
+    double per_s = per_connection ? doctor_churn_per_s(plan) : plan_peak(plan).exchanges_per_s;
     if (pick != PICK_FRESH || rotate->kind == ROTATE_NEVER) {
         return 0;
     }
@@ -523,7 +326,7 @@ static void look_minting(const struct plan *plan, struct finding *finding)
 
 static const struct check checks[] = {
     {"descriptors", look_descriptors},
-    {"ports", look_ports},
+    {"ports", doctor_ports},
     {"cores", look_cores},
     {"capacity", look_capacity},
     {"clock", look_clock},
@@ -533,8 +336,9 @@ static const struct check checks[] = {
     {"disk", look_disk},
     {"files", look_files},
     {"minting", look_minting},
-    {"policy", look_policy},
-    {"target", look_target},
+    {"policy", doctor_policy},
+    {"target", doctor_target},
+    {"protocol", doctor_protocol},
 };
 
 static enum health examine(const struct plan *plan)

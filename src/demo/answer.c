@@ -205,19 +205,31 @@ static const char *reason(int status)
     }
 }
 
-static size_t write_whole(const struct answer *answer, const char *type, const char *body,
-                          bool head_only, char *text)
+static void say(struct reply *reply, const struct answer *answer, const char *type,
+                const char *body)
+{
+    reply->status = answer->status;
+    reply->close = answer->close;
+    reply->type = type;
+    reply->header = answer->header;
+    reply->body_len = strlen(body);
+    BUG_ON(reply->body_len >= sizeof reply->body);
+    memcpy(reply->body, body, reply->body_len);
+}
+
+size_t reply_write(const struct reply *reply, bool head_only, char *text)
 {
     int len = snprintf(text, ANSWER_MAX,
                        "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                       "%sConnection: %s\r\n\r\n%s",
-                       answer->status, reason(answer->status), type, strlen(body), answer->header,
-                       answer->close ? "close" : "keep-alive", head_only ? "" : body);
+                       "%sConnection: %s\r\n\r\n%.*s",
+                       reply->status, reason(reply->status), reply->type, reply->body_len,
+                       reply->header, reply->close ? "close" : "keep-alive",
+                       head_only ? 0 : (int)reply->body_len, reply->body);
     BUG_ON(len < 0 || len >= ANSWER_MAX);
     return (size_t)len;
 }
 
-size_t answer_write(const struct answer *answer, bool head_only, struct ssl_st *ssl, char *text)
+void answer_reply(const struct answer *answer, struct ssl_st *ssl, struct reply *ret_reply)
 {
     static const char work[] = "work done: identity verified, nothing else to be said of it.....\n";
     char name[NAME_MAX_BYTES];
@@ -226,11 +238,11 @@ size_t answer_write(const struct answer *answer, bool head_only, struct ssl_st *
         tlsd_client_name(ssl, name, sizeof name);
         body = name;
     }
-    return write_whole(answer, "text/plain", body, head_only, text);
+    say(ret_reply, answer, "text/plain", body);
 }
 
-size_t gate_issue(struct gate *gate, const struct answer *answer, const struct request *request,
-                  const unsigned char *thumbprint, struct ssl_st *ssl, char *text)
+void gate_issue(struct gate *gate, const struct answer *answer, const struct request *request,
+                const unsigned char *thumbprint, struct ssl_st *ssl, struct reply *ret_reply)
 {
     char name[NAME_MAX_BYTES];
     tlsd_client_name(ssl, name, sizeof name);
@@ -242,7 +254,6 @@ size_t gate_issue(struct gate *gate, const struct answer *answer, const struct r
     }
     const struct answer whole = {
         .status = issued.status, .close = answer->close, .header = "Cache-Control: no-store\r\n"};
-    size_t len = write_whole(&whole, "application/json", issued.body, false, text);
+    say(ret_reply, &whole, "application/json", issued.body);
     secret_free(issued.body);
-    return len;
 }

@@ -9,7 +9,7 @@
 #include "demo/serve.h"
 #include "demo/tally.h"
 
-#define ANSWER_MAX 4096
+#define ANSWER_MAX 4096 /* bytes of a whole answer */
 
 struct gate;
 struct ssl_st;
@@ -29,6 +29,15 @@ struct answer {
     const char *header; /* one more header line, or "" */
 };
 
+/* What goes out, whatever the protocol. */
+struct reply {
+    int status;
+    bool close;
+    const char *type, *header; /* static */
+    size_t body_len;
+    char body[ANSWER_MAX - 512];
+};
+
 /* Reads the secrets.  Borrows the tally.  NULL with mistakes.  The caller frees it. */
 struct gate *gate_new(const struct serve_options *options, struct tally *tally, struct diag *diag)
     __attribute__((warn_unused_result));
@@ -39,13 +48,15 @@ void gate_tick(struct gate *gate);
  * connection's certificate. */
 struct answer gate_decide(struct gate *gate, const struct request *request,
                           const unsigned char *thumbprint);
-/* The answer of the token endpoint to a request whose body was kept; writes as answer_write. */
-size_t gate_issue(struct gate *gate, const struct answer *answer, const struct request *request,
-                  const unsigned char *thumbprint, struct ssl_st *ssl, char *text);
+/* The answer of the token endpoint to a request whose body was kept. */
+void gate_issue(struct gate *gate, const struct answer *answer, const struct request *request,
+                const unsigned char *thumbprint, struct ssl_st *ssl, struct reply *ret_reply);
 /* An answer outside any request: 400, 408, 431, 503; the connection closes. */
 struct answer answer_error(int status);
-/* Status line, head and body into `text` (ANSWER_MAX bytes); returns the length.  `head_only`: the
- * method was HEAD. */
-size_t answer_write(const struct answer *answer, bool head_only, struct ssl_st *ssl, char *text);
+/* What any other answer says. */
+void answer_reply(const struct answer *answer, struct ssl_st *ssl, struct reply *ret_reply);
+/* HTTP/1.1: status line, head and body into `text` (ANSWER_MAX bytes); returns the length.
+ * `head_only`: the method was HEAD. */
+size_t reply_write(const struct reply *reply, bool head_only, char *text);
 
 #endif

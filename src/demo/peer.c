@@ -3,7 +3,7 @@
 #include "base/bug.h"
 #include "base/mem.h"
 #include "base/mono.h"
-#include "demo/slab.h"
+#include "demo/peer_inside.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -13,69 +13,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READ_BYTES       16384u /* one TLS record at most */
-#define RECORDS_PER_TURN 16
 #define ACCEPTS_PER_TURN 64
 #define REST_MAX         REQUEST_HEAD_MAX
-
-enum deadline {
-    DEADLINE_HANDSHAKE,
-    DEADLINE_REQUEST,
-    DEADLINE_PARK,
-    DEADLINE_LINGER,
-    DEADLINE_COUNT,
-    DEADLINE_NONE = DEADLINE_COUNT
-};
 
 static const uint64_t deadline_ns[DEADLINE_COUNT] = {
     [DEADLINE_HANDSHAKE] = 10 * NS_PER_S,
     [DEADLINE_REQUEST] = 30 * NS_PER_S,
     [DEADLINE_PARK] = 30 * NS_PER_S,
     [DEADLINE_LINGER] = 2 * NS_PER_S,
-};
-
-enum peer_state {
-    PEER_HANDSHAKE,
-    PEER_OPEN,
-    PEER_PARKED,
-    PEER_LINGER /* all is said; waits for the client to close, so that it can read it */
-};
-
-struct peer {
-    ev_io io;
-    struct peers *peers;
-    enum peer_state state;
-    int fd;
-    unsigned char fingerprint[TLSD_FINGERPRINT]; /* of its certificate, once established */
-    struct ssl_st *ssl;                          /* NULL in LINGER */
-    bool established;                            /* the handshake is done */
-    bool reading;                                /* between request_begin and the request's end */
-    bool answered;                               /* and nothing has come since */
-    bool aborted;                                /* the request in hand is booked as such */
-    struct request request;
-    struct answer answer; /* to the request, once its head is complete */
-    char *pocket;         /* lent to the request while it reads the head */
-    char *rest;           /* input that came behind a request whose answer is not out yet */
-    size_t rest_len;
-    size_t out_len; /* of an answer not yet taken by TLS; 0: none */
-    enum deadline armed;
-    uint64_t expires_ns;
-    struct peer *prev, *next; /* in the list of its deadline */
-    char out[ANSWER_MAX];
-};
-
-struct peers {
-    struct ev_loop *loop;
-    ev_io listener;
-    struct tlsd *tlsd;
-    struct gate *gate;
-    struct tally *tally;
-    struct slab *slab;    /* of struct peer */
-    struct slab *pockets; /* of REQUEST_HEAD_MAX bytes */
-    struct {
-        struct peer *first, *last;
-    } deadline[DEADLINE_COUNT];
-    char input[READ_BYTES];
 };
 
 static void disarm(struct peer *peer)
@@ -105,7 +50,7 @@ static void arm(struct peer *peer, enum deadline deadline)
     peers->deadline[deadline].last = peer;
 }
 
-static void watch(struct peer *peer, int events)
+void peer_watch(struct peer *peer, int events)
 {
     if ((peer->io.events & (EV_READ | EV_WRITE)) != events) {
         ev_io_stop(peer->peers->loop, &peer->io);
@@ -130,6 +75,8 @@ static void end_session(struct peer *peer)
         peer->established = false;
         tally_closed(peers->tally);
     }
+    h2d_close(peer->h2);
+    peer->h2 = NULL;
     tlsd_close(peer->ssl);
     peer->ssl = NULL;
     give_back(peers->pockets, &peer->pocket);
@@ -150,9 +97,8 @@ static void peer_close(struct peer *peer)
     slab_put(peers->slab, peer);
 }
 
-/* We close first: says so, and lets the client read what it was sent.  Closing at once would reset
- * the connection if anything of the client's were still unread. */
-static void peer_linger(struct peer *peer)
+/* Closing at once would reset the connection if anything of the client's were still unread. */
+void peer_linger(struct peer *peer)
 {
     if (peer->state != PEER_HANDSHAKE) {
         tlsd_shutdown(peer->ssl);
@@ -161,7 +107,7 @@ static void peer_linger(struct peer *peer)
     shutdown(peer->fd, SHUT_WR);
     peer->state = PEER_LINGER;
     arm(peer, DEADLINE_LINGER);
-    watch(peer, EV_READ);
+    peer_watch(peer, EV_READ);
 }
 
 /* A request that was begun ends without having been answered, or without the answer being read. */
@@ -173,12 +119,12 @@ static void book_aborted(struct peer *peer)
     }
 }
 
-/* The client closed, or the connection failed. */
-static void peer_gone(struct peer *peer, enum tlsd_status status)
+void peer_gone(struct peer *peer, enum tlsd_status status)
 {
     bool in_request =
         peer->state == PEER_PARKED || peer->out_len > 0 || (peer->reading && peer->request.started);
-    if (in_request || (peer->answered && status == TLSD_RESET)) {
+    /* Of HTTP/2 the streams know. */
+    if (peer->h2 == NULL && (in_request || (peer->answered && status == TLSD_RESET))) {
         book_aborted(peer);
     }
     if (status == TLSD_EOF || status == TLSD_CUT) {
@@ -190,13 +136,12 @@ static void peer_gone(struct peer *peer, enum tlsd_status status)
     peer_close(peer);
 }
 
-/* Sends what is in `out`.  False when the peer is closed or must wait for the socket. */
-static bool peer_flush(struct peer *peer)
+bool peer_flush(struct peer *peer)
 {
     enum tlsd_status status = tlsd_write(peer->ssl, peer->out, peer->out_len);
     if (status == TLSD_WANT_READ || status == TLSD_WANT_WRITE) {
         arm(peer, DEADLINE_REQUEST);
-        watch(peer, status == TLSD_WANT_READ ? EV_READ : EV_WRITE);
+        peer_watch(peer, status == TLSD_WANT_READ ? EV_READ : EV_WRITE);
         return false;
     }
     if (status != TLSD_DONE) {
@@ -210,7 +155,7 @@ static bool peer_flush(struct peer *peer)
         return false;
     }
     arm(peer, DEADLINE_NONE);
-    watch(peer, EV_READ);
+    peer_watch(peer, EV_READ);
     return true;
 }
 
@@ -218,10 +163,12 @@ static bool peer_flush(struct peer *peer)
 static bool peer_answer(struct peer *peer)
 {
     bool head_only = peer->reading && peer->request.head_done && request_is_head(&peer->request);
+    struct reply reply;
     peer->reading = false;
     if (peer->answer.kind == ANSWER_TOKEN) {
-        peer->out_len = gate_issue(peer->peers->gate, &peer->answer, &peer->request,
-                                   peer->fingerprint, peer->ssl, peer->out);
+        gate_issue(peer->peers->gate, &peer->answer, &peer->request, peer->fingerprint, peer->ssl,
+                   &reply);
+        peer->out_len = reply_write(&reply, false, peer->out);
         give_back(peer->peers->pockets, &peer->pocket);
         return peer_flush(peer);
     }
@@ -231,7 +178,8 @@ static bool peer_answer(struct peer *peer)
         arm(peer, DEADLINE_PARK);
         return false;
     }
-    peer->out_len = answer_write(&peer->answer, head_only, peer->ssl, peer->out);
+    answer_reply(&peer->answer, peer->ssl, &reply);
+    peer->out_len = reply_write(&reply, head_only, peer->out);
     return peer_flush(peer);
 }
 
@@ -309,7 +257,7 @@ static void peer_read(struct peer *peer)
         size_t len = 0;
         enum tlsd_status status = tlsd_read(peer->ssl, peers->input, sizeof peers->input, &len);
         if (status == TLSD_WANT_READ || status == TLSD_WANT_WRITE) {
-            watch(peer, status == TLSD_WANT_READ ? EV_READ : EV_WRITE);
+            peer_watch(peer, status == TLSD_WANT_READ ? EV_READ : EV_WRITE);
             return;
         }
         if (status != TLSD_DONE) {
@@ -330,6 +278,10 @@ static void peer_read(struct peer *peer)
 /* The socket takes output again. */
 static void peer_resume(struct peer *peer)
 {
+    if (peer->h2 != NULL) {
+        peer_say(peer);
+        return;
+    }
     if (!peer_flush(peer)) {
         return;
     }
@@ -352,7 +304,7 @@ static void peer_handshake(struct peer *peer)
     switch (status) {
     case TLSD_WANT_READ:
     case TLSD_WANT_WRITE:
-        watch(peer, status == TLSD_WANT_READ ? EV_READ : EV_WRITE);
+        peer_watch(peer, status == TLSD_WANT_READ ? EV_READ : EV_WRITE);
         return;
     case TLSD_DONE:
         break;
@@ -377,10 +329,19 @@ static void peer_handshake(struct peer *peer)
     peer->state = PEER_OPEN;
     peer->established = true;
     arm(peer, DEADLINE_NONE);
-    watch(peer, EV_READ);
+    peer_watch(peer, EV_READ);
     tally_handshake(peers->tally, peer->fd, resumed);
     tally_credential(peers->tally, DRIVER_CLIENT_CERTIFICATE, peer->fingerprint,
                      sizeof peer->fingerprint, true);
+    if (tlsd_is_h2(peer->ssl)) {
+        peer->h2 = h2d_open(peers->h2, peer->ssl, peer->fingerprint, peer);
+        if (peer->h2 == NULL) {
+            peer_close(peer);
+            return;
+        }
+        peer_hear(peer);
+        return;
+    }
     /* The first request often came together with the client's last handshake message. */
     peer_read(peer);
 }
@@ -411,6 +372,8 @@ static void on_peer(struct ev_loop *loop, ev_io *io, int events)
     case PEER_OPEN:
         if (peer->out_len > 0) {
             peer_resume(peer);
+        } else if (peer->h2 != NULL) {
+            peer_hear(peer);
         } else {
             peer_read(peer);
         }
@@ -482,6 +445,13 @@ struct peers *peers_new(struct ev_loop *loop, int listener, struct tlsd *tlsd, s
     struct peers *peers = xcalloc(1, sizeof *peers);
     *peers = (struct peers){
         .loop = loop, .tlsd = tlsd, .gate = gate, .tally = tally, .slab = slab, .pockets = pockets};
+    peers->h2 = h2d_new(gate, tally, pockets, peer_wake);
+    if (peers->h2 == NULL) {
+        slab_free(slab);
+        slab_free(pockets);
+        free(peers);
+        return NULL;
+    }
     ev_io_init(&peers->listener, on_accept, listener, EV_READ);
     peers->listener.data = peers;
     ev_io_start(loop, &peers->listener);
@@ -502,6 +472,7 @@ void peers_free(struct peers *peers)
     ev_io_stop(peers->loop, &peers->listener);
     slab_each(peers->slab, close_taken, NULL);
     slab_free(peers->slab);
+    h2d_free(peers->h2);
     slab_free(peers->pockets);
     free(peers);
 }
@@ -534,6 +505,7 @@ static void expire(struct peer *peer)
 void peers_tick(struct peers *peers)
 {
     uint64_t now_ns = mono_now_ns();
+    h2d_tick(peers->h2, now_ns);
     for (int i = 0; i < DEADLINE_COUNT; i++) {
         while (peers->deadline[i].first != NULL && peers->deadline[i].first->expires_ns <= now_ns) {
             expire(peers->deadline[i].first);

@@ -1,8 +1,9 @@
 /* The connections of the server, from accept to close: handshake, then one request after another,
- * never more than one at a time.  All of them live in one slab, which is touched only as far as
- * there were connections at once; beyond its size new ones wait in the kernel's queue.  Deadlines:
- * 10 s for a handshake, 30 s between bytes of a request or of an answer that the client does not
- * take, 30 s for a parked request, 2 s for the client to close; none between requests. */
+ * never more than one at a time, or with HTTP/2 as many as h2d.h says.  All of them live in one
+ * slab, which is touched only as far as there were connections at once; beyond its size new ones
+ * wait in the kernel's queue.  Deadlines: 10 s for a handshake, 30 s between bytes of a request or
+ * of an answer that the client does not take, 30 s for a parked request, 2 s for the client to
+ * close; none between requests. */
 #ifndef DEMO_PEER_H
 #define DEMO_PEER_H
 

@@ -140,17 +140,21 @@ static int on_headers_complete(llhttp_t *parser)
     return request->stopped ? HPE_USER : 0;
 }
 
-static int on_body(llhttp_t *parser, const char *at, size_t len)
+void request_body(struct request *request, const char *data, size_t len)
 {
-    struct request *request = request_of(parser);
     if (!request->keep_body) {
-        return 0;
+        return;
     }
     size_t room = REQUEST_BODY_MAX - request->body_len;
     size_t n = len < room ? len : room;
-    memcpy(request->pocket + request->body_len, at, n);
+    memcpy(request->pocket + request->body_len, data, n);
     request->body_len += n;
     request->body_cut = request->body_cut || n < len;
+}
+
+static int on_body(llhttp_t *parser, const char *at, size_t len)
+{
+    request_body(request_of(parser), at, len);
     return 0;
 }
 
@@ -206,6 +210,37 @@ enum request_step request_feed(struct request *request, const char *data, size_t
         return REQUEST_STOPPED;
     }
     return request->too_large ? REQUEST_TOO_LARGE : REQUEST_GARBAGE;
+}
+
+static unsigned method_from(const char *text, size_t len)
+{
+    static const struct {
+        const char *name;
+        unsigned method;
+    } known[] = {{"GET", HTTP_GET}, {"HEAD", HTTP_HEAD}, {"POST", HTTP_POST}, {"PUT", HTTP_PUT}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (len == strlen(known[i].name) && memcmp(text, known[i].name, len) == 0) {
+            return known[i].method;
+        }
+    }
+    return HTTP_OPTIONS; /* as good as any other that we have no route for */
+}
+
+bool request_field(struct request *request, const char *name, size_t name_len, const char *value,
+                   size_t value_len)
+{
+    llhttp_t *parser = parser_of(request);
+    request->started = true;
+    if (name_len == 7 && memcmp(name, ":method", 7) == 0) {
+        parser->method = (uint8_t)method_from(value, value_len);
+        return grow(request, value_len);
+    }
+    if (name_len == 5 && memcmp(name, ":path", 5) == 0) {
+        bool fits = on_url(parser, value, value_len) == 0;
+        return fits && on_url_complete(parser) == 0;
+    }
+    return on_header_field(parser, name, name_len) == 0 && on_header_field_complete(parser) == 0 &&
+           on_header_value(parser, value, value_len) == 0 && on_header_value_complete(parser) == 0;
 }
 
 bool request_is(const struct request *request, const char *path)

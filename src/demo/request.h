@@ -1,7 +1,8 @@
-/* One request being read, HTTP/1.0 or 1.1 (llhttp behind it).  Of the head only method, path, API
- * key and token are kept, the latter two in a pocket that the caller lends; bodies, by length or
- * chunked, are counted out and thrown away, unless the head's handler asks for this one.  A head
- * beyond 32 KiB is REQUEST_TOO_LARGE. */
+/* One request being read: HTTP/1.0 or 1.1 (llhttp behind it), or field by field HTTP/2.  Of the
+ * head only method, path, API key and token are kept, the latter two in a pocket that the caller
+ * lends; bodies, by length or chunked, are counted out and thrown away, unless the head's handler
+ * asks for this one.  A head beyond 32 KiB is REQUEST_TOO_LARGE. More than eight functions: two
+ * protocols fill in one request. */
 #ifndef DEMO_REQUEST_H
 #define DEMO_REQUEST_H
 
@@ -59,6 +60,11 @@ void request_begin(struct request *request, char *pocket);
 /* Feeds bytes; *ret_used of them belonged to this request. */
 enum request_step request_feed(struct request *request, const char *data, size_t len,
                                size_t *ret_used);
+/* HTTP/2, after request_begin: a field of the head; false when the head has grown too large. */
+bool request_field(struct request *request, const char *name, size_t name_len, const char *value,
+                   size_t value_len);
+/* HTTP/2: bytes of the body, which are kept as keep_body says. */
+void request_body(struct request *request, const char *data, size_t len);
 bool request_is(const struct request *request, const char *path);
 bool request_is_head(const struct request *request);
 /* GET or HEAD. */

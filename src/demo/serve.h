@@ -1,6 +1,6 @@
-/* The embedded server: mutual TLS over HTTP/1.1 in a process of its own (never a thread), which
- * verifies certificate, API key and JWT for real and leaks, or only looks as if it did, exactly
- * as it is told. */
+/* The embedded server: mutual TLS over HTTP/1.1 and HTTP/2 in a process of its own (never a
+ * thread), which verifies certificate, API key and JWT for real and leaks, or only looks as if it
+ * did, exactly as it is told. */
 #ifndef DEMO_SERVE_H
 #define DEMO_SERVE_H
 

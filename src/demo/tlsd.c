@@ -45,7 +45,7 @@ static void mistake(struct diag *diag, const char *option, const char *path, con
 static int alpn_select(SSL *ssl, const uint8_t **out, uint8_t *out_len, const uint8_t *in,
                        unsigned in_len, void *arg)
 {
-    static const uint8_t ours[] = "\x08http/1.1";
+    static const uint8_t ours[] = "\x02h2\x08http/1.1";
     uint8_t *chosen;
     (void)ssl;
     (void)arg;
@@ -329,6 +329,14 @@ bool tlsd_client(SSL *ssl, unsigned char ret_sha256[TLSD_FINGERPRINT], bool *ret
     SHA256(CRYPTO_BUFFER_data(leaf), CRYPTO_BUFFER_len(leaf), ret_sha256);
     *ret_resumed = SSL_session_reused(ssl) == 1;
     return true;
+}
+
+bool tlsd_is_h2(const SSL *ssl)
+{
+    const uint8_t *name;
+    unsigned len;
+    SSL_get0_alpn_selected(ssl, &name, &len);
+    return len == 2;
 }
 
 void tlsd_client_name(SSL *ssl, char *text, size_t size)

@@ -1,7 +1,8 @@
-/* The server's side of TLS 1.2 and 1.3: a client certificate is required and its chain verified
- * against the CA; tickets are given and kept by the client alone (no session cache that would
- * grow).  BoringSSL's names end here.  It has more than eight functions because the verbs of a
- * connection and what it knows of its client are one vocabulary. */
+/* The server's side of TLS 1.2 and 1.3, with h2 or http/1.1 by ALPN: a client certificate is
+ * required and its chain verified against the CA; tickets are given and kept by the client alone
+ * (no session cache that would grow).  BoringSSL's names end here.  It has more than eight
+ * functions because the verbs of a connection and what it knows of its client are one
+ * vocabulary. */
 #ifndef DEMO_TLSD_H
 #define DEMO_TLSD_H
 
@@ -59,6 +60,8 @@ void tlsd_close(struct ssl_st *ssl); /* NULL is fine */
 /* SHA-256 of the verified client certificate, and whether the session was resumed. */
 bool tlsd_client(struct ssl_st *ssl, unsigned char ret_sha256[TLSD_FINGERPRINT], bool *ret_resumed)
     __attribute__((warn_unused_result));
+/* Did client and server agree on HTTP/2? */
+bool tlsd_is_h2(const struct ssl_st *ssl);
 /* The subject's common name, printable; "" when it has none. */
 void tlsd_client_name(struct ssl_st *ssl, char *text, size_t size);
 

@@ -16,6 +16,8 @@
 #define ALPHA_BLAME 1e-3
 #define ALPHA_UPPER 0.02 /* the same, for upper bounds */
 #define ALPHA_SHOWN 0.025
+#define LEAST_BYTES (128.0 * 1024) /* glibc takes its heap in pieces of that size and a page */
+#define LEAST_SHARE 0.01
 /* Intervals for people are this much wider: the plain ones hold the truth in 90 % at the worst. */
 #define WIDENING 1.15
 /* At this t value a driver is guilty whatever the shape of the growth: in simulated runs of 70 s no
@@ -203,8 +205,31 @@ static void take_out_stores(struct model *m, struct regress *fit, struct store *
     }
 }
 
+/* How sure it is that memory grows with a counter, at least so many bytes an event. */
+static double low_of(const struct model *m, const struct regress *fit, size_t c)
+{
+    double n_asked = (double)m->n_counters;
+    return fit->beta[c] - numeric_t_quantile(ALPHA_BLAME / n_asked, fit->df) * fit->se[c];
+}
+
+/* Bytes that a counter must account for to be blamed: more than a server grows by once, when a path
+ * is first gone (an allocator takes its memory in such pieces), and more than the gravest may seem
+ * to pass on to the others where it is not quite a straight line. */
+static double least_bytes(const struct model *m, const struct regress *fit, bool floors,
+                          const struct attribution *a)
+{
+    double least = floors ? 0 : LEAST_BYTES;
+    for (size_t c = 0; c < m->n_counters; c++) {
+        double bytes = fit->beta[c] * a->driver[m->driver[c]].events;
+        if (low_of(m, fit, c) > 0) {
+            least = fmax(least, LEAST_SHARE * bytes);
+        }
+    }
+    return least;
+}
+
 static void judge_counter(const struct model *m, const struct regress *fit,
-                          const struct store *store, size_t c, struct attribution *a)
+                          const struct store *store, size_t c, double least, struct attribution *a)
 {
     enum driver d = m->driver[c];
     struct driver_finding *finding = &a->driver[d];
@@ -212,8 +237,8 @@ static void judge_counter(const struct model *m, const struct regress *fit,
     double beta = fit->beta[c];
     double se = fit->se[c];
     double shown = WIDENING * numeric_t_quantile(ALPHA_SHOWN, fit->df) * se;
-    double low = beta - numeric_t_quantile(ALPHA_BLAME / n_asked, fit->df) * se;
-    bool grows = low > 0 && beta > driver_info(d)->floor_bytes && store->kind != STORE_EXPIRES;
+    bool grows = low_of(m, fit, c) > 0 && beta > driver_info(d)->floor_bytes &&
+                 beta * finding->events >= least && store->kind != STORE_EXPIRES;
     const double *x = m->series->x[d] + m->from;
     finding->bounded = store->kind != STORE_NONE && !grows;
     a->explains[d] = grows;
@@ -256,7 +281,7 @@ static void forget_separable(struct attribution *a)
 }
 
 /* Asks all drivers; false when the rows are too few. */
-static bool ask(struct model *m, struct attribution *a)
+static bool ask(struct model *m, bool floors, struct attribution *a)
 {
     struct regress fit;
     struct store stores[DRIVER_COUNT] = {{STORE_NONE, 0, 0}};
@@ -269,8 +294,9 @@ static bool ask(struct model *m, struct attribution *a)
         return false;
     }
     take_out_stores(m, &fit, stores);
+    double least = least_bytes(m, &fit, floors, a);
     for (size_t c = 0; c < m->n_counters; c++) {
-        judge_counter(m, &fit, &stores[c], c, a);
+        judge_counter(m, &fit, &stores[c], c, least, a);
     }
     account(m, &fit, a);
     regress_end(&fit);
@@ -311,7 +337,7 @@ void attribution_make(const struct series *series, size_t from, size_t to,
               : separate(series, from, to, options->designed ? options->dwell_s : 0, drivers, n, a);
     if (n >= 2 && a->refresh_s <= 0) {
         model_make(series, from, to, drivers, n, follows, &m);
-        a->fitted = ask(&m, a);
+        a->fitted = ask(&m, options->floors, a);
         model_end(&m);
     }
     if (!a->fitted) {

@@ -11,14 +11,17 @@
 
 #include <stdlib.h>
 
-/* Once again and no more (RFC 9110, section 9.2.2). */
-enum { MAX_SENT = 2 };
+/* Once again and no more (RFC 9110, section 9.2.2).  What a GOAWAY left untouched may go on to the
+ * next connection, and that may close as early: the oldest get through each time. */
+enum { MAX_SENT = 2, MAX_SENT_UNTOUCHED = 16 };
 
 static struct exchange *exchange_new(struct worker *worker)
 {
     struct exchange *exchange = worker->free_exchanges;
     if (exchange == NULL) {
-        return xcalloc(1, sizeof *exchange);
+        exchange = xcalloc(1, sizeof *exchange);
+        exchange->stream.owner = exchange;
+        return exchange;
     }
     worker->free_exchanges = exchange->next;
     exchange->next = NULL;
@@ -29,6 +32,7 @@ static void exchange_done(struct worker *worker, struct exchange *exchange)
 {
     holding_turn_to(&exchange->holding, NULL);
     exchange->n_sent = 0;
+    exchange->wants_fresh = false;
     exchange->next = worker->free_exchanges;
     worker->free_exchanges = exchange;
 }
@@ -79,7 +83,7 @@ static bool has_outlived_token(const struct slot *slot)
 {
     const struct credential *persona = slot->holding.held[CREDENTIAL_PERSONA];
     if (persona == NULL || holding_dial_kind(slot->holding.identity) != CREDENTIAL_PERSONA ||
-        slot->conn.n_exchanges == 0) {
+        slot->conn.n_sent == 0) {
         return false;
     }
     return runs_out(slot, persona->part[CREDENTIAL_JWT]);
@@ -88,7 +92,7 @@ static bool has_outlived_token(const struct slot *slot)
 static bool is_last_of_connection(const struct worker *worker, const struct conn *conn)
 {
     return worker->requests_per_connection != 0 &&
-           conn->n_exchanges + 1 >= worker->requests_per_connection;
+           conn->n_sent + 1 >= worker->requests_per_connection;
 }
 
 /* What the request carries.  Its use is counted when it is first sent. */
@@ -125,14 +129,13 @@ static void send_on(struct slot *slot, struct exchange *exchange)
         exchange->head = xrealloc(exchange->head, size);
         exchange->head_size = size;
     }
-    size_t len = request_write(&worker->requests, identity, request, credentials, exchange->head);
+    struct conn_request made;
+    request_make(&worker->requests, identity, request, credentials, conn_is_h2(&slot->conn),
+                 exchange->head, &made);
     exchange->n_sent++;
-    slot->exchange = exchange;
-    slot_put(slot, SLOT_NOWHERE);
     slot->conn.close_after = is_last_of_connection(worker, &slot->conn);
-    /* May fail at once and call exchange_ended and slot_closed before it returns. */
-    conn_send(&slot->conn, exchange->head, len, request->body, request->body_len,
-              request->head_request);
+    conn_send(&slot->conn, &exchange->stream, &made);
+    slot_put(slot, slot_has_room(slot) ? SLOT_IDLE : SLOT_NOWHERE); /* its turn is over */
 }
 
 static void begin(struct worker *worker, struct slot *slot, struct exchange *exchange)
@@ -182,8 +185,9 @@ static bool begin_next(struct worker *worker, struct slot *slot)
  * anything.  The slot that failed dials one at once; at the end of the run nobody does. */
 static bool may_carry_again(const struct worker *worker, const struct slot *slot)
 {
-    return worker->retry.first != NULL &&
-           (slot->conn.n_exchanges == 0 || worker->state != WORKER_RUNNING);
+    const struct exchange *first = worker->retry.first;
+    return first != NULL &&
+           (!first->wants_fresh || slot->conn.n_exchanges == 0 || worker->state != WORKER_RUNNING);
 }
 
 static bool has_next(const struct worker *worker)
@@ -211,9 +215,11 @@ void exchange_pump(struct worker *worker)
         if (!again && !has_next(worker)) {
             break;
         }
-        if (has_outlived_token(slot)) {
+        if (!slot_has_room(slot)) { /* the server has lowered its limit, or goes away */
             slot_put(slot, SLOT_NOWHERE);
-            conn_close(&slot->conn, OUTCOME_OK);
+        } else if (has_outlived_token(slot)) {
+            slot_put(slot, SLOT_NOWHERE);
+            slot_retire(slot);
         } else if (identity->blocked[SLOT_IDLE] ||
                    !(again ? send_again(worker, slot) : begin_next(worker, slot))) {
             slot_starve(slot, identity);
@@ -222,22 +228,33 @@ void exchange_pump(struct worker *worker)
     worker->pumping = false;
 }
 
-bool exchange_outlives(const struct conn *conn, enum outcome outcome)
+/* Did the server close a kept connection at the moment we used it again?  That is no fault of
+ * anybody's, and a client with keep-alive sends an idempotent request once more. */
+static bool outlives(const struct conn *conn, const struct exchange *exchange, enum outcome outcome)
 {
     return (outcome == OUTCOME_HTTP_CLOSED || outcome == OUTCOME_HTTP_RESET) &&
-           conn->n_exchanges > 0 && !conn->h1.started;
+           conn->n_exchanges > 0 && !exchange->stream.started;
 }
 
+/* What the server has not touched may be sent again whatever its method (RFC 9113, sections 6.8
+ * and 8.7). */
 static bool may_send_again(const struct worker *worker, const struct conn *conn,
                            const struct exchange *exchange, enum outcome outcome)
 {
-    return worker->state != WORKER_CLOSING && exchange_outlives(conn, outcome) &&
-           exchange->request->idempotent && exchange->n_sent < MAX_SENT;
+    if (worker->state == WORKER_CLOSING) {
+        return false;
+    }
+    if (exchange->stream.unprocessed) {
+        return exchange->n_sent < (outcome == OUTCOME_H2_GOAWAY ? MAX_SENT_UNTOUCHED : MAX_SENT);
+    }
+    return outlives(conn, exchange, outcome) && exchange->request->idempotent &&
+           exchange->n_sent < MAX_SENT;
 }
 
 static void put_back(struct worker *worker, struct exchange *exchange)
 {
     worker_count(worker, COUNTER_RETRIED);
+    exchange->wants_fresh = !exchange->stream.unprocessed;
     exchange->next = NULL;
     *(worker->retry.last != NULL ? &worker->retry.last->next : &worker->retry.first) = exchange;
     worker->retry.last = exchange;
@@ -251,24 +268,24 @@ static void fail(struct worker *worker, struct exchange *exchange, enum outcome 
     exchange_done(worker, exchange);
 }
 
-static void count_completed(struct worker *worker, const struct conn *conn,
-                            const struct exchange *exchange, uint64_t now_ns)
+static void count_completed(struct worker *worker, const struct exchange *exchange, uint64_t now_ns)
 {
     struct interval *interval = worker->interval;
-    int class = conn->h1.status / 100;
-    uint64_t response_from_ns = exchange->due_ns != 0 ? exchange->due_ns : conn->sent_ns;
+    const struct stream *stream = &exchange->stream;
+    int class = stream->status / 100;
+    uint64_t response_from_ns = exchange->due_ns != 0 ? exchange->due_ns : stream->sent_ns;
     worker->n_in_flight--;
     worker_count(worker, COUNTER_COMPLETED);
     interval->status[class >= 1 && class <= 5 ? class : 0]++;
-    if (request_expects(exchange->request, conn->h1.status)) {
+    if (request_expects(exchange->request, stream->status)) {
         interval->outcome[OUTCOME_OK]++;
     } else {
         worker_count(worker, COUNTER_UNEXPECTED);
         interval->outcome[OUTCOME_STATUS]++;
     }
-    hist_record(&interval->latency[LATENCY_SERVICE], now_ns - conn->sent_ns);
+    hist_record(&interval->latency[LATENCY_SERVICE], now_ns - stream->sent_ns);
     hist_record(&interval->latency[LATENCY_RESPONSE], now_ns - response_from_ns);
-    hist_record(&interval->latency[LATENCY_FIRST_BYTE], conn->first_byte_ns - conn->sent_ns);
+    hist_record(&interval->latency[LATENCY_FIRST_BYTE], stream->first_byte_ns - stream->sent_ns);
 }
 
 /* Closed loop: think time, and in a dwell of low rate what makes the whole cycle that much
@@ -284,28 +301,37 @@ static uint64_t pause_ns(const struct worker *worker, uint64_t service_ns)
     return SCHEDULE_LOW_RATE * (worker->phase->think_time_ns + service_ns) - service_ns;
 }
 
-void exchange_ended(struct conn *conn, enum outcome outcome)
+/* The server may have closed under it.  Where the connection stays, the slot has a place again. */
+static void not_completed(struct worker *worker, struct slot *slot, struct exchange *exchange,
+                          enum outcome outcome)
+{
+    slot->outlived = outlives(&slot->conn, exchange, outcome);
+    if (may_send_again(worker, &slot->conn, exchange, outcome)) {
+        put_back(worker, exchange);
+    } else {
+        fail(worker, exchange, outcome);
+    }
+    if (slot->conn.state == CONN_READY) {
+        slot_settle(slot);
+    }
+    exchange_pump(worker);
+}
+
+void exchange_ended(struct conn *conn, struct stream *stream, enum outcome outcome)
 {
     struct slot *slot = conn->owner;
     struct worker *worker = slot->worker;
-    struct exchange *exchange = slot->exchange;
-    BUG_ON(exchange == NULL);
-    slot->exchange = NULL;
+    struct exchange *exchange = stream->owner;
     if (outcome != OUTCOME_OK) {
-        if (may_send_again(worker, conn, exchange, outcome)) {
-            put_back(worker, exchange);
-            exchange_pump(worker);
-        } else {
-            fail(worker, exchange, outcome);
-        }
+        not_completed(worker, slot, exchange, outcome);
         return;
     }
     uint64_t now_ns = mono_now_ns();
-    uint64_t service_ns = now_ns - conn->sent_ns;
-    count_completed(worker, conn, exchange, now_ns);
+    uint64_t service_ns = now_ns - stream->sent_ns;
+    count_completed(worker, exchange, now_ns);
     exchange_done(worker, exchange);
     slot->n_failures = 0;
-    if (conn->h1.keep_alive && !conn->close_after) {
+    if (conn->state == CONN_READY && !conn->close_after) {
         slot_rest(slot, pause_ns(worker, service_ns));
         exchange_pump(worker);
     }

@@ -1,19 +1,20 @@
 /* An exchange: one request and its response, from the moment it is begun on a ready connection
  * until it is completed or failed.  It keeps what must outlive its connection: when it was due,
  * its credentials and the bytes of its head, so that an exchange whose idle connection the
- * server closed under it can be sent again on another.  Ended exchanges return to a free list;
- * there are never more than were in flight at once. */
+ * server closed under it can be sent again on another, as can one that an HTTP/2 server says it has
+ * not touched.  Ended exchanges return to a free list; there are never more than were in flight at
+ * once. */
 #ifndef LOAD_EXCHANGE_H
 #define LOAD_EXCHANGE_H
 
 #include "load/holding.h"
+#include "net/conn.h"
 #include "record/outcome.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct conn;
 struct request;
 struct worker;
 
@@ -22,6 +23,8 @@ struct exchange {
     const struct request *request;
     uint64_t due_ns;        /* monotonic; 0 in the closed loop */
     unsigned n_sent;        /* times that it was sent */
+    bool wants_fresh;       /* to be sent again on a connection that has carried nothing yet */
+    struct stream stream;   /* while it is in flight: this time's */
     struct holding holding; /* taken for this exchange alone */
     char *head;             /* owns */
     size_t head_size;
@@ -31,11 +34,7 @@ struct exchange {
  * every idle connection (closed loop).  Safe to call from any handler. */
 void exchange_pump(struct worker *worker);
 /* conn_handler's exchanged(). */
-void exchange_ended(struct conn *conn, enum outcome outcome);
-/* Did the server close a kept connection at the moment we used it again?  That is no fault of
- * anybody's, and a client with keep-alive sends an idempotent request once more (RFC 9110,
- * section 9.2.2). */
-bool exchange_outlives(const struct conn *conn, enum outcome outcome);
+void exchange_ended(struct conn *conn, struct stream *stream, enum outcome outcome);
 /* Ends with `outcome` what waits to be sent again. */
 void exchange_give_up(struct worker *worker, enum outcome outcome);
 /* Frees the free list and what waits. */

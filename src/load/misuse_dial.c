@@ -89,6 +89,9 @@ static bool open_tls(struct misuse *misuse)
         misuse->tls = tls_open(misuse->misuses->worker->tls, misuse->fd,
                                part != NULL ? part->cert : NULL, NULL);
     }
+    if (misuse->tls != NULL) {
+        tls_offer_http1(misuse->tls); /* whatever the profile's own load speaks */
+    }
     return misuse->tls != NULL;
 }
 

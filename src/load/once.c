@@ -20,6 +20,7 @@ struct once {
     struct conn conn;
     struct request_set requests;
     struct sample sample;
+    struct stream stream;
     char *head; /* owns */
     enum outcome outcome;
     bool answered;
@@ -42,15 +43,16 @@ static void once_ready(struct conn *conn)
     const struct request *request = once->requests.requests;
     struct credential *const *parts = once->sample.part;
     once->head = xmalloc(request_size(&once->requests, 0, request, parts));
-    size_t len = request_write(&once->requests, 0, request, parts, once->head);
+    struct conn_request made;
+    request_make(&once->requests, 0, request, parts, conn_is_h2(conn), once->head, &made);
     conn->close_after = true;
-    conn_send(conn, once->head, len, request->body, request->body_len, request->head_request);
+    conn_send(conn, &once->stream, &made);
 }
 
-static void once_exchanged(struct conn *conn, enum outcome outcome)
+static void once_exchanged(struct conn *conn, struct stream *stream, enum outcome outcome)
 {
     struct once *once = conn->owner;
-    bool expected = request_expects(once->requests.requests, conn->h1.status);
+    bool expected = request_expects(once->requests.requests, stream->status);
     once->outcome = outcome == OUTCOME_OK && !expected ? OUTCOME_STATUS : outcome;
     once->answered = true;
     once->end_ns = mono_now_ns();
@@ -109,7 +111,10 @@ static bool show_request_line(const struct once *once, const char *line, size_t 
         return false;
     }
     sink_write(show, line, keep);
-    sink_printf(show, "(not shown) HTTP/1.1\n");
+    const char *version = memrchr(line, ' ', len);
+    sink_printf(show, "(not shown)");
+    sink_write(show, version, (size_t)(line + len - version));
+    sink_printf(show, "\n");
     return true;
 }
 
@@ -144,7 +149,7 @@ static void show_times(const struct once *once, struct sink *show)
     sink_printf(show, "times\n");
     show_span(show, "tcp connect", conn->dial_ns, conn->connected_ns);
     show_span(show, "tls handshake", conn->connected_ns, conn->ready_ns);
-    show_span(show, "first byte", conn->sent_ns, conn->first_byte_ns);
+    show_span(show, "first byte", once->stream.sent_ns, once->stream.first_byte_ns);
     show_span(show, "total", conn->dial_ns, once->end_ns);
 }
 
@@ -153,7 +158,7 @@ static void exchange_once(struct once *once, struct ev_loop *loop, struct tls_cl
 {
     const struct credential *cert = once->sample.part[CREDENTIAL_CERT];
     conn_env_init(&once->env, loop, tls, &once->plan->target, addrs, n_addrs);
-    once->env.handler = (struct conn_handler){once_ready, once_exchanged, once_closed};
+    once->env.handler = (struct conn_handler){once_ready, once_exchanged, once_closed, NULL};
     once->env.show = once->seen;
     once->conn.owner = once;
     conn_dial(&once->conn, &once->env, cert != NULL ? cert->cert : NULL, NULL);

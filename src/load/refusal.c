@@ -24,6 +24,7 @@ struct bad_kind {
 
 struct attempt {
     struct conn conn;
+    struct stream stream;
     struct refusals *refusals;
     size_t kind;
     struct credential *persona;   /* NULL: nothing is under way */
@@ -71,6 +72,9 @@ static bool is_refusal(const struct refusal_answer *answer, int alert)
     case OUTCOME_TLS_RESET:
     case OUTCOME_HTTP_CLOSED:
     case OUTCOME_HTTP_RESET:
+    case OUTCOME_H2_GOAWAY:
+    case OUTCOME_H2_CANCEL:
+    case OUTCOME_H2_STREAM_RESET:
         return true;
     default:
         return alert > 0;
@@ -190,24 +194,27 @@ static void attempt_ready(struct conn *conn)
         attempt->head = xrealloc(attempt->head, size);
         attempt->head_size = size;
     }
-    size_t len =
-        request_write(&worker->requests, base, request, attempt->persona->part, attempt->head);
+    struct conn_request made;
+    request_make(&worker->requests, base, request, attempt->persona->part, conn_is_h2(conn),
+                 attempt->head, &made);
     if (has_good_cert(attempt)) {
         count_good_cert(attempt);
     }
     conn->close_after = true;
-    conn_send(conn, attempt->head, len, request->body, request->body_len, request->head_request);
+    conn_send(conn, &attempt->stream, &made);
 }
 
-static void attempt_exchanged(struct conn *conn, enum outcome outcome)
+static void attempt_exchanged(struct conn *conn, struct stream *stream, enum outcome outcome)
 {
     struct attempt *attempt = conn->owner;
     /* A head is an answer, whatever becomes of its body. */
     attempt->answered = true;
-    attempt->answer.status = conn->h1.status;
-    attempt->answer.outcome = conn->h1.status != 0 ? OUTCOME_OK
-                              : conn->h1.started   ? OUTCOME_HTTP_TRUNCATED
-                                                   : outcome;
+    attempt->answer.status = stream->status;
+    /* A server that did nothing, since it goes away or is busy, has not refused this client. */
+    attempt->answer.outcome = stream->status != 0   ? OUTCOME_OK
+                              : stream->unprocessed ? OUTCOME_H2_REFUSED_STREAM
+                              : stream->started     ? OUTCOME_HTTP_TRUNCATED
+                                                    : outcome;
 }
 
 static void attempt_closed(struct conn *conn, enum outcome outcome)
@@ -301,7 +308,8 @@ struct refusals *refusals_new(struct worker *worker)
     refusals->worker = worker;
     conn_env_init(&refusals->env, worker->loop, worker->tls, &job->plan->target, job->addrs,
                   job->n_addrs);
-    refusals->env.handler = (struct conn_handler){attempt_ready, attempt_exchanged, attempt_closed};
+    refusals->env.handler =
+        (struct conn_handler){attempt_ready, attempt_exchanged, attempt_closed, NULL};
     for (size_t i = 0; i < REFUSAL_SLOTS; i++) {
         struct attempt *attempt = &refusals->attempts[i];
         attempt->refusals = refusals;
@@ -318,6 +326,9 @@ void refusals_free(struct refusals *refusals)
 {
     for (size_t i = 0; refusals != NULL && i < REFUSAL_SLOTS; i++) {
         free(refusals->attempts[i].head);
+    }
+    if (refusals != NULL) {
+        conn_env_stop(&refusals->env); /* of a worker that never ran */
     }
     free(refusals);
 }

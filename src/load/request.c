@@ -3,7 +3,9 @@
 #include "base/mem.h"
 #include "base/sink.h"
 #include "base/str.h"
+#include "net/conn.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -59,6 +61,16 @@ static void write_head(const struct plan_target *target, const struct plan_reque
     write_length(from, head);
 }
 
+static void prepare_fields(struct request *request, const struct plan_request *from)
+{
+    h2_fields_init(&request->fields, request->head, request->head_len);
+    for (size_t i = 0; i < from->n_headers; i++) {
+        if (from->headers[i].secret) {
+            h2_fields_hide(&request->fields, from->headers[i].name);
+        }
+    }
+}
+
 static void request_init(struct request *request, const struct plan_target *target,
                          const struct plan_request *from, const char *run_id)
 {
@@ -69,6 +81,9 @@ static void request_init(struct request *request, const struct plan_target *targ
     const char *text = sink_text(head, &request->head_len);
     request->head = xstrndup(text, request->head_len);
     sink_free(head);
+    if (target->alpn != ALPN_H1) {
+        prepare_fields(request, from);
+    }
     request->target_len = (size_t)(strstr(request->head, " HTTP/1.1\r\n") - request->head);
     request->has_query = memchr(request->head, '?', request->target_len) != NULL;
     request->body = from->body;
@@ -82,7 +97,12 @@ static struct request_prefix in_header(const char *header, const char *scheme)
 {
     bool plain = scheme == NULL || *scheme == '\0';
     char *text = xasprintf("%s: %s%s", header, plain ? "" : scheme, plain ? "" : " ");
-    return (struct request_prefix){.text = text, .len = strlen(text)};
+    char *name = xstrdup(header);
+    for (char *p = name; *p != '\0'; p++) {
+        *p = (char)tolower((unsigned char)*p);
+    }
+    return (struct request_prefix){
+        .text = text, .len = strlen(text), .name = name, .name_len = strlen(name)};
 }
 
 static struct request_prefix in_query(const char *name)
@@ -107,13 +127,16 @@ static void prefix_identity(struct request_prefix prefix[CREDENTIAL_PARTS],
 
 void request_set_init(struct request_set *set, const struct plan *plan, const char *run_id)
 {
+    size_t most = 0;
     *set = (struct request_set){.n_requests = plan->n_requests};
     set->requests = xcalloc(plan->n_requests, sizeof *set->requests);
     for (size_t i = 0; i < plan->n_requests; i++) {
         request_init(&set->requests[i], &plan->target, &plan->requests[i], run_id);
         set->weight += plan->requests[i].weight;
         set->requests[i].upto = set->weight;
+        most = set->requests[i].fields.n > most ? set->requests[i].fields.n : most;
     }
+    set->fields = xcalloc(most + CREDENTIAL_PARTS, sizeof *set->fields);
     set->n_identities = plan->n_identities;
     set->prefix = xcalloc(plan->n_identities, sizeof *set->prefix);
     for (size_t i = 0; i < plan->n_identities; i++) {
@@ -125,11 +148,14 @@ void request_set_clear(struct request_set *set)
 {
     for (size_t i = 0; i < set->n_requests; i++) {
         free(set->requests[i].head);
+        h2_fields_clear(&set->requests[i].fields);
     }
+    free(set->fields);
     free(set->requests);
     for (size_t i = 0; i < set->n_identities; i++) {
         for (int kind = 0; kind < CREDENTIAL_PARTS; kind++) {
             free(set->prefix[i][kind].text);
+            free(set->prefix[i][kind].name);
         }
     }
     free(set->prefix);
@@ -191,6 +217,69 @@ size_t request_write(const struct request_set *set, size_t identity, const struc
         }
     }
     return (size_t)(put(at, "\r\n", 2) - to);
+}
+
+/* Where the value stands in `to`; returns its end. */
+static char *make_field(char *to, const struct request_prefix *prefix,
+                        const struct credential *credential, struct h2_field *field)
+{
+    size_t skip = prefix->name_len + 2; /* "Authorization: " */
+    char *end = put(to, prefix->text + skip, prefix->len - skip);
+    end = put(end, credential->text, credential->text_len);
+    *field = (struct h2_field){.name = prefix->name,
+                               .name_len = prefix->name_len,
+                               .value = to,
+                               .value_len = (size_t)(end - to),
+                               .secret = true};
+    return end;
+}
+
+static char *make_path(char *to, const struct request *request, const struct request_prefix *prefix,
+                       const struct credential *key, struct h2_field *path)
+{
+    char *end = put(to, path->value, path->value_len);
+    *end++ = request->has_query ? '&' : '?';
+    end = put_credential(end, prefix, key);
+    path->value = to;
+    path->value_len = (size_t)(end - to);
+    path->secret = true;
+    return end;
+}
+
+static size_t make_fields(const struct request_set *set, size_t identity,
+                          const struct request *request,
+                          struct credential *const credentials[CREDENTIAL_PARTS], char *to)
+{
+    const struct request_prefix *prefix = set->prefix[identity];
+    size_t n = request->fields.n;
+    memcpy(set->fields, request->fields.fields, n * sizeof *set->fields);
+    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_PARTS; kind++) {
+        if (credentials[kind] == NULL) {
+            continue;
+        }
+        if (prefix[kind].in_query) {
+            to = make_path(to, request, &prefix[kind], credentials[kind], &set->fields[H2_PATH]);
+        } else {
+            to = make_field(to, &prefix[kind], credentials[kind], &set->fields[n++]);
+        }
+    }
+    return n;
+}
+
+void request_make(const struct request_set *set, size_t identity, const struct request *request,
+                  struct credential *const credentials[CREDENTIAL_PARTS], bool h2, char *to,
+                  struct conn_request *ret_made)
+{
+    *ret_made = (struct conn_request){.body = request->body,
+                                      .body_len = request->body_len,
+                                      .head_request = request->head_request};
+    if (h2) {
+        ret_made->fields = set->fields;
+        ret_made->n_fields = make_fields(set, identity, request, credentials, to);
+    } else {
+        ret_made->head = to;
+        ret_made->head_len = request_write(set, identity, request, credentials, to);
+    }
 }
 
 bool request_expects(const struct request *request, int status)

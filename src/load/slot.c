@@ -6,6 +6,7 @@
 #include "load/worker_clock.h"
 #include "load/worker_inside.h"
 
+#include <string.h>
 #include <sys/socket.h>
 
 #define BACKOFF_MIN_NS  (10 * NS_PER_MS)
@@ -26,6 +27,66 @@ static bool is_needed(const struct slot *slot)
     return is_wanted(slot) || slot->worker->retry.first != NULL;
 }
 
+bool slot_has_room(const struct slot *slot)
+{
+    size_t n_taken = slot->conn.n_streams + slot->n_rests;
+    return n_taken < slot->worker->job.plan->pace.streams && conn_room(&slot->conn) > slot->n_rests;
+}
+
+void slot_settle(struct slot *slot)
+{
+    bool room = slot_has_room(slot);
+    if (room != (slot->place == SLOT_IDLE)) {
+        slot_put(slot, room ? SLOT_IDLE : SLOT_NOWHERE);
+    }
+}
+
+void slot_room(struct conn *conn)
+{
+    struct slot *slot = conn->owner;
+    slot_settle(slot);
+    exchange_pump(slot->worker);
+}
+
+void slot_retire(struct slot *slot)
+{
+    if (slot->conn.n_streams == 0) {
+        conn_close(&slot->conn, OUTCOME_OK);
+    } else {
+        slot->conn.close_after = true;
+    }
+}
+
+/* Resting. */
+
+static void wait_for(struct slot *slot, uint64_t pause_ns)
+{
+    ev_timer_stop(slot->worker->loop, &slot->wait);
+    ev_timer_set(&slot->wait, (double)pause_ns * 1e-9, 0.);
+    ev_timer_start(slot->worker->loop, &slot->wait);
+}
+
+static void wait_for_rest(struct slot *slot, uint64_t now_ns)
+{
+    if (slot->n_rests > 0) {
+        wait_for(slot, slot->rests[0] > now_ns ? slot->rests[0] - now_ns : 0);
+    }
+}
+
+/* The timer has fired for the first rest, which is over even where this clock is a little behind
+ * the loop's. */
+static void end_rests(struct slot *slot)
+{
+    uint64_t now_ns = mono_now_ns();
+    uint32_t n = 1;
+    while (n < slot->n_rests && slot->rests[n] <= now_ns) {
+        n++;
+    }
+    slot->n_rests -= n;
+    memmove(slot->rests, slot->rests + n, slot->n_rests * sizeof *slot->rests);
+    wait_for_rest(slot, now_ns);
+}
+
 static void wait_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)loop;
@@ -34,25 +95,21 @@ static void wait_over(struct ev_loop *loop, ev_timer *timer, int events)
     if (slot->proving) {
         conn_close(&slot->conn, OUTCOME_TIMEOUT_HANDSHAKE);
     } else if (slot->conn.state == CONN_READY) {
-        slot_put(slot, SLOT_IDLE);
+        end_rests(slot);
+        slot_settle(slot);
         exchange_pump(slot->worker);
     } else if (is_needed(slot)) {
         slot_put(slot, SLOT_TO_DIAL);
     }
 }
 
-void slot_init(struct slot *slot, struct worker *worker)
+void slot_init(struct slot *slot, struct worker *worker, uint64_t *rests)
 {
     slot->worker = worker;
+    slot->rests = rests;
     slot->conn.owner = slot;
     ev_init(&slot->wait, wait_over);
     slot->wait.data = slot;
-}
-
-static void wait_for(struct slot *slot, uint64_t pause_ns)
-{
-    ev_timer_set(&slot->wait, (double)pause_ns * 1e-9, 0.);
-    ev_timer_start(slot->worker->loop, &slot->wait);
 }
 
 static void join(struct slot *slot)
@@ -63,17 +120,18 @@ static void join(struct slot *slot)
     }
 }
 
-/* One that is busy or dials leaves when it comes to rest, one that closes when it has closed. */
+/* One that is busy leaves when it comes to rest, one that dials when it is ready, one that closes
+ * when it has closed. */
 static void leave(struct slot *slot)
 {
-    bool resting = slot->conn.state == CONN_READY && slot->exchange == NULL && !slot->proving;
-    if (slot->conn.state != CONN_IDLE && !resting) {
+    bool ready = slot->conn.state == CONN_READY && !slot->proving;
+    if (slot->conn.state != CONN_IDLE && !ready) {
         return;
     }
     ev_timer_stop(slot->worker->loop, &slot->wait);
     slot_put(slot, SLOT_NOWHERE);
-    if (resting) {
-        conn_close(&slot->conn, OUTCOME_OK);
+    if (ready) {
+        slot_retire(slot);
     }
 }
 
@@ -90,20 +148,30 @@ void slot_rest(struct slot *slot, uint64_t pause_ns)
 {
     if (slot->worker->state == WORKER_RUNNING && !is_needed(slot)) {
         leave(slot);
-    } else if (pause_ns == 0) {
-        slot_put(slot, SLOT_IDLE);
-    } else {
-        wait_for(slot, pause_ns);
+        return;
     }
+    if (pause_ns > 0) {
+        uint64_t now_ns = mono_now_ns(), until_ns = now_ns + pause_ns;
+        uint32_t i = slot->n_rests++;
+        for (; i > 0 && slot->rests[i - 1] > until_ns; i--) {
+            slot->rests[i] = slot->rests[i - 1];
+        }
+        slot->rests[i] = until_ns;
+        if (i == 0) {
+            wait_for(slot, pause_ns);
+        }
+    }
+    slot_settle(slot);
 }
 
 void slot_stretch_rest(struct slot *slot, double factor)
 {
-    if (slot->conn.state == CONN_READY && ev_is_active(&slot->wait)) {
-        double left_s = ev_timer_remaining(slot->worker->loop, &slot->wait);
-        ev_timer_stop(slot->worker->loop, &slot->wait);
-        wait_for(slot, left_s > 0 ? (uint64_t)(left_s * factor * 1e9) : 0);
+    uint64_t now_ns = mono_now_ns();
+    for (uint32_t i = 0; i < slot->n_rests; i++) {
+        uint64_t left_ns = slot->rests[i] > now_ns ? slot->rests[i] - now_ns : 0;
+        slot->rests[i] = now_ns + (uint64_t)((double)left_ns * factor);
     }
+    wait_for_rest(slot, now_ns);
 }
 
 /* The identity of the next dial and its certificate.  The weights decide for every dial, since an
@@ -265,6 +333,7 @@ void slot_ready(struct conn *conn)
         prove(slot);
         return;
     }
+    slot->outlived = false;
     count_ready(slot);
     if (slot->due_ns != 0 && (worker->state != WORKER_RUNNING || worker->idle)) {
         worker_count(worker, COUNTER_SKIPPED); /* it comes too late for its exchange */
@@ -337,12 +406,13 @@ void slot_closed(struct conn *conn, enum outcome outcome)
 {
     struct slot *slot = conn->owner;
     struct worker *worker = slot->worker;
-    BUG_ON(slot->exchange != NULL);
+    BUG_ON(conn->n_streams != 0);
     slot_put(slot, SLOT_NOWHERE);
     ev_timer_stop(worker->loop, &slot->wait);
     if (slot->proving) {
         end_proof(slot, outcome);
     }
+    slot->n_rests = 0;
     count_closed(slot, outcome);
     keep_unseen(slot);
     if (worker->state != WORKER_RUNNING || !is_needed(slot)) {
@@ -353,7 +423,7 @@ void slot_closed(struct conn *conn, enum outcome outcome)
     bool served = conn->was_ready && conn->n_exchanges > 0;
     if (worker_dials_fall_due(worker)) { /* another start is another's: no pause */
         slot_put(slot, SLOT_TO_DIAL);
-    } else if (served && (outcome == OUTCOME_OK || exchange_outlives(conn, outcome))) {
+    } else if (served && (outcome == OUTCOME_OK || slot->outlived)) {
         slot_put(slot, SLOT_TO_DIAL);
     } else {
         wait_for(slot, backoff_ns(slot));

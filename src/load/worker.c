@@ -137,7 +137,7 @@ static void begin_closing(struct worker *worker)
     exchange_give_up(worker, OUTCOME_STOPPED);
     for (size_t i = 0; i < worker->n_slots; i++) {
         struct slot *slot = &worker->slots[i];
-        bool idle = slot->is_open && slot->exchange == NULL;
+        bool idle = slot->is_open && slot->conn.n_streams == 0;
         ev_timer_stop(worker->loop, &slot->wait);
         conn_close(&slot->conn, idle ? OUTCOME_OK : OUTCOME_STOPPED);
     }
@@ -264,8 +264,9 @@ static void prepare_load(struct worker *worker)
     backlog_init(&worker->backlog, BACKLOG_MAX / job->n_workers + 1);
     worker->n_slots = share_of(job, plan_peak(plan).connections);
     worker->slots = xcalloc(worker->n_slots, sizeof *worker->slots);
+    worker->rests = xcalloc(worker->n_slots * plan->pace.streams, sizeof *worker->rests);
     for (size_t i = 0; i < worker->n_slots; i++) {
-        slot_init(&worker->slots[i], worker);
+        slot_init(&worker->slots[i], worker, worker->rests + i * plan->pace.streams);
     }
     worker->interval = interval_new();
     atomic_init(&worker->empty, interval_new());
@@ -294,7 +295,7 @@ struct worker *worker_new(const struct worker_job *job, struct diag *diag)
         return NULL;
     }
     conn_env_init(&worker->env, worker->loop, tls, &job->plan->target, job->addrs, job->n_addrs);
-    worker->env.handler = (struct conn_handler){slot_ready, exchange_ended, slot_closed};
+    worker->env.handler = (struct conn_handler){slot_ready, exchange_ended, slot_closed, slot_room};
     watch(worker);
     prepare_load(worker);
     return worker;
@@ -377,6 +378,9 @@ void worker_free(struct worker *worker)
     exchange_clear(worker);
     refusals_free(worker->refusals);
     misuses_free(worker->misuses);
+    if (worker->env.loop != NULL) {
+        conn_env_stop(&worker->env);
+    }
     if (worker->loop != NULL) {
         ev_loop_destroy(worker->loop);
     }
@@ -384,6 +388,7 @@ void worker_free(struct worker *worker)
         (void)close(worker->pace.fd);
     }
     free(worker->slots);
+    free(worker->rests);
     free(worker->identities);
     backlog_clear(&worker->backlog);
     request_set_clear(&worker->requests);

@@ -81,6 +81,7 @@ struct worker {
     uint64_t requests_per_connection; /* 0: no limit */
 
     struct slot *slots;                   /* owns */
+    uint64_t *rests;                      /* owns: of all slots */
     size_t n_slots, n_wanted;             /* those that shall have a connection now are the first */
     struct slot_queue queue[SLOT_PLACES]; /* by place */
     uint64_t max_handshaking;

@@ -2,8 +2,11 @@
 
 #include "base/bug.h"
 #include "base/mono.h"
+#include "base/str.h"
+#include "net/codec.h"
 #include "net/conn_deadline.h"
 #include "net/conn_show.h"
+#include "net/h2.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -11,8 +14,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define ONE_RECORD 16384 /* a request that fits is written as one */
 
 #define TO(state) (1u << CONN_##state)
 
@@ -24,7 +25,8 @@ static const struct state {
     const char *name;
     void (*step)(struct conn *conn, int revents);
     unsigned successors;
-    enum conn_deadline deadline; /* armed on entry; an exchange arms its own in READY */
+    enum conn_deadline
+        deadline; /* armed on entry; in READY the streams have theirs, and h2 its ping */
 } states[CONN_STATE_COUNT] = {
     [CONN_IDLE] = {"idle", NULL, TO(DIALING), CONN_DEADLINE_NONE},
     [CONN_DIALING] = {"dialing", step_dialing, TO(HANDSHAKING) | TO(CLOSED), CONN_DEADLINE_CONNECT},
@@ -38,10 +40,14 @@ static const struct state {
 static void conn_enter(struct conn *conn, enum conn_state state, uint64_t now_ns)
 {
     BUG_ON((states[conn->state].successors & (1u << state)) == 0);
-    conn_deadline_disarm_all(conn);
+    conn_deadline_disarm(conn->env, &conn->link);
+    for (struct stream *stream = conn->streams; stream != NULL; stream = stream->next) {
+        conn_deadline_disarm(conn->env, &stream->link[0]);
+        conn_deadline_disarm(conn->env, &stream->link[1]);
+    }
     conn->state = state;
     if (states[state].deadline != CONN_DEADLINE_NONE) {
-        conn_deadline_arm(conn, states[state].deadline, now_ns);
+        conn_deadline_arm(conn->env, &conn->link, states[state].deadline, now_ns);
     }
 }
 
@@ -64,7 +70,7 @@ static int wanted_events(const struct conn *conn)
 /* Nagle's algorithm only ever holds back a segment that follows one not yet acknowledged: never a
  * hello, never a request after a response, nor one that leaves with the last flight of the
  * handshake.  Churning connections so save a system call each. */
-static void do_not_delay(struct conn *conn)
+void conn_no_delay(struct conn *conn)
 {
     int one = 1;
 
@@ -74,8 +80,7 @@ static void do_not_delay(struct conn *conn)
     }
 }
 
-/* Takes the step that `revents` allow (0: none), then watches for what the state wants now. */
-static void conn_drive(struct conn *conn, int revents)
+void conn_drive(struct conn *conn, int revents)
 {
     struct ev_loop *loop = conn->env->loop;
     int wanted;
@@ -106,8 +111,8 @@ static void conn_shut(struct conn *conn)
 {
     struct conn_env *env = conn->env;
 
-    conn->out[0].iov_len = conn->out[1].iov_len = 0;
     if (conn->state == CONN_READY) {
+        conn->codec->shut(conn);
         tls_shutdown(conn->tls);
         conn_enter(conn, CONN_DRAINING, 0);
     } else {
@@ -124,7 +129,7 @@ static void forget_session(struct conn *conn)
     conn->session = NULL;
 }
 
-/* `exchange`: how the exchange in flight ended, where there is one. */
+/* `exchange`: how the exchanges in flight ended that had not yet. */
 static void conn_tell(struct conn *conn, enum outcome exchange, enum outcome end)
 {
     struct conn_env *env = conn->env;
@@ -133,29 +138,43 @@ static void conn_tell(struct conn *conn, enum outcome exchange, enum outcome end
     conn->told = true;
     conn->cert = NULL;
     forget_session(conn);
-    if (conn->in_flight) {
-        conn->in_flight = false;
-        conn->n_exchanges += exchange == OUTCOME_OK;
-        env->handler.exchanged(conn, exchange);
+    while (conn->streams != NULL) {
+        struct stream *stream = conn->streams;
+
+        conn_finish(conn, stream, stream->ended ? stream->outcome : exchange);
     }
     conn_show_closed(conn, end);
     env->handler.closed(conn, end);
 }
 
-static void conn_end(struct conn *conn, enum outcome exchange, enum outcome end)
+void conn_end(struct conn *conn, enum outcome exchange, enum outcome end)
 {
     conn_shut(conn);
     conn_tell(conn, exchange, end);
 }
 
-static void conn_fail(struct conn *conn, enum outcome outcome)
+void conn_fail(struct conn *conn, enum outcome outcome)
 {
     conn_end(conn, outcome, outcome);
 }
 
-void conn_expire(struct conn *conn, enum outcome outcome)
+#define OWNER(link, type, member)                                                                  \
+    ((struct type *)(void *)((char *)(link)-offsetof(struct type, member)))
+
+void conn_expire(struct conn_link *link, enum conn_deadline kind)
 {
-    conn_fail(conn, outcome);
+    enum outcome outcome = conn_deadline_info(kind)->expiry;
+
+    if (kind == CONN_DEADLINE_FIRST_BYTE || kind == CONN_DEADLINE_EXCHANGE) {
+        struct stream *stream = kind == CONN_DEADLINE_FIRST_BYTE ? OWNER(link, stream, link[0])
+                                                                 : OWNER(link, stream, link[1]);
+
+        stream->conn->codec->expired(stream->conn, stream, outcome);
+    } else if (kind == CONN_DEADLINE_PING) {
+        h2_silent(OWNER(link, conn, link));
+    } else {
+        conn_fail(OWNER(link, conn, link), outcome);
+    }
 }
 
 void conn_close(struct conn *conn, enum outcome outcome)
@@ -180,6 +199,7 @@ static void let_go(struct conn *conn)
 static void conn_free(struct conn *conn)
 {
     let_go(conn);
+    h2_close(conn);
     if (conn->state == CONN_DRAINING) {
         conn_enter(conn, CONN_CLOSED, 0);
     }
@@ -192,7 +212,7 @@ void conn_reap(struct conn_env *env)
 {
     struct conn *told = NULL;
 
-    while (env->reap != NULL) {
+    for (h2_env_flush(env); env->reap != NULL; h2_env_flush(env)) {
         struct conn *conn = env->reap;
 
         env->reap = conn->reap_next;
@@ -218,7 +238,7 @@ static void conn_clear(struct conn *conn, struct conn_env *env)
 
     BUG_ON(conn->state != CONN_IDLE);
     *conn = (struct conn){.env = env, .fd = -1, .owner = owner};
-    conn->link[0].armed = conn->link[1].armed = CONN_DEADLINE_NONE;
+    conn->link.armed = CONN_DEADLINE_NONE;
     ev_init(&conn->io, on_io);
     conn->io.data = conn;
 }
@@ -321,9 +341,27 @@ static void step_dialing(struct conn *conn, int revents)
 
 static void receive(struct conn *conn);
 
+/* A server that does not know ALPN speaks HTTP/1.1. */
+static enum outcome choose_protocol(struct conn *conn)
+{
+    struct tls_facts facts;
+
+    conn->codec = &codec_h1;
+    if (conn->env->h2 == NULL) {
+        return OUTCOME_OK;
+    }
+    tls_facts(conn->tls, &facts);
+    if (str_equal(facts.protocol, "h2")) {
+        conn->codec = &codec_h2;
+        return h2_open(conn) ? OUTCOME_OK : OUTCOME_CLIENT_ERROR;
+    }
+    return conn->env->target->alpn == ALPN_H2 ? OUTCOME_NO_H2 : OUTCOME_OK;
+}
+
 static void step_handshaking(struct conn *conn, int revents)
 {
     enum tls_status status = tls_handshake(conn->tls);
+    enum outcome outcome;
 
     (void)revents;
     if (status == TLS_WANT_READ || status == TLS_WANT_WRITE) {
@@ -333,145 +371,81 @@ static void step_handshaking(struct conn *conn, int revents)
         conn_fail(conn, tls_outcome(conn->tls));
         return;
     }
+    if ((outcome = choose_protocol(conn)) != OUTCOME_OK) {
+        conn_fail(conn, outcome);
+        return;
+    }
     conn->ready_ns = mono_now_ns();
     conn->was_ready = true;
     conn_enter(conn, CONN_READY, conn->ready_ns);
     conn_show_ready(conn);
     conn->cert = NULL;
+    if (conn_is_h2(conn)) {
+        h2_begin(conn);
+    }
     conn->env->handler.ready(conn);
-    if (!conn->in_flight && conn->state == CONN_READY) {
-        do_not_delay(conn); /* the last flight goes alone, and a request may follow soon */
+    if (conn->n_streams == 0 && conn->state == CONN_READY) {
+        conn_no_delay(conn); /* the last flight goes alone, and a request may follow soon */
+    }
+    if (conn->state == CONN_READY && conn_is_h2(conn)) {
+        conn->codec->flush(conn); /* in the segment of the last flight */
     }
     receive(conn); /* also lets the last flight go where the worker sent nothing */
 }
 
-/* Sending. */
+/* Exchanges. */
 
-static void sent(struct conn *conn, size_t n)
+size_t conn_room(const struct conn *conn)
 {
-    conn->env->bytes_sent += n;
-    for (size_t i = 0; i < 2; i++) {
-        size_t here = n < conn->out[i].iov_len ? n : conn->out[i].iov_len;
-
-        conn->out[i].iov_base = (char *)conn->out[i].iov_base + here;
-        conn->out[i].iov_len -= here;
-        n -= here;
-    }
+    return conn->state == CONN_READY && !conn->close_after ? conn->codec->room(conn) : 0;
 }
 
-/* Head and body in one record where that is possible. */
-static enum tls_status write_once(struct conn *conn, size_t *ret_written)
+void conn_send(struct conn *conn, struct stream *stream, const struct conn_request *request)
 {
-    const struct iovec *head = &conn->out[0], *body = &conn->out[1];
-    char both[ONE_RECORD];
+    struct conn_env *env = conn->env;
 
-    if (head->iov_len > 0 && body->iov_len > 0 && head->iov_len + body->iov_len <= sizeof both) {
-        memcpy(both, head->iov_base, head->iov_len);
-        memcpy(both + head->iov_len, body->iov_base, body->iov_len);
-        return tls_write(conn->tls, both, head->iov_len + body->iov_len, ret_written);
+    BUG_ON(conn->state != CONN_READY || conn->codec->room(conn) == 0);
+    *stream = (struct stream){.owner = stream->owner,
+                              .conn = conn,
+                              .next = conn->streams,
+                              .sent_ns = mono_now_ns(),
+                              .head_request = request->head_request};
+    if (stream->next != NULL) {
+        stream->next->prev = stream;
     }
-    if (head->iov_len > 0) {
-        return tls_write(conn->tls, head->iov_base, head->iov_len, ret_written);
-    }
-    return tls_write(conn->tls, body->iov_base, body->iov_len, ret_written);
+    conn->streams = stream;
+    conn->n_streams++;
+    conn->n_sent++;
+    stream->link[0].armed = stream->link[1].armed = CONN_DEADLINE_NONE;
+    conn_deadline_arm(env, &stream->link[0], CONN_DEADLINE_FIRST_BYTE, stream->sent_ns);
+    conn_deadline_arm(env, &stream->link[1], CONN_DEADLINE_EXCHANGE, stream->sent_ns);
+    conn->codec->send(conn, stream, request);
 }
 
-static void flush(struct conn *conn)
+void conn_finish(struct conn *conn, struct stream *stream, enum outcome outcome)
 {
-    enum tls_status status;
-
-    do {
-        size_t written = 0;
-
-        status = write_once(conn, &written);
-        sent(conn, written);
-    } while (status == TLS_DONE && (conn->out[0].iov_len > 0 || conn->out[1].iov_len > 0));
-    if (status == TLS_FAILED) {
-        /* What the server said before it closed may explain it: read that, from the loop. */
-        conn->out[0].iov_len = conn->out[1].iov_len = 0;
-        conn->write_failed = true;
-        ev_feed_event(conn->env->loop, &conn->io, EV_READ);
+    *(stream->prev != NULL ? &stream->prev->next : &conn->streams) = stream->next;
+    if (stream->next != NULL) {
+        stream->next->prev = stream->prev;
     }
+    conn_deadline_disarm(conn->env, &stream->link[0]);
+    conn_deadline_disarm(conn->env, &stream->link[1]);
+    if (!conn_is_h2(conn)) {
+        stream->status = conn->h1.status;
+        stream->started = conn->h1.started;
+        stream->body_bytes = conn->h1.body_bytes;
+    }
+    stream->conn = NULL;
+    conn->n_streams--;
+    conn->n_exchanges += outcome == OUTCOME_OK;
+    conn->env->handler.exchanged(conn, stream, outcome);
 }
 
-void conn_send(struct conn *conn, const char *head, size_t head_len, const char *body,
-               size_t body_len, bool head_request)
+void conn_write_failed(struct conn *conn)
 {
-    BUG_ON(conn->state != CONN_READY || conn->in_flight);
-    conn->in_flight = true;
-    conn->first_byte_ns = 0;
-    conn->sent_ns = mono_now_ns();
-    /* iovec has no const; nothing writes through it. */
-    conn->out[0] = (struct iovec){.iov_base = (void *)(uintptr_t)head, .iov_len = head_len};
-    conn->out[1] = (struct iovec){.iov_base = (void *)(uintptr_t)body, .iov_len = body_len};
-    h1_begin(&conn->h1, head_request, conn->env->show);
-    h1_keep(&conn->h1, conn->env->keep, conn->env->keep_size);
-    conn_deadline_arm(conn, CONN_DEADLINE_FIRST_BYTE, conn->sent_ns);
-    conn_deadline_arm(conn, CONN_DEADLINE_EXCHANGE, conn->sent_ns);
-    conn_show_request(conn, head, head_len, body_len);
-    if (head_len + body_len > ONE_RECORD) {
-        do_not_delay(conn);
-    }
-    flush(conn);
-    conn_drive(conn, 0);
-}
-
-/* Receiving. */
-
-/* A response is complete; `extra`: bytes followed it that nobody asked for. */
-static void complete(struct conn *conn, bool extra)
-{
-    bool unsent = conn->out[0].iov_len > 0 || conn->out[1].iov_len > 0 || conn->write_failed;
-
-    conn->h1.keep_alive = conn->h1.keep_alive && !extra && !unsent && !conn->close_after;
-    if (!conn->h1.keep_alive) {
-        conn_end(conn, OUTCOME_OK, extra ? OUTCOME_HTTP_GARBAGE : OUTCOME_OK);
-        return;
-    }
-    conn_deadline_disarm_all(conn);
-    conn->in_flight = false;
-    conn->n_exchanges++;
-    conn->env->handler.exchanged(conn, OUTCOME_OK);
-}
-
-static void take(struct conn *conn, const char *data, size_t len)
-{
-    size_t used = 0;
-
-    conn->env->bytes_received += len;
-    if (!conn->in_flight) {
-        conn_fail(conn, OUTCOME_HTTP_GARBAGE);
-        return;
-    }
-    if (!conn->h1.started) {
-        conn->first_byte_ns = mono_now_ns();
-        conn_deadline_disarm(conn, CONN_DEADLINE_FIRST_BYTE);
-    }
-    switch (h1_feed(&conn->h1, data, len, &used)) {
-    case H1_MORE:
-        break;
-    case H1_DONE:
-        complete(conn, used < len);
-        break;
-    case H1_FAILED:
-        conn_fail(conn, conn->h1.outcome);
-        break;
-    }
-}
-
-/* The server closed its side. */
-static void ended(struct conn *conn)
-{
-    if (!conn->in_flight) {
-        conn_end(conn, OUTCOME_OK, OUTCOME_OK);
-    } else if (h1_end(&conn->h1) != H1_DONE) {
-        conn_fail(conn, conn->h1.outcome);
-    } else if (tls_alert(conn->tls) < 0) {
-        /* A body that ends with the connection is whole only after close_notify (RFC 9112 9.8). */
-        conn_fail(conn, OUTCOME_HTTP_TRUNCATED);
-    } else {
-        complete(conn, false);
-    }
+    conn->out[0].iov_len = conn->out[1].iov_len = 0;
+    conn->write_failed = true;
+    ev_feed_event(conn->env->loop, &conn->io, EV_READ);
 }
 
 /* Until the socket has no more; tls_read bounds that. */
@@ -483,16 +457,16 @@ static void receive(struct conn *conn)
 
         switch (tls_read(conn->tls, &data, &len)) {
         case TLS_DONE:
-            take(conn, data, len);
+            conn->codec->take(conn, data, len);
             break;
         case TLS_WANT_READ:
         case TLS_WANT_WRITE:
             return;
         case TLS_EOF:
-            ended(conn);
+            conn->codec->ended(conn, OUTCOME_OK);
             break;
         case TLS_FAILED:
-            conn_fail(conn, tls_outcome(conn->tls));
+            conn->codec->ended(conn, tls_outcome(conn->tls));
             break;
         }
     }
@@ -501,7 +475,7 @@ static void receive(struct conn *conn)
 static void step_ready(struct conn *conn, int revents)
 {
     if ((revents & EV_WRITE) != 0) {
-        flush(conn);
+        conn->codec->flush(conn);
     }
     if ((revents & EV_READ) != 0) {
         receive(conn);
@@ -518,11 +492,15 @@ void conn_env_init(struct conn_env *env, struct ev_loop *loop, struct tls_client
         .loop = loop, .tls = tls, .target = target, .addrs = addrs, .n_addrs = n_addrs};
     env->source.target = target;
     conn_deadline_init(env);
+    if (target->alpn != ALPN_H1) {
+        h2_env_init(env);
+    }
 }
 
 void conn_env_stop(struct conn_env *env)
 {
     conn_deadline_stop(env);
+    h2_env_stop(env);
 }
 
 void conn_print_states(struct sink *sink)

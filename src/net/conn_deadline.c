@@ -8,10 +8,11 @@
 #define SLACK_S 0.0005
 
 static const struct conn_deadline_info kinds[CONN_DEADLINE_COUNT] = {
-    [CONN_DEADLINE_CONNECT] = {"connect", OUTCOME_TIMEOUT_CONNECT, 0},
-    [CONN_DEADLINE_HANDSHAKE] = {"handshake", OUTCOME_TIMEOUT_HANDSHAKE, 0},
-    [CONN_DEADLINE_FIRST_BYTE] = {"first_byte", OUTCOME_TIMEOUT_FIRST_BYTE, 0},
-    [CONN_DEADLINE_EXCHANGE] = {"exchange", OUTCOME_TIMEOUT_EXCHANGE, 1},
+    [CONN_DEADLINE_CONNECT] = {"connect", OUTCOME_TIMEOUT_CONNECT},
+    [CONN_DEADLINE_HANDSHAKE] = {"handshake", OUTCOME_TIMEOUT_HANDSHAKE},
+    [CONN_DEADLINE_FIRST_BYTE] = {"first_byte", OUTCOME_TIMEOUT_FIRST_BYTE},
+    [CONN_DEADLINE_EXCHANGE] = {"exchange", OUTCOME_TIMEOUT_EXCHANGE},
+    [CONN_DEADLINE_PING] = {"ping", OUTCOME_H2_PING_TIMEOUT},
 };
 
 const struct conn_deadline_info *conn_deadline_info(enum conn_deadline kind)
@@ -27,7 +28,7 @@ static void set_timer(struct conn_env *env, struct conn_deadline_list *list, uin
     ev_timer_start(env->loop, &list->timer);
 }
 
-/* A timer is never moved when its first connection is done: it fires early, finds that, and is set
+/* A timer is never moved when its first link is disarmed: it fires early, finds that, and is set
  * for the next one.  So arming and disarming cost a few pointers. */
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 {
@@ -43,14 +44,14 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
         BUG_ON(kind == CONN_DEADLINE_COUNT);
     }
     list = &env->deadline[kind];
-    while (list->first != NULL && list->first->link[kinds[kind].link].expires_ns <= now_ns) {
-        struct conn *conn = list->first;
+    while (list->first != NULL && list->first->expires_ns <= now_ns) {
+        struct conn_link *link = list->first;
 
-        conn_expire(conn, kinds[kind].expiry);
-        BUG_ON(list->first == conn);
+        conn_deadline_disarm(env, link);
+        conn_expire(link, kind);
     }
     if (list->first != NULL) {
-        set_timer(env, list, list->first->link[kinds[kind].link].expires_ns - now_ns);
+        set_timer(env, list, list->first->expires_ns - now_ns);
     }
 }
 
@@ -62,6 +63,7 @@ void conn_deadline_init(struct conn_env *env)
     env->deadline[CONN_DEADLINE_HANDSHAKE].length_ns = target->timeout_handshake_ns;
     env->deadline[CONN_DEADLINE_FIRST_BYTE].length_ns = target->timeout_first_byte_ns;
     env->deadline[CONN_DEADLINE_EXCHANGE].length_ns = target->timeout_exchange_ns;
+    env->deadline[CONN_DEADLINE_PING].length_ns = target->timeout_ping_ns;
     for (size_t i = 0; i < CONN_DEADLINE_COUNT; i++) {
         ev_init(&env->deadline[i].timer, on_timer);
         env->deadline[i].timer.data = env;
@@ -76,12 +78,10 @@ void conn_deadline_stop(struct conn_env *env)
     }
 }
 
-void conn_deadline_arm(struct conn *conn, enum conn_deadline kind, uint64_t from_ns)
+void conn_deadline_arm(struct conn_env *env, struct conn_link *link, enum conn_deadline kind,
+                       uint64_t from_ns)
 {
-    struct conn_env *env = conn->env;
     struct conn_deadline_list *list = &env->deadline[kind];
-    unsigned i = kinds[kind].link;
-    struct conn_link *link = &conn->link[i];
 
     if (list->length_ns == 0) {
         return;
@@ -91,44 +91,22 @@ void conn_deadline_arm(struct conn *conn, enum conn_deadline kind, uint64_t from
     link->expires_ns = from_ns + list->length_ns;
     link->next = NULL;
     link->prev = list->last;
-    if (list->last != NULL) {
-        list->last->link[i].next = conn;
-    } else {
-        list->first = conn;
-    }
-    list->last = conn;
+    *(list->last != NULL ? &list->last->next : &list->first) = link;
+    list->last = link;
     if (!ev_is_active(&list->timer)) {
         set_timer(env, list, list->length_ns);
     }
 }
 
-void conn_deadline_disarm(struct conn *conn, enum conn_deadline kind)
+void conn_deadline_disarm(struct conn_env *env, struct conn_link *link)
 {
-    struct conn_deadline_list *list = &conn->env->deadline[kind];
-    unsigned i = kinds[kind].link;
-    struct conn_link *link = &conn->link[i];
+    struct conn_deadline_list *list;
 
-    if (link->armed != kind) {
+    if (link->armed == CONN_DEADLINE_NONE) {
         return;
     }
-    if (link->prev != NULL) {
-        link->prev->link[i].next = link->next;
-    } else {
-        list->first = link->next;
-    }
-    if (link->next != NULL) {
-        link->next->link[i].prev = link->prev;
-    } else {
-        list->last = link->prev;
-    }
+    list = &env->deadline[link->armed];
+    *(link->prev != NULL ? &link->prev->next : &list->first) = link->next;
+    *(link->next != NULL ? &link->next->prev : &list->last) = link->prev;
     *link = (struct conn_link){.armed = CONN_DEADLINE_NONE};
-}
-
-void conn_deadline_disarm_all(struct conn *conn)
-{
-    for (size_t i = 0; i < 2; i++) {
-        if (conn->link[i].armed != CONN_DEADLINE_NONE) {
-            conn_deadline_disarm(conn, conn->link[i].armed);
-        }
-    }
 }

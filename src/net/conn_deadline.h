@@ -1,5 +1,5 @@
-/* The deadlines of connections: one list a kind in order of expiry, one timer a list.  Private to
- * conn. */
+/* The deadlines of connections and streams: one list a kind in order of expiry, one timer a list.
+ * Private to conn. */
 #ifndef NET_CONN_DEADLINE_H
 #define NET_CONN_DEADLINE_H
 
@@ -8,17 +8,18 @@
 struct conn_deadline_info {
     const char *name;
     enum outcome expiry;
-    unsigned link; /* which of the connection's two links */
 };
 
 const struct conn_deadline_info *conn_deadline_info(enum conn_deadline kind);
 void conn_deadline_init(struct conn_env *env);
 void conn_deadline_stop(struct conn_env *env);
-/* Arms from `from_ns`, which never goes back for one kind. */
-void conn_deadline_arm(struct conn *conn, enum conn_deadline kind, uint64_t from_ns);
-void conn_deadline_disarm(struct conn *conn, enum conn_deadline kind);
-void conn_deadline_disarm_all(struct conn *conn);
-/* Ends a connection whose deadline has passed (conn.c). */
-void conn_expire(struct conn *conn, enum outcome outcome);
+/* Arms from `from_ns`, which never goes back for one kind.  Nothing happens where the plan sets no
+ * such deadline. */
+void conn_deadline_arm(struct conn_env *env, struct conn_link *link, enum conn_deadline kind,
+                       uint64_t from_ns);
+/* One that is not armed is fine. */
+void conn_deadline_disarm(struct conn_env *env, struct conn_link *link);
+/* What happens to the owner of a link whose deadline has passed (conn.c); it is disarmed. */
+void conn_expire(struct conn_link *link, enum conn_deadline kind);
 
 #endif

@@ -1,5 +1,7 @@
 #include "net/conn_show.h"
 
+#include "net/codec.h"
+
 #include <string.h>
 
 #define MS(from_ns, to_ns) ((double)((to_ns) - (from_ns)) / 1e6)
@@ -55,18 +57,16 @@ void conn_show_ready(const struct conn *conn)
     sink_printf(show, "* %s, %s, %s%s%s handshake, %.1f ms\n", facts.version, facts.cipher,
                 facts.group, facts.group[0] != '\0' ? ", " : "", facts.resumed ? "resumed" : "full",
                 MS(conn->connected_ns, conn->ready_ns));
+    sink_printf(show, "* %s (%s by ALPN)\n", conn->codec->name,
+                facts.protocol[0] != '\0' ? "selected" : "nothing selected");
     tls_describe_chain(conn->tls, show);
     show_client_certificate(conn, &facts);
 }
 
-void conn_show_request(const struct conn *conn, const char *head, size_t head_len, size_t body_len)
+static void show_head(struct sink *show, const char *head, size_t head_len)
 {
-    struct sink *show = conn->env->show;
     const char *end = head + head_len;
 
-    if (show == NULL) {
-        return;
-    }
     while (head < end) {
         const char *newline = memchr(head, '\n', (size_t)(end - head));
         size_t len = (size_t)((newline != NULL ? newline : end) - head);
@@ -76,9 +76,76 @@ void conn_show_request(const struct conn *conn, const char *head, size_t head_le
         sink_printf(show, "\n");
         head += len + 1;
     }
-    if (body_len > 0) {
-        sink_printf(show, "* and a body of %zu bytes\n", body_len);
+}
+
+/* As HTTP/1.1 would have it, which people can read. */
+static void show_fields(struct sink *show, const struct h2_field *fields, size_t n)
+{
+    sink_printf(show, "> ");
+    sink_write(show, fields[H2_METHOD].value, fields[H2_METHOD].value_len);
+    sink_printf(show, " ");
+    sink_write(show, fields[H2_PATH].value, fields[H2_PATH].value_len);
+    sink_printf(show, " HTTP/2\n> host: ");
+    sink_write(show, fields[H2_AUTHORITY].value, fields[H2_AUTHORITY].value_len);
+    for (size_t i = H2_PSEUDO; i < n; i++) {
+        sink_printf(show, "\n> ");
+        sink_write(show, fields[i].name, fields[i].name_len);
+        sink_printf(show, ": ");
+        sink_write(show, fields[i].value, fields[i].value_len);
     }
+    sink_printf(show, "\n> \n");
+}
+
+void conn_show_request(const struct conn *conn, const struct conn_request *request)
+{
+    struct sink *show = conn->env->show;
+
+    if (show == NULL) {
+        return;
+    }
+    if (conn_is_h2(conn)) {
+        show_fields(show, request->fields, request->n_fields);
+    } else {
+        show_head(show, request->head, request->head_len);
+    }
+    if (request->body_len > 0) {
+        sink_printf(show, "* and a body of %zu bytes\n", request->body_len);
+    }
+}
+
+void conn_show_field(const struct conn *conn, const char *name, size_t name_len, const char *value,
+                     size_t value_len)
+{
+    struct sink *show = conn->env->show;
+
+    if (show == NULL) {
+        return;
+    }
+    if (name == NULL) {
+        sink_printf(show, "<\n");
+        return;
+    }
+    sink_printf(show, "< ");
+    if (name_len > 0 && name[0] == ':') {
+        sink_printf(show, "HTTP/2");
+    } else {
+        show_bytes(show, name, name_len);
+        sink_printf(show, ":");
+    }
+    sink_printf(show, " ");
+    show_bytes(show, value, value_len);
+    sink_printf(show, "\n");
+}
+
+void conn_show_note(const struct conn *conn, const char *text, const char *more)
+{
+    struct sink *show = conn->env->show;
+
+    if (show == NULL) {
+        return;
+    }
+    sink_printf(show, "* %s", text);
+    sink_printf(show, more != NULL ? " (%s)\n" : "\n", more);
 }
 
 void conn_show_closed(const struct conn *conn, enum outcome outcome)

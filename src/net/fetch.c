@@ -26,27 +26,45 @@ struct request {
     const char *head, *body;
     size_t head_len, body_len;
     struct fetch_answer *answer;
+    struct stream stream;
+    struct h2_fields fields;
     bool answered, ended;
 };
 
 static void fetch_ready(struct conn *conn)
 {
-    const struct request *request = conn->owner;
+    struct request *request = conn->owner;
 
+    struct conn_request sent = {.head = request->head,
+                                .head_len = request->head_len,
+                                .body = request->body,
+                                .body_len = request->body_len};
+
+    if (request->head == NULL) {
+        conn_close(conn, OUTCOME_OK);
+        ev_break(conn->env->loop, EVBREAK_ALL); /* told by the reaping that follows */
+        return;
+    }
+    sent.head_request = str_has_prefix(request->head, "HEAD ");
+    if (conn_is_h2(conn)) {
+        h2_fields_init(&request->fields, request->head, request->head_len);
+        h2_fields_hide(&request->fields, NULL);
+        sent.fields = request->fields.fields;
+        sent.n_fields = request->fields.n;
+    }
     conn->close_after = true;
-    conn_send(conn, request->head, request->head_len, request->body, request->body_len,
-              str_has_prefix(request->head, "HEAD "));
+    conn_send(conn, &request->stream, &sent);
 }
 
-static void fetch_exchanged(struct conn *conn, enum outcome outcome)
+static void fetch_exchanged(struct conn *conn, struct stream *stream, enum outcome outcome)
 {
     struct request *request = conn->owner;
 
     request->answered = true;
     request->answer->outcome = outcome;
-    request->answer->status = conn->h1.status;
-    request->answer->body_len = outcome == OUTCOME_OK && conn->h1.body_bytes < FETCH_BODY_MAX
-                                    ? (size_t)conn->h1.body_bytes
+    request->answer->status = stream->status;
+    request->answer->body_len = outcome == OUTCOME_OK && stream->body_bytes < FETCH_BODY_MAX
+                                    ? (size_t)stream->body_bytes
                                 : outcome == OUTCOME_OK ? FETCH_BODY_MAX
                                                         : 0;
 }
@@ -64,6 +82,7 @@ static void fetch_closed(struct conn *conn, enum outcome outcome)
         struct tls_facts facts;
         tls_facts(conn->tls, &facts);
         request->answer->asked = facts.asked_for_certificate;
+        request->answer->protocol = facts.protocol;
     }
     request->ended = true;
     ev_break(conn->env->loop, EVBREAK_ALL);
@@ -130,10 +149,10 @@ void fetch_perform(struct fetch *fetch, const struct cert *cert, const char *hea
     struct conn conn = {.owner = &request};
     uint64_t kept;
 
-    *ret_answer = (struct fetch_answer){.alert = -1};
+    *ret_answer = (struct fetch_answer){.alert = -1, .protocol = ""};
     request.answer = ret_answer;
     conn_env_init(&env, fetch->loop, fetch->tls, fetch->target, fetch->addrs, fetch->n_addrs);
-    env.handler = (struct conn_handler){fetch_ready, fetch_exchanged, fetch_closed};
+    env.handler = (struct conn_handler){fetch_ready, fetch_exchanged, fetch_closed, NULL};
     env.keep = fetch->kept;
     env.keep_size = FETCH_BODY_MAX;
     ev_now_update(fetch->loop); /* its clock stood still since the last request */
@@ -144,6 +163,7 @@ void fetch_perform(struct fetch *fetch, const struct cert *cert, const char *hea
     conn_reap(&env);
     conn_env_stop(&env);
     hand_over_body(fetch, ret_answer);
-    kept = conn.h1.body_bytes < FETCH_BODY_MAX ? conn.h1.body_bytes : FETCH_BODY_MAX;
+    h2_fields_clear(&request.fields);
+    kept = request.stream.body_bytes < FETCH_BODY_MAX ? request.stream.body_bytes : FETCH_BODY_MAX;
     crypt_wipe(fetch->kept, (size_t)kept);
 }

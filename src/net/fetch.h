@@ -21,6 +21,7 @@ struct fetch_answer {
     int alert;            /* that the server sent; -1: none */
     int status;           /* of the response's head, whole or not; 0: none */
     bool asked;           /* the server asked for a certificate */
+    const char *protocol; /* that ALPN selected: "h2", "http/1.1"; "" (static) */
     char *body;           /* NUL-terminated, cut at FETCH_BODY_MAX; the caller wipes and frees it */
     size_t body_len;
 };
@@ -35,7 +36,8 @@ struct fetch *fetch_new_at(const struct plan *plan, const struct plan_target *ta
                            const struct addr *addrs, size_t n_addrs, struct diag *diag)
     __attribute__((warn_unused_result));
 void fetch_free(struct fetch *fetch);
-/* Dials, presents `cert` (NULL: none), sends head and body, and closes after the response. */
+/* Dials, presents `cert` (NULL: none), sends head (of HTTP/1.1, whatever the protocol will be) and
+ * body, and closes after the response.  `head` NULL: nothing is sent, the handshake is all. */
 void fetch_perform(struct fetch *fetch, const struct cert *cert, const char *head, size_t head_len,
                    const char *body, size_t body_len, struct fetch_answer *ret_answer);
 

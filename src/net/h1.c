@@ -1,12 +1,12 @@
 #include "net/h1.h"
 
 #include "base/bug.h"
+#include "net/show.h"
 
 #include <llhttp.h>
 #include <string.h>
 
-#define SHOWN_BODY_BYTES 4096
-#define MAX_CHUNK_BYTES  (1ULL << 40)
+#define MAX_CHUNK_BYTES (1ULL << 40)
 
 _Static_assert(sizeof(llhttp_t) <= H1_PARSER_BYTES, "H1_PARSER_BYTES is too small");
 
@@ -76,27 +76,6 @@ static int on_message_complete(llhttp_t *parser)
 }
 
 /* What a person is shown, piece by piece as the bytes come. */
-
-static void show_bytes(struct sink *sink, const char *at, size_t length)
-{
-    char piece[257];
-
-    while (length > 0) {
-        size_t n = length < sizeof piece - 1 ? length : sizeof piece - 1;
-
-        memcpy(piece, at, n);
-        piece[n] = '\0';
-        if (strlen(piece) < n) { /* sink_plain ends at a NUL; show it and go on after it */
-            n = strlen(piece) + 1;
-            sink_plain(sink, piece);
-            sink_printf(sink, "\\x00");
-        } else {
-            sink_plain(sink, piece);
-        }
-        at += n;
-        length -= n;
-    }
-}
 
 static int show_version_complete(llhttp_t *parser)
 {
@@ -169,26 +148,11 @@ static int show_headers_complete(llhttp_t *parser)
     return on_headers_complete(parser);
 }
 
-static int show_body(llhttp_t *parser, const char *at, size_t length)
+static int show_body_bytes(llhttp_t *parser, const char *at, size_t length)
 {
     struct h1 *h1 = parser->data;
-    uint64_t shown = h1->body_bytes;
-    size_t left = shown < SHOWN_BODY_BYTES ? (size_t)(SHOWN_BODY_BYTES - shown) : 0;
-    const char *end = at + (length < left ? length : left);
 
-    for (const char *p = at; p < end;) {
-        const char *newline = memchr(p, '\n', (size_t)(end - p));
-
-        show_bytes(h1->show, p, (size_t)((newline != NULL ? newline : end) - p));
-        if (newline == NULL) {
-            break;
-        }
-        sink_printf(h1->show, "\n");
-        p = newline + 1;
-    }
-    if (left > 0 && length >= left) {
-        sink_printf(h1->show, "\n[the rest of the body is not shown]\n");
-    }
+    show_body(h1->show, at, length, h1->body_bytes);
     return on_body(parser, at, length);
 }
 
@@ -208,7 +172,7 @@ static const llhttp_settings_t showing = {
     .on_header_value = show_value,
     .on_header_value_complete = show_line_complete,
     .on_headers_complete = show_headers_complete,
-    .on_body = show_body,
+    .on_body = show_body_bytes,
     .on_chunk_header = on_chunk_header,
     .on_message_complete = on_message_complete,
 };

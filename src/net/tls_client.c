@@ -146,10 +146,30 @@ static void take_signatures(SSL_CTX *ctx)
     BUG_ON(SSL_CTX_set_verify_algorithm_prefs(ctx, taken, sizeof taken / sizeof *taken) != 1);
 }
 
+void tls_offer_http1(struct tls *tls)
+{
+    static const uint8_t http1[] = "\x08http/1.1";
+
+    BUG_ON(SSL_set_alpn_protos(tls->ssl, http1, sizeof http1 - 1) != 0);
+}
+
+/* Two or nine bytes a name, each behind its length (RFC 7301, section 3.1). */
+static void offer_protocols(SSL_CTX *ctx, enum alpn alpn)
+{
+    static const char *const lists[] = {
+        [ALPN_H1] = "\x08http/1.1",
+        [ALPN_H2] = "\x02h2",
+        [ALPN_H2_H1] = "\x02h2\x08http/1.1",
+        [ALPN_H1_H2] = "\x08http/1.1\x02h2",
+    };
+    const char *list = lists[alpn];
+
+    BUG_ON(SSL_CTX_set_alpn_protos(ctx, (const uint8_t *)list, strlen(list)) != 0);
+}
+
 static bool set_options(struct tls_client *client, const struct plan *plan,
                         const struct plan_target *target, struct diag *diag)
 {
-    static const uint8_t http11[] = "\x08http/1.1";
     bool resumes = client->sessions != NULL;
     SSL_CTX *ctx = client->ctx;
     size_t mistakes = diag_count(diag);
@@ -163,7 +183,7 @@ static bool set_options(struct tls_client *client, const struct plan *plan,
            tls_set_ciphers(ctx, target->ciphers, plan_origin(plan, &target->ciphers), diag));
     (void)(target->groups == NULL ||
            tls_set_groups(ctx, target->groups, plan_origin(plan, &target->groups), diag));
-    BUG_ON(SSL_CTX_set_alpn_protos(ctx, http11, sizeof http11 - 1) != 0);
+    offer_protocols(ctx, target->alpn);
     SSL_CTX_set_session_cache_mode(ctx, resumes ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL
                                                 : SSL_SESS_CACHE_OFF);
     take_signatures(ctx);

@@ -25,6 +25,16 @@ static void take_staples(const struct tls *tls, struct tls_facts *facts)
     }
 }
 
+/* The library lets a server select only what was offered. */
+static const char *protocol_of(const SSL *ssl)
+{
+    const uint8_t *name;
+    unsigned len;
+
+    SSL_get0_alpn_selected(ssl, &name, &len);
+    return len == 0 ? "" : len == 2 ? "h2" : "http/1.1";
+}
+
 void tls_facts(const struct tls *tls, struct tls_facts *ret_facts)
 {
     const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->ssl);
@@ -40,6 +50,7 @@ void tls_facts(const struct tls *tls, struct tls_facts *ret_facts)
     ret_facts->group = group;
     ret_facts->asked_for_certificate = tls->asked;
     take_staples(tls, ret_facts);
+    ret_facts->protocol = protocol_of(tls->ssl);
 }
 
 /* What a certificate says is the server's text: shown with its control characters visible. */

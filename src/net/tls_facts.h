@@ -14,7 +14,8 @@ struct tls; /* one connection's (tls.h) */
 struct tls_facts {
     const char *version; /* "TLSv1.3" */
     const char *cipher;
-    const char *group; /* "" when the session was resumed without key exchange */
+    const char *group;    /* "" when the session was resumed without key exchange */
+    const char *protocol; /* that ALPN selected: "h2", "http/1.1"; "" when none was */
     bool resumed;
     bool asked_for_certificate;
     /* Of a full handshake, where target.ocsp and target.sct ask for it: */

@@ -159,6 +159,10 @@ static void check_pace(const struct checker *c)
         diag_add(c->diag, plan_origin(c->plan, &pace->rate_per_s),
                  "pace.rate: of no use in a closed loop (write mode = open)");
     }
+    if (pace->streams > 1 && c->plan->target.alpn == ALPN_H1) {
+        diag_add(c->diag, plan_origin(c->plan, &pace->streams),
+                 "pace.streams: of no use with HTTP/1.1 (write target.alpn = h2)");
+    }
 }
 
 static void settle_dwells(const struct checker *c, struct plan_attribution *a)

@@ -50,6 +50,11 @@ void check_modes(const struct checker *c)
         pace->connect_rate_per_s = 0; /* it is the rate itself */
         rest(c, &pace->connect_rate_per_s);
     }
+    if (pace->mode == PACE_HANDSHAKE && c->plan->target.alpn != ALPN_H1) {
+        diag_add(c->diag, plan_origin(c->plan, &c->plan->target.alpn),
+                 "target.alpn: of no use with pace.mode = handshake, which says nothing on its "
+                 "connections");
+    }
     if (dials || pace->mode == PACE_HOLD) {
         check_alone(c, pace->mode == PACE_HANDSHAKE ? "and pace.mode = handshake has none" : NULL);
     }

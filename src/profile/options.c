@@ -130,6 +130,9 @@ static const struct option options[] = {
            .help = "TLS 1.3: with the next request after so many bytes of a connection, sent and "
                    "received, update its keys and ask the server to; 1B: with each but the first; "
                    "0B: never."),
+    TARGET("alpn", TYPE_ALPN, alpn, .initial = "http/1.1",
+           .help = "Protocols to offer, the preferred first; h2 alone: a connection on which the "
+                   "server does not select it fails."),
     TARGET("expect_mtls", TYPE_BOOL, expect_mtls, .initial = "yes",
            .help = "Before the load, one connection without a certificate must be refused; asked "
                    "only where the profile has a [cert]."),
@@ -141,6 +144,9 @@ static const struct option options[] = {
            BETWEEN(1 * MS, H), .help = "Time from the request to the first byte of its response."),
     TARGET("timeout.exchange", TYPE_DURATION, timeout_exchange_ns, .initial = "60s",
            BETWEEN(1 * MS, H), .help = "Time from the request to the end of its response."),
+    TARGET("timeout.ping", TYPE_DURATION, timeout_ping_ns, .initial = "1m", BETWEEN(0, H),
+           .help = "HTTP/2: a connection that was silent for this long is sent a PING, and ends "
+                   "when that is not answered in the same time; 0: none."),
     TARGET("allow", TYPE_STRING, allow,
            .help = "Hosts that may be loaded beside loopback, with commas between: ADDRESS, "
                    "ADDRESS/BITS or NAME, each with :PORT or for all ports.  A private address "
@@ -189,6 +195,8 @@ static const struct option options[] = {
     PACE("requests_per_connection", TYPE_COUNT, requests_per_connection, .initial = "0",
          .help = "Exchanges before a connection is closed and replaced; 0: as many as the server "
                  "allows, churn: one."),
+    PACE("streams", TYPE_COUNT, streams, .initial = "1", BETWEEN(1, 1000),
+         .help = "HTTP/2: exchanges at one time on a connection, as far as the server allows."),
     PACE("resume_ratio", TYPE_RATIO, resume_ratio, .initial = "0",
          .help = "Share of reconnects that offer to resume a TLS session, of a client "
                  "(certificate) that was connected before; of pick = fresh none ever was."),

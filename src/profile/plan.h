@@ -15,6 +15,8 @@
 
 enum verify_mode { VERIFY_ALWAYS, VERIFY_CACHED, VERIFY_NO };
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
+/* What is offered by ALPN, the preferred first. */
+enum alpn { ALPN_H1, ALPN_H2, ALPN_H2_H1, ALPN_H1_H2 };
 enum pace_mode {
     PACE_CLOSED,   /* each connection asks again when it was answered */
     PACE_OPEN,     /* exchanges fall due */
@@ -144,6 +146,7 @@ struct plan_target {
     enum verify_mode verify;
     enum tls_version tls_min;
     enum tls_version tls_max;
+    enum alpn alpn;
     char *ciphers;           /* BoringSSL's cipher list, TLS 1.2 only; NULL: the library's */
     char *groups;            /* "X25519:P-256" */
     bool ocsp;               /* ask for a stapled OCSP response (RFC 6066, section 8) */
@@ -154,8 +157,9 @@ struct plan_target {
     uint64_t timeout_handshake_ns;
     uint64_t timeout_first_byte_ns;
     uint64_t timeout_exchange_ns;
-    char *allow;           /* what may be loaded beside loopback; NULL: nothing was named */
-    double max_rate_per_s; /* ceilings, 0: the policy's own away from loopback, none on it */
+    uint64_t timeout_ping_ns; /* HTTP/2: silence before a PING, and time for its answer; 0: none */
+    char *allow;              /* what may be loaded beside loopback; NULL: nothing was named */
+    double max_rate_per_s;    /* ceilings, 0: the policy's own away from loopback, none on it */
     uint64_t max_connections;
     double max_misuse;   /* share of the attempts that are bad on purpose */
     char *source;        /* addresses and networks to connect from; NULL: the system's choice */
@@ -189,6 +193,7 @@ struct plan_pace {
     uint64_t think_time_ns;           /* closed, churn: pause between exchanges of a connection */
     uint64_t keepalive_ns;            /* hold: from one request of a connection to its next */
     uint64_t requests_per_connection; /* 0: as many as the server allows */
+    uint64_t streams;                 /* HTTP/2: exchanges at one time on a connection */
     double resume_ratio;              /* share of reconnects that offer to resume a session */
 };
 

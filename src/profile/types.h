@@ -25,6 +25,7 @@ enum type {
     TYPE_NUMBER,   /* double */
     TYPE_WORD,     /* an enum, the index in the option's words */
     TYPE_ROTATE,   /* struct rotate */
+    TYPE_ALPN,     /* enum alpn */
     TYPE_BUDGET,   /* double, bytes; negative is "none" */
     TYPE_BOUND,    /* double, entries; 0 is "none" */
     TYPE_COUNT_OF

@@ -40,6 +40,7 @@ enum outcome {
     OUTCOME_ALERT_PROTOCOL_VERSION,
     OUTCOME_ALERT_CERTIFICATE_REQUIRED,
     OUTCOME_ALERT_INTERNAL_ERROR,
+    OUTCOME_ALERT_NO_APPLICATION_PROTOCOL, /* it speaks none of those that target.alpn offers */
     OUTCOME_ALERT_OTHER,
     /* TLS: what we found */
     OUTCOME_NOT_TLS,             /* the server spoke something else, such as plain HTTP */
@@ -52,6 +53,7 @@ enum outcome {
     OUTCOME_SERVER_CERT_UNTRUSTED,
     OUTCOME_SERVER_CERT_WRONG_HOST,
     OUTCOME_SERVER_CERT_INVALID,
+    OUTCOME_NO_H2, /* target.alpn = h2, and the server did not select it */
     /* HTTP */
     OUTCOME_STATUS,       /* a complete response with a status that was not expected */
     OUTCOME_HTTP_GARBAGE, /* not HTTP, or HTTP that no parser may accept */
@@ -59,6 +61,17 @@ enum outcome {
     OUTCOME_HTTP_RESET,
     OUTCOME_HTTP_CLOSED,    /* closed before the first byte of a response */
     OUTCOME_HTTP_TRUNCATED, /* closed inside a response */
+    /* HTTP/2 (RFC 9113) */
+    OUTCOME_H2_GOAWAY,         /* GOAWAY, and the connection ended before the response */
+    OUTCOME_H2_REFUSED_STREAM, /* RST_STREAM that says so; nothing was done */
+    OUTCOME_H2_CANCEL,
+    OUTCOME_H2_INTERNAL_ERROR,
+    OUTCOME_H2_ENHANCE_YOUR_CALM,
+    OUTCOME_H2_STREAM_RESET, /* with any other code */
+    OUTCOME_H2_PROTOCOL,     /* frames, settings or compression that are not allowed */
+    OUTCOME_H2_FLOW_CONTROL, /* more data than the window */
+    OUTCOME_H2_FLOOD,        /* frames without end that carry nothing */
+    OUTCOME_H2_PING_TIMEOUT, /* silent, and a PING was not answered */
     /* timeouts, by the deadline that passed */
     OUTCOME_TIMEOUT_CONNECT,
     OUTCOME_TIMEOUT_HANDSHAKE,

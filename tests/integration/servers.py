@@ -106,20 +106,20 @@ http {{
   ssl_certificate {pki}/server.pem; ssl_certificate_key {pki}/server.key;
   ssl_client_certificate {pki}/ca.pem; ssl_verify_client on; ssl_protocols TLSv1.2 TLSv1.3;
   ssl_buffer_size 4k; ssl_session_tickets {tickets}; ssl_session_cache off;
-  server {{ listen 127.0.0.1:{port} ssl backlog=4096; {extra}
+  server {{ listen 127.0.0.1:{port} ssl {listen} backlog=4096; {extra}
             location / {{ return 200 "ok, this is a small body of sixty-four bytes, as performance needs\\n"; }} }}
 }}
 """
 
 
 @contextlib.contextmanager
-def nginx(folder, pki, workers=1, tickets="on", extra=""):
+def nginx(folder, pki, workers=1, tickets="on", extra="", listen=""):
     program = need("nginx")
     folder = pathlib.Path(folder)
     port = free_port()
     config = folder / "nginx.conf"
     config.write_text(NGINX.format(folder=folder, pki=pki, port=port, workers=workers, tickets=tickets,
-                                   extra=extra))
+                                   extra=extra, listen=listen))
     with running([program, "-p", str(folder), "-c", str(config), "-e", str(folder / "error.log")],
                  port, folder) as server:
         server.access_log = folder / "access.log"

@@ -169,7 +169,7 @@ def status_kb(pid, name):
 
 def test_ready_line_and_routes(tmp_path, pki):
     context = pki.context(pki.clients[3])
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.set_alpn_protocols(["h3", "http/1.1"])
     with serving(tmp_path, pki) as server:
         assert server.ready["addr"] == f"127.0.0.1:{server.port}"
         assert server.ready["pid"] == server.pid

@@ -44,6 +44,15 @@ def test_rotate_certs(place):
     assert truth["client_certificates"] == counts["cert_new"]
 
 
+def test_h2(place):
+    with embedded(place, place / "pki", "--jwt-secret", place / "pki" / "jwt.secret",
+                  credentials=False) as server:
+        counts = run(place, "h2.ini", server)
+        truth = last_truth(server)
+    assert truth["requests"] == counts["completed"]
+    assert truth["jwts"] == counts["jwt_new"] == 100
+
+
 def test_refuse(place):
     pki = place / "pki"
     with embedded(place, pki, "--crl", pki / "crl.pem", "--apikey-secret", pki / "apikey.secret",

@@ -46,6 +46,7 @@ struct dial {
     struct ev_loop *loop;
     struct conn_env env;
     struct conn conn;
+    struct stream stream;
     ev_prepare prepare;
     struct sink *show;
 };
@@ -56,12 +57,16 @@ static void send_request(struct conn *conn)
     static const char get[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
     static const char post[] = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n";
 
+    struct conn_request request = {.head = get, .head_len = sizeof get - 1};
+
     conn->close_after = dial->close_after;
     if (dial->body != NULL) {
-        conn_send(conn, post, sizeof post - 1, dial->body, dial->body_len, false);
-    } else {
-        conn_send(conn, get, sizeof get - 1, NULL, 0, false);
+        request = (struct conn_request){.head = post,
+                                        .head_len = sizeof post - 1,
+                                        .body = dial->body,
+                                        .body_len = dial->body_len};
     }
+    conn_send(conn, &dial->stream, &request);
 }
 
 static void on_ready(struct conn *conn)
@@ -76,17 +81,17 @@ static void on_ready(struct conn *conn)
     }
 }
 
-static void on_exchanged(struct conn *conn, enum outcome outcome)
+static void on_exchanged(struct conn *conn, struct stream *stream, enum outcome outcome)
 {
     struct dial *dial = conn->owner;
 
     dial->n_exchanged++;
     dial->n_ok += outcome == OUTCOME_OK;
     dial->last_exchange = outcome;
-    dial->status = conn->h1.status;
-    dial->started = conn->h1.started;
-    dial->body_bytes = conn->h1.body_bytes;
-    if (outcome != OUTCOME_OK || !conn->h1.keep_alive) {
+    dial->status = stream->status;
+    dial->started = stream->started;
+    dial->body_bytes = stream->body_bytes;
+    if (outcome != OUTCOME_OK || conn_room(conn) == 0) {
         return;
     }
     if (dial->n_exchanged < dial->n_requests) {
@@ -145,7 +150,7 @@ static void dial_run(struct dial *dial, struct tls_client *client, uint16_t port
     diag_free(diag);
     dial->loop = ev_loop_new(EVBACKEND_EPOLL);
     conn_env_init(&dial->env, dial->loop, client, &dial->plan.target, &addr, 1);
-    dial->env.handler = (struct conn_handler){on_ready, on_exchanged, on_closed};
+    dial->env.handler = (struct conn_handler){on_ready, on_exchanged, on_closed, NULL};
     dial->env.show = dial->show;
     ev_prepare_init(&dial->prepare, on_prepare);
     dial->prepare.data = &dial->env;
@@ -593,6 +598,7 @@ struct crowd {
     struct ev_loop *loop;
     struct conn_env env;
     struct conn conns[24];
+    struct stream streams[24];
     unsigned n_ready, n_exchanged, n_closed, n_expected;
     unsigned closed_of[24];
     enum outcome outcome; /* of all ends */
@@ -602,19 +608,21 @@ struct crowd {
 static void crowd_ready(struct conn *conn)
 {
     struct crowd *crowd = conn->owner;
+    struct conn_request request = {.head = "GET / HTTP/1.1\r\n\r\n", .head_len = 18};
 
     crowd->n_ready++;
-    conn_send(conn, "GET / HTTP/1.1\r\n\r\n", 18, NULL, 0, false);
+    conn_send(conn, &crowd->streams[conn - crowd->conns], &request);
     if (crowd->n_expected == 0) {
         ev_break(crowd->loop, EVBREAK_ALL);
     }
 }
 
-static void crowd_exchanged(struct conn *conn, enum outcome outcome)
+static void crowd_exchanged(struct conn *conn, struct stream *stream, enum outcome outcome)
 {
     struct crowd *crowd = conn->owner;
 
     crowd->n_exchanged++;
+    assert_ptr_equal(stream, &crowd->streams[conn - crowd->conns]);
     assert_int_equal(outcome, crowd->outcome);
 }
 
@@ -635,7 +643,7 @@ static void crowd_start(struct crowd *crowd, struct tls_client *client, struct p
 {
     crowd->loop = ev_loop_new(EVBACKEND_EPOLL);
     conn_env_init(&crowd->env, crowd->loop, client, &plan->target, addr, 1);
-    crowd->env.handler = (struct conn_handler){crowd_ready, crowd_exchanged, crowd_closed};
+    crowd->env.handler = (struct conn_handler){crowd_ready, crowd_exchanged, crowd_closed, NULL};
     ev_prepare_init(&crowd->prepare, on_prepare);
     crowd->prepare.data = &crowd->env;
     ev_prepare_start(crowd->loop, &crowd->prepare);

@@ -1,0 +1,53 @@
+/* What the two files of HTTP/2 share: h2.c writes and decides, h2_events.c reads. */
+#ifndef NET_H2_PRIVATE_H
+#define NET_H2_PRIVATE_H
+
+#include "net/conn.h"
+
+#include <ev.h>
+#include <nghttp2/nghttp2.h>
+
+#define H2_GATHER_BYTES 16384 /* one TLS record */
+
+struct h2_env {
+    nghttp2_session_callbacks *callbacks;
+    nghttp2_option *option;
+    struct h2 *first; /* that have something to write */
+    ev_prepare turn;  /* where nobody else flushes */
+    nghttp2_nv *nv;   /* for the request being submitted; owns */
+    size_t n_nv;      /* that it has room for */
+    unsigned char gather[H2_GATHER_BYTES];
+};
+
+struct h2 {
+    nghttp2_session *session;
+    struct conn *conn;
+    struct h2 *prev, *next; /* while queued, among those that have something to write */
+    struct stream *ended_first, *ended_last; /* wait to be told */
+    unsigned char *left;                     /* written by nghttp2, and not yet taken by TLS */
+    size_t left_len;
+    uint64_t heard_ns;     /* when bytes came last */
+    uint64_t ping_from_ns; /* when the ping deadline was armed */
+    uint64_t empty_from_ns;
+    uint32_t n_empty;     /* frames without content since empty_from_ns */
+    uint32_t goaway_code; /* valid with goaway */
+    int32_t goaway_last;  /* the last stream that the server may have looked at */
+    int32_t reset_id;     /* the stream that the server has just reset */
+    int status;           /* of the header block being read */
+    enum outcome outcome; /* why we end the connection, once we do */
+    bool queued;
+    bool goaway;       /* the server said so */
+    bool said_goodbye; /* our GOAWAY is written */
+    bool has_settings; /* of the server */
+    bool has_room;     /* tell the worker: the server's limit may have changed */
+    bool ping_sent;
+};
+
+/* The callbacks that read; NULL when memory ran out. */
+nghttp2_session_callbacks *h2_callbacks(void) __attribute__((warn_unused_result));
+/* The stream is over; it is told when nghttp2 has returned. */
+void h2_end_stream(struct h2 *h2, struct stream *stream, enum outcome outcome);
+/* The caller's stream of an id, or NULL: none, or we have given it up. */
+struct stream *h2_stream(const struct h2 *h2, int32_t id);
+
+#endif
