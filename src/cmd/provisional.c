@@ -18,7 +18,8 @@
 #define EVERY_S    60.0
 #define FORECAST_S 5.0 /* between two looks ahead, where there is a limit */
 /* So many in a row must see memory at the limit before the end: who looks often is wrong sooner. */
-#define FORECASTS 3
+#define FORECASTS       3
+#define FORECAST_NEAR_S 60.0
 
 struct provisional {
     struct judge_options options;
@@ -26,7 +27,8 @@ struct provisional {
     struct series series;
     uint64_t incarnation;
     int part;
-    double told_s, looked_s;
+    double told_s, looked_s, cooldown_s;
+    double level;  /* bytes, of the last reading */
     int n_heading; /* forecasts in a row that reach the limit before the end */
 };
 
@@ -35,6 +37,7 @@ struct provisional *provisional_new(const struct plan *plan, const char *runtime
     struct provisional *provisional = xcalloc(1, sizeof *provisional);
     provisional->options = judging_options(plan, 0);
     provisional->stop_early = plan->judge.stop_early;
+    provisional->cooldown_s = (double)plan->attribution.cooldown_ns / (double)NS_PER_S;
     series_init(&provisional->series);
     if (plan->n_memories > 0) {
         struct series *series = &provisional->series;
@@ -73,8 +76,16 @@ void provisional_reading(struct provisional *provisional, const struct reading *
     }
     provisional->incarnation = reading->incarnation;
     (void)str_copy(series->metric, sizeof series->metric, metric_memory(metric)->name);
-    series_add(series, t_s, (double)reading->value[metric], x, (double)counts->gauge[GAUGE_OPEN],
-               provisional->part);
+    provisional->level = (double)reading->value[metric];
+    if (series->n_readings == 0 && provisional->options.limit_bytes > 0 &&
+        provisional->level >= provisional->options.limit_bytes) {
+        log_warn("memory is above its limit before the load: the limit is of something else, and "
+                 "ends nothing");
+        provisional->options.limit_bytes = 0;
+    }
+    /* As it is stored. */
+    series_add(series, round(t_s * 1e3) / 1e3, provisional->level, x,
+               (double)counts->gauge[GAUGE_OPEN], provisional->part);
 }
 
 static void tell(struct provisional *provisional, const struct fleet_second *second)
@@ -90,29 +101,37 @@ static void tell(struct provisional *provisional, const struct fleet_second *sec
              finding.reason);
 }
 
-/* A leak whose slowest plausible growth reaches the limit before the run is over. */
+/* A leak that reaches the limit soon by its slowest plausible growth, and while the load goes on.
+ * Further ahead nothing is ended: a store that fills heads for the limit as well, and may be full
+ * before. */
 static bool is_heading_for_limit(struct provisional *provisional, const struct fleet_second *second,
                                  char ended[PROVISIONAL_TEXT])
 {
     struct memory_finding finding;
+    double limit_bytes = provisional->options.limit_bytes;
     char limit[UNIT_TEXT], left[UNIT_TEXT];
-    if (provisional->options.limit_bytes <= 0 ||
-        second->elapsed_s < provisional->looked_s + FORECAST_S) {
+    if (limit_bytes <= 0 || second->elapsed_s < provisional->looked_s + FORECAST_S) {
         return false;
     }
     provisional->looked_s = second->elapsed_s;
     judge_provisional(&provisional->series, &provisional->options, &finding);
     double left_s = finding.seconds_to_limit_high;
-    bool heading = finding.class == MEMORY_LEAK && isfinite(left_s) &&
-                   second->elapsed_s + left_s < second->planned_s;
+    double load_s = second->planned_s - provisional->cooldown_s - second->elapsed_s;
+    bool heading = finding.class == MEMORY_LEAK && isfinite(left_s) && left_s < load_s &&
+                   left_s <= FORECAST_NEAR_S;
     provisional->n_heading = heading ? provisional->n_heading + 1 : 0;
     if (provisional->n_heading < FORECASTS) {
         return false;
     }
-    (void)snprintf(ended, PROVISIONAL_TEXT,
-                   "memory would have reached its limit of %s in %s, before the run was over",
-                   unit_bytes(limit, provisional->options.limit_bytes),
-                   unit_duration(left, left_s * (double)NS_PER_S));
+    (void)unit_bytes(limit, limit_bytes);
+    if (provisional->level >= limit_bytes) {
+        (void)snprintf(ended, PROVISIONAL_TEXT, "memory has reached its limit of %s and grows on",
+                       limit);
+    } else {
+        (void)snprintf(ended, PROVISIONAL_TEXT,
+                       "memory would have reached its limit of %s in %s, while the load went on",
+                       limit, unit_duration(left, left_s * (double)NS_PER_S));
+    }
     return true;
 }
 
@@ -126,8 +145,10 @@ static bool is_proven(const struct provisional *provisional, char ended[PROVISIO
     }
     judge_pairs(&provisional->series, &provisional->options, &finding);
     if (finding.reached) {
-        (void)snprintf(ended, PROVISIONAL_TEXT, "the leak is proven after %zu pairs of dwells",
-                       finding.n_pairs);
+        (void)snprintf(ended, PROVISIONAL_TEXT,
+                       "in %zu of %zu pairs of dwells memory grew more with what was asked for "
+                       "(judge.stop_early)",
+                       finding.n_more, finding.n_pairs);
     }
     return finding.reached;
 }

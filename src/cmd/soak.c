@@ -22,6 +22,7 @@
 #include "net/source_addr.h"
 #include "net/tls.h"
 #include "net/tls_speed.h"
+#include "probe/errand.h"
 #include "probe/hook.h"
 #include "probe/sampler.h"
 #include "profile/profile.h"
@@ -66,6 +67,7 @@ static void on_signal(int number)
 
     if (stop_requested >= 1) {
         /* The second signal ends at once; every record is on disk already. */
+        errand_kill_all();
         _exit(128 + number);
     }
     stop_requested = 1;
@@ -312,12 +314,13 @@ static void run_start_hook(struct soak *soak)
     }
 }
 
-/* After the load, however that ended: what on_start has set up may have to be taken down. */
+/* After the load, however that ended: what on_start has set up may have to be taken down.  Only a
+ * stop of its own ends it, the first one here or the second in all. */
 static void run_end_hook(const struct soak *soak)
 {
     struct hook_event event;
 
-    if (hook_perform(soak->hook, HOOK_ON_END, -1, &event)) {
+    if (hook_perform(soak->hook, HOOK_ON_END, stop_requested ? -1 : stop_fd, &event)) {
         note_hook(soak, &event);
     }
 }

@@ -21,11 +21,15 @@
 #define FLOOR_SHARE 0.3
 /* Of what the factor is said to keep, memory must have grown by so much. */
 #define GROWN_SHARE (2.0 / 3)
-#define TRIM_SHARE  0.2
-#define ALPHA_SHOWN 0.025
-#define LEAST_PAIRS 3
-#define EPSILON_S   1e-6
-#define BORDER_ROWS 2
+/* With so many pairs after the call, memory that grew by less than this share of what it should
+ * have grown by does so no longer. */
+#define LEAST_LATER  4
+#define CEASED_SHARE 0.5
+#define TRIM_SHARE   0.2
+#define ALPHA_SHOWN  0.025
+#define LEAST_PAIRS  3
+#define EPSILON_S    1e-6
+#define BORDER_ROWS  2
 
 /* Growth of one dwell. */
 struct dwell {
@@ -40,10 +44,11 @@ struct court {
     struct eprocess eprocess;
     double *each; /* owns: bytes per event of each pair that counts */
     double *sorted;
-    double grown, events;          /* over these pairs */
-    size_t part_from, part_to;     /* rows of the incarnation that is looked at */
-    size_t counts_from;            /* its first row from which on pairs count */
-    struct pairs_finding *finding; /* borrows */
+    double grown, events;             /* over these pairs */
+    double later_grown, later_events; /* over those after the call */
+    size_t part_from, part_to;        /* rows of the incarnation that is looked at */
+    size_t counts_from;               /* its first row from which on pairs count */
+    struct pairs_finding *finding;    /* borrows */
 };
 
 /* The first row of [from, n) later than t. */
@@ -241,13 +246,21 @@ static void take_evidence(struct court *c, size_t pair, double begin_s, struct d
         f->n_unusable++;
         return;
     }
+    double pair_events = (first.events_per_s + second.events_per_s) * p->dwell_s;
+    double pair_grown = level_at(c, end_s) - level_at(c, begin_s);
+    if (f->reached) {
+        f->n_later++;
+        c->later_grown += pair_grown;
+        c->later_events += pair_events;
+        return;
+    }
     double one = first.bytes_per_s - c->allowed * first.events_per_s;
     double two = second.bytes_per_s - c->allowed * second.events_per_s;
     eprocess_add(&c->eprocess, fresh_first, one, two);
     c->each[f->n_pairs++] = more / events;
     f->n_more += more > c->allowed * events;
-    c->grown += level_at(c, end_s) - level_at(c, begin_s);
-    c->events += (first.events_per_s + second.events_per_s) * p->dwell_s;
+    c->grown += pair_grown;
+    c->events += pair_events;
     decide(c, end_s);
 }
 
@@ -302,6 +315,9 @@ static void say(const struct court *c)
                     "a coin decided, it grew more in the dwell with it; chance does this once in "
                     "%.0f at most, however often one looks",
                     f->n_more, f->n_pairs, EPROCESS_LIMIT);
+        if (f->ceased) {
+            sink_printf(sink, "; in the %zu pairs after that it grew so no longer", f->n_later);
+        }
     } else if (f->n_pairs == 0) {
         sink_printf(sink, "no pair of dwells counts yet for %s", event);
     } else {
@@ -339,11 +355,14 @@ void judge_pairs(const struct series *series, const struct judge_options *option
     *ret_finding = (struct pairs_finding){.bytes_per_event = NAN, .low = NAN, .high = NAN};
     eprocess_init(&c.eprocess);
     ret_finding->e = c.eprocess.e;
-    for (size_t i = 0; i < p->n && series->n > 0 && !ret_finding->reached; i++) {
+    for (size_t i = 0; i < p->n && series->n > 0; i++) {
         if (!judge_pair(&c, i)) {
             break;
         }
     }
     estimate(&c);
+    ret_finding->ceased =
+        ret_finding->n_later >= LEAST_LATER &&
+        c.later_grown < CEASED_SHARE * ret_finding->bytes_per_event * c.later_events;
     say(&c);
 }

@@ -7,8 +7,10 @@
  *
  * No evidence comes from a pair over a restart or a gap, nor from one that begins before a declared
  * or known bound of the factor's store was passed or a declared time to live had gone by; and what
- * the factor is said to keep must be there: memory grew by most of it over the pairs that count.
- * So neither a store that is filling nor one whose entries expire is ever stopped on. */
+ * the factor is said to keep must be there: memory grew by most of it over the pairs that count. So
+ * neither a declared store that is filling nor one whose entries expire in a declared time is ever
+ * stopped on; one that nobody declared shows itself in a run that goes on: what a store was proven
+ * to fill with has ceased when memory grows no longer in the pairs after the call. */
 #ifndef JUDGE_PAIRS_H
 #define JUDGE_PAIRS_H
 
@@ -21,8 +23,10 @@ struct pairs_finding {
     bool reached;                      /* by the data up to called_s; stays as the series goes on */
     double called_s;                   /* end of the pair at which it was; 0: not yet */
     double e;                          /* of 1000 that it takes: at the call, else now */
+    bool ceased;                       /* reached, but memory went on to grow so no longer */
     size_t n_pairs;                    /* that count, up to the call */
     size_t n_more;                     /* of these: memory grew more in the dwell with the factor */
+    size_t n_later;                    /* that count, after the call */
     size_t n_unusable;                 /* pairs over a restart or a gap */
     size_t n_too_early;                /* pairs before the bound or the time to live */
     double bytes_per_event, low, high; /* 95 %; NAN with fewer than three pairs that count */

@@ -51,7 +51,8 @@ bool season_remove(double *y, double *y_min, const double *x, size_t n, double p
     double term[N_TERMS];
     double beta[N_TERMS];
     double span = n > 0 ? x[n - 1] - x[0] : 0;
-    if (period <= 0 || span < SEASON_PERIODS * period) {
+    if (period <= 0 || span < SEASON_PERIODS * period ||
+        period * (double)(n - 1) < SEASON_READINGS * span) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {

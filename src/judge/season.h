@@ -8,6 +8,8 @@
 
 /* Coefficients that season_remove fits beside the line. */
 #define SEASON_COEFFICIENTS 4
+/* With fewer readings in a period, it and its harmonic pass for growth. */
+#define SEASON_READINGS 8
 /* Fewer periods than this can't be told from growth. */
 #define SEASON_PERIODS 1.75
 

@@ -453,11 +453,12 @@ static void judge(const struct series *series, const struct judge_options *optio
     if (options->designed && options->pairs.n > 0) {
         judge_pairs(series, options, &pairs);
     }
-    if (pairs.reached) {
+    bool proven = pairs.reached && !pairs.ceased;
+    if (proven) {
         adopt_pairs(&h, &pairs, f);
     }
     forecast(&h, f);
-    if (pairs.reached) {
+    if (proven) {
         reason_write_early(&h.stretch, pairs.reason, f);
     } else {
         reason_write(series, &h.stretch, h.growth.reason, &bounds, h.designed, f);

@@ -148,7 +148,7 @@ void judge_series(const struct series *series, const struct judge_options *optio
 /* The same for a run that goes on, without attribution (but under a design): about a millisecond
  * whatever the length, so that a live view may ask each minute.  Changes nothing in the series, and
  * the final verdict does not depend on it.  Provisional: a warm-up that is not over looks like a
- * leak, and who asks often is told so more often, so nothing may be stopped or failed on it.  The
+ * leak, and who asks often is told so more often, so nothing may fail on it.  The
  * reason begins with "so far". */
 void judge_provisional(const struct series *series, const struct judge_options *options,
                        struct memory_finding *ret_finding);

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -53,6 +54,7 @@ struct fleet {
     struct interval *at_reading;
     uint64_t before[COUNTER_COUNT], before_ns;
     struct rotations rotations;
+    _Atomic(uint64_t) early_ns;         /* by which idle phases were cut short, for rotations */
     uint64_t rotated_ns[MAX_ROTATIONS]; /* since `before`; few and large, so never interpolated */
     size_t n_rotated;
     uint64_t hook_warn_ns;
@@ -329,6 +331,7 @@ static void follow_phases(struct fleet *fleet)
     struct phases *phases = &fleet->phases;
     uint64_t t_ns = elapsed_ns(fleet);
     uint64_t cut_ns = fleet->draining ? 0 : phases_follow(phases, t_ns);
+    atomic_store(&fleet->early_ns, fleet->plan->run.duration_ns - phases->timeline.run_end_ns);
     for (unsigned w = 0; w < fleet->n_workers && cut_ns > 0; w++) {
         worker_cut(fleet->crew[w].worker, cut_ns);
     }
@@ -341,20 +344,27 @@ static void follow_phases(struct fleet *fleet)
     }
 }
 
+static void judge_second(struct fleet *fleet)
+{
+    struct machine_reading machine;
+    machine_read(fleet->machine, &machine);
+    health_second(&fleet->health, &machine, elapsed_ns(fleet));
+    watch_second(&fleet->watch, fleet->total, elapsed_ns(fleet));
+}
+
 static void tick(struct fleet *fleet)
 {
     uint64_t ticks_a_second = NS_PER_S / fleet->tick_ns;
+    bool is_second = fleet->n_ticks % ticks_a_second == 0, drained = fleet->draining;
     merge(fleet);
     take_readings(fleet, false);
     note_events(fleet);
     follow_phases(fleet);
-    if (fleet->n_ticks % ticks_a_second == 0) {
-        if (!fleet->draining) {
-            struct machine_reading machine;
-            machine_read(fleet->machine, &machine);
-            health_second(&fleet->health, &machine, elapsed_ns(fleet));
-            watch_second(&fleet->watch, fleet->total, elapsed_ns(fleet));
-        }
+    /* What is left of the load's last second counts as one. */
+    if (fleet->draining ? !drained : is_second) {
+        judge_second(fleet);
+    }
+    if (is_second) {
         end_second(fleet);
     }
     if ((fleet->watch.over || fleet->over) && !fleet->ended) {
@@ -388,6 +398,9 @@ static void merge_rest(struct fleet *fleet)
     interval_check(fleet->total);
     take_readings(fleet, true);
     note_events(fleet);
+    if (!fleet->draining) { /* nothing was in flight when the load ended */
+        judge_second(fleet);
+    }
     fleet->draining = true;
     follow_phases(fleet);
     end_second(fleet);
@@ -439,7 +452,8 @@ static bool start_threads(struct fleet *fleet)
     fleet->phases.zero_ns = fleet->zero_ns;
     hook_start(fleet->job->hook, &(struct hook_times){.zero_ns = fleet->zero_ns,
                                                       .due_ns = due_ns,
-                                                      .context = &fleet->rotations});
+                                                      .context = &fleet->rotations,
+                                                      .early_ns = &fleet->early_ns});
     for (unsigned w = 0; w < fleet->n_workers && ok; w++) {
         fleet->crew[w].heard_ns = fleet->zero_ns;
         ok = worker_start(fleet->crew[w].worker, fleet->zero_ns);

@@ -12,7 +12,7 @@
  * A slow server does the opposite: it leaves the workers idle.  A worker of a closed loop that is
  * on its core all the time is no fault: nothing was due, and the load is counted as it was; but its
  * latencies are its own then, and said to be so.  Until all connections stood (5 s at most) nothing
- * is judged.
+ * is judged, nor is the first second; what is left of the last one is.
  *
  * The generator did not keep up when lagging seconds made up a tenth of the run and 3 s (half of a
  * run of less than 6 s), or half of some minute; fewer are told and no more: a hiccup must not
@@ -72,7 +72,7 @@ void health_interval(struct health *health, unsigned worker, const struct interv
 void health_silence(struct health *health, unsigned worker, uint64_t silent_ns);
 /* After the intervals of a tick, `t_ns` after the load's start: the sums of all workers. */
 void health_tick(struct health *health, const struct interval *total, uint64_t t_ns);
-/* Once a second while there is load. */
+/* Once a second while there is load, and when it ends. */
 void health_second(struct health *health, const struct machine_reading *machine, uint64_t t_ns);
 /* At the end: did the generator keep up?  `text` gets why not, or what it has to say though it did,
  * or nothing. */

@@ -3,6 +3,7 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "load/worker_inside.h"
+#include "net/tls_slow.h"
 
 #include <errno.h>
 #include <sys/socket.h>

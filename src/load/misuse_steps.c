@@ -51,6 +51,18 @@ static size_t next_piece(struct misuse *misuse, size_t most, struct misuse_part 
     return part->repeats && n > MISUSE_FILLER ? MISUSE_FILLER : n;
 }
 
+/* The server has the head, and looks at the key and the token in it. */
+static void count_request(struct misuse *misuse)
+{
+    struct worker *worker = misuse->misuses->worker;
+    worker_count(worker, COUNTER_MISUSE_REQUEST);
+    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_PARTS; kind++) {
+        if (holding_part(&misuse->holding, kind) != NULL) {
+            holding_expose(worker, &misuse->holding, kind, true);
+        }
+    }
+}
+
 static enum tls_status push(struct misuse *misuse, size_t most)
 {
     struct worker *worker = misuse->misuses->worker;
@@ -62,7 +74,7 @@ static enum tls_status push(struct misuse *misuse, size_t most)
     worker->interval->count[COUNTER_BYTES_SENT] += written;
     if (misuse->whole_head && misuse->parts[0].left == 0) {
         misuse->whole_head = false;
-        worker_count(worker, COUNTER_MISUSE_REQUEST);
+        count_request(misuse);
     }
     return status;
 }
@@ -112,20 +124,15 @@ static enum misuse_result step_arrive(struct misuse *misuse)
                                                            : wait_for(misuse, ARRIVE_NS);
 }
 
-/* What it carries.  The keys and tokens are seen with the head. */
+/* What it carries.  Keys and tokens are seen once the head is out, not before. */
 static size_t write_head(struct misuse *misuse, const struct request_set *set)
 {
-    struct misuses *misuses = misuse->misuses;
-    struct worker *worker = misuses->worker;
-    struct holding *holding = &misuse->holding;
+    const struct holding *holding = &misuse->holding;
     struct credential *credentials[CREDENTIAL_PARTS] = {NULL};
     size_t identity = holding->identity->index;
-    misuse->request = request_pick(set, &misuses->rng);
+    misuse->request = request_pick(set, &misuse->misuses->rng);
     for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_PARTS; kind++) {
         credentials[kind] = holding_part(holding, kind);
-        if (credentials[kind] != NULL) {
-            holding_expose(worker, holding, kind, true);
-        }
     }
     size_t size = request_size(set, identity, misuse->request, credentials) + strlen(LONG_HEADER);
     if (size > misuse->head_size) {
@@ -245,7 +252,7 @@ static enum misuse_result step_oversized_answer(struct misuse *misuse)
     }
     result = step_response(misuse);
     if (result == MISUSE_NEXT && misuse->h1.status < 400) {
-        worker_count(misuse->misuses->worker, COUNTER_MISUSE_REQUEST); /* it took it */
+        count_request(misuse); /* it took it */
     }
     return result;
 }

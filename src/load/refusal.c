@@ -140,6 +140,59 @@ static enum refusal_result judge(const struct attempt *attempt)
 
 /* Attempts. */
 
+static bool has_good_cert(const struct attempt *attempt)
+{
+    return attempt->refusals->kinds[attempt->kind].plan->cert == BAD_CERT_NOT;
+}
+
+/* What is good of an attempt and comes from no file is as fresh as the attempt. */
+static void count_good(const struct attempt *attempt, enum credential_kind kind)
+{
+    static const struct {
+        enum counter used, new;
+    } counter[CREDENTIAL_PARTS] = {
+        [CREDENTIAL_CERT] = {COUNTER_CERT_USED, COUNTER_CERT_NEW},
+        [CREDENTIAL_APIKEY] = {COUNTER_KEY_USED, COUNTER_KEY_NEW},
+        [CREDENTIAL_JWT] = {COUNTER_JWT_USED, COUNTER_JWT_NEW},
+    };
+    struct worker *worker = attempt->refusals->worker;
+    const struct plan_refuse *plan = attempt->refusals->kinds[attempt->kind].plan;
+    const struct plan_identity *base = plan->base;
+    const bool fresh[CREDENTIAL_PARTS] = {
+        [CREDENTIAL_CERT] = plan->cert == BAD_CERT_NOT && base->with_cert != NULL &&
+                            base->with_cert->source == CERT_MINT,
+        [CREDENTIAL_APIKEY] = plan->apikey == BAD_APIKEY_NOT && base->with_apikey != NULL &&
+                              base->with_apikey->path == NULL,
+        [CREDENTIAL_JWT] =
+            plan->jwt == BAD_JWT_NOT && base->with_jwt != NULL && base->with_jwt->path == NULL,
+    };
+    if (fresh[kind]) {
+        worker_count(worker, counter[kind].used);
+        worker_count(worker, counter[kind].new);
+    }
+}
+
+/* The request is on its way over a connection that the server has taken.  A server looks at the
+ * certificate, then, like the embedded one, at the key and then at the token, and no further than
+ * at what it refuses.  So a good key is seen, and a good token is not: what is bad comes first. */
+static void count_sent(const struct attempt *attempt)
+{
+    struct worker *worker = attempt->refusals->worker;
+    worker_count(worker, COUNTER_REFUSAL_HANDSHAKE);
+    worker_count(worker, COUNTER_REFUSAL_REQUEST);
+    count_good(attempt, CREDENTIAL_CERT);
+    count_good(attempt, CREDENTIAL_APIKEY);
+}
+
+/* A server that lets it in has looked at all that is good. */
+static void count_let_in(const struct attempt *attempt)
+{
+    if (!has_good_cert(attempt)) {
+        count_good(attempt, CREDENTIAL_APIKEY);
+    }
+    count_good(attempt, CREDENTIAL_JWT);
+}
+
 static void finish(struct attempt *attempt)
 {
     static const enum counter counter[REFUSAL_RESULTS] = {
@@ -153,6 +206,9 @@ static void finish(struct attempt *attempt)
     enum refusal_result result = judge(attempt);
     refusal_count(&interval->refusal[attempt->kind], result, attempt->answer);
     interval->count[counter[result]]++;
+    if (result == REFUSAL_LET_IN) {
+        count_let_in(attempt);
+    }
     if (counter[result] == COUNTER_REFUSED) {
         hist_record(&interval->latency[LATENCY_REFUSAL], mono_now_ns() - attempt->conn.dial_ns);
     }
@@ -161,25 +217,6 @@ static void finish(struct attempt *attempt)
     attempt->next = refusals->ended;
     refusals->ended = attempt;
     refusals->n_under_way--;
-}
-
-static bool has_good_cert(const struct attempt *attempt)
-{
-    return attempt->refusals->kinds[attempt->kind].plan->cert == BAD_CERT_NOT;
-}
-
-/* The server has taken the connection, and with it a certificate that no other attempt has, unless
- * it came from a file.  What it looks at of a good key or token before it refuses, nobody knows. */
-static void count_good_cert(const struct attempt *attempt)
-{
-    struct worker *worker = attempt->refusals->worker;
-    const struct plan_cert *cert = attempt->refusals->kinds[attempt->kind].plan->base->with_cert;
-    worker_count(worker, COUNTER_REFUSAL_HANDSHAKE);
-    worker_count(worker, COUNTER_REFUSAL_REQUEST);
-    if (cert != NULL && cert->source == CERT_MINT) {
-        worker_count(worker, COUNTER_CERT_USED);
-        worker_count(worker, COUNTER_CERT_NEW);
-    }
 }
 
 static void attempt_ready(struct conn *conn)
@@ -198,7 +235,7 @@ static void attempt_ready(struct conn *conn)
     request_make(&worker->requests, base, request, attempt->persona->part, conn_is_h2(conn),
                  attempt->head, &made);
     if (has_good_cert(attempt)) {
-        count_good_cert(attempt);
+        count_sent(attempt);
     }
     conn->close_after = true;
     conn_send(conn, &attempt->stream, &made);

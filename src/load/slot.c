@@ -164,12 +164,13 @@ void slot_rest(struct slot *slot, uint64_t pause_ns)
     slot_settle(slot);
 }
 
-void slot_stretch_rest(struct slot *slot, double factor)
+void slot_change_rest(struct slot *slot, double factor, uint64_t most_ns)
 {
     uint64_t now_ns = mono_now_ns();
     for (uint32_t i = 0; i < slot->n_rests; i++) {
         uint64_t left_ns = slot->rests[i] > now_ns ? slot->rests[i] - now_ns : 0;
-        slot->rests[i] = now_ns + (uint64_t)((double)left_ns * factor);
+        left_ns = (uint64_t)((double)left_ns * factor);
+        slot->rests[i] = now_ns + (left_ns < most_ns ? left_ns : most_ns);
     }
     wait_for_rest(slot, now_ns);
 }
@@ -298,7 +299,9 @@ static void count_ready(struct slot *slot)
  * certificate (RFC 8446, section 4.4.2.4), and a server that sends no tickets says nothing when it
  * is content.  So we end our side, as if there had been all there was to say: what the server then
  * answers, its own close or an alert, comes after it has taken in all of the handshake.  The
- * library ignores tickets after our close_notify, so who wants them sends TCP's FIN alone. */
+ * library ignores tickets after our close_notify, so who wants them sends TCP's FIN alone.  A
+ * server of HTTP may call that a bad request and say so (haproxy does): data that nobody asked for,
+ * and it comes after the handshake as well. */
 static void prove(struct slot *slot)
 {
     size_t written;
@@ -317,7 +320,7 @@ static void end_proof(struct slot *slot, enum outcome outcome)
     struct hist *latency = slot->worker->interval->latency;
     uint64_t now_ns = mono_now_ns();
     slot->proving = false;
-    if (outcome == OUTCOME_OK) {
+    if (outcome == OUTCOME_OK || outcome == OUTCOME_HTTP_GARBAGE) {
         count_ready(slot);
         hist_record(&latency[LATENCY_RESPONSE], now_ns - slot->due_ns);
         hist_record(&latency[LATENCY_SERVICE], now_ns - slot->conn.dial_ns);

@@ -55,8 +55,9 @@ void slot_settle(struct slot *slot);
 void slot_rest(struct slot *slot, uint64_t pause_ns);
 /* Its connection begins nothing more, and closes when what is in flight has ended. */
 void slot_retire(struct slot *slot);
-/* What is left of its rests times `factor`, when the rate changes in mid-rest. */
-void slot_stretch_rest(struct slot *slot, double factor);
+/* What is left of its rests times `factor`, and no more than `most_ns`, when the rate or the think
+ * time changes in mid-rest. */
+void slot_change_rest(struct slot *slot, double factor, uint64_t most_ns);
 /* conn_handler's ready(), room() and closed(). */
 void slot_ready(struct conn *conn);
 void slot_room(struct conn *conn);

@@ -9,7 +9,9 @@
 #include <string.h>
 
 #define ANSWER_WITHIN_NS (10 * NS_PER_S)
-#define LOST_AFTER_NS    (3 * NS_PER_S)
+#define LOST_AFTER_S     3
+#define LOST_MIN         3
+#define LOST_AFTER_NS    (LOST_AFTER_S * NS_PER_S)
 
 void watch_init(struct watch *watch, const struct plan *plan)
 {
@@ -54,19 +56,24 @@ static const char *failure_text(const struct interval *total)
     return outcome_info(outcome != OUTCOME_OK ? outcome : OUTCOME_STOPPED)->text;
 }
 
+static uint64_t less(uint64_t n, uint64_t by)
+{
+    return n - (by < n ? by : n);
+}
+
 static struct watch_mark mark_of(const struct interval *total)
 {
     const uint64_t *n = total->count;
     /* What we stopped ourselves at the end is nobody's failure. */
     uint64_t stopped = total->outcome[OUTCOME_STOPPED];
-    uint64_t failed =
-        n[COUNTER_FAILED] - (stopped < n[COUNTER_FAILED] ? stopped : n[COUNTER_FAILED]);
+    uint64_t failed = less(n[COUNTER_FAILED], stopped);
     return (struct watch_mark){
         .n_completed = n[COUNTER_COMPLETED],
         .n_failing = failed + n[COUNTER_UNEXPECTED],
         .n_ended = n[COUNTER_COMPLETED] + failed,
-        .n_dial_failed = n[COUNTER_DIAL_FAILED],
+        .n_dial_failed = less(n[COUNTER_DIAL_FAILED], less(stopped, n[COUNTER_FAILED])),
         .n_ready = n[COUNTER_HANDSHAKE_FULL] + n[COUNTER_HANDSHAKE_RESUMED],
+        .n_undone = n[COUNTER_FAILED] + n[COUNTER_DIAL_FAILED],
     };
 }
 
@@ -83,17 +90,52 @@ static void never_answered(struct watch *watch, const struct interval *total)
     }
 }
 
+/* Elsewhere a dial that fails is only one more on the way to an exchange. */
+static bool connections_fall_due(const struct plan *plan)
+{
+    return plan->pace.mode == PACE_HANDSHAKE || plan->pace.mode == PACE_CHURN;
+}
+
 static void judge_span(struct watch *watch, const struct interval *total,
                        const struct watch_mark *from, const struct watch_mark *to, const char *span)
 {
     uint64_t n_failing = to->n_failing - from->n_failing;
     uint64_t n_ended = to->n_ended - from->n_ended;
+    uint64_t n_dial_failed = to->n_dial_failed - from->n_dial_failed;
+    uint64_t n_connected = to->n_ready - from->n_ready + n_dial_failed;
     if (2 * n_failing > n_ended) {
         say(watch->invalid, "more than half of the exchanges of %s failed (%llu of %llu): %s", span,
             (unsigned long long)n_failing, (unsigned long long)n_ended, failure_text(total));
     } else if (to->n_completed == from->n_completed && to->n_ready == from->n_ready &&
-               to->n_dial_failed > from->n_dial_failed) {
+               n_dial_failed > 0) {
         say(watch->invalid, "the target did not answer for %s: %s", span, failure_text(total));
+    } else if (connections_fall_due(watch->plan) && 2 * n_dial_failed > n_connected) {
+        say(watch->invalid, "more than half of the connections of %s failed (%llu of %llu): %s",
+            span, (unsigned long long)n_dial_failed, (unsigned long long)n_connected,
+            failure_text(total));
+    }
+}
+
+/* Whoever is gone for the last seconds of the load is not seen in the sums of the run.  One failure
+ * where little is ever asked is none: enough must have failed, or be usual in that time. */
+static void judge_end(struct watch *watch, const struct interval *total,
+                      const struct watch_mark *now)
+{
+    if (watch->n_seconds <= LOST_AFTER_S) {
+        return;
+    }
+    const struct watch_mark *from =
+        &watch->ring[(watch->n_seconds - LOST_AFTER_S - 1) % WATCH_MINUTE];
+    /* Who was slower than that before is no less so at the end: what we stopped says nothing. */
+    bool slow = total->latency[LATENCY_SERVICE].max_ns >= LOST_AFTER_NS;
+    uint64_t n_undone =
+        less(now->n_undone - from->n_undone, slow ? total->outcome[OUTCOME_STOPPED] : 0);
+    uint64_t usual =
+        (from->n_completed + from->n_ready) * LOST_AFTER_S / (watch->n_seconds - LOST_AFTER_S);
+    if (now->n_completed == from->n_completed && now->n_ready == from->n_ready && n_undone > 0 &&
+        n_undone + usual >= LOST_MIN) {
+        say(watch->invalid, "the target did not answer at the end of the run, for %d s or more: %s",
+            LOST_AFTER_S, failure_text(total));
     }
 }
 
@@ -136,7 +178,7 @@ void watch_finish(struct watch *watch, const struct interval *total, bool interr
 {
     struct watch_mark begin = {0}, now = mark_of(total);
     if (now.n_ready == 0 &&
-        !(interrupted && total->outcome[OUTCOME_STOPPED] == now.n_dial_failed)) {
+        !(interrupted && total->outcome[OUTCOME_STOPPED] == total->count[COUNTER_DIAL_FAILED])) {
         never_answered(watch, total);
     } else if (!interrupted && total->count[COUNTER_STARTED] > 0 && now.n_completed == 0) {
         say(watch->invalid, "the target answered none of %llu requests: %s",
@@ -144,6 +186,9 @@ void watch_finish(struct watch *watch, const struct interval *total, bool interr
     }
     if (now.n_ready > 0 && watch->n_seconds <= WATCH_MINUTE) {
         judge_span(watch, total, &begin, &now, "the run");
+    }
+    if (!interrupted) {
+        judge_end(watch, total, &now);
     }
     if (unhealthy != NULL) {
         say(watch->invalid, "%s", unhealthy);

@@ -16,9 +16,10 @@
 #define WATCH_MINUTE 60
 #define WATCH_TEXT   256
 
-/* Cumulative counts at the end of a second. */
+/* Cumulative counts at the end of a second; but for n_undone without what we stopped ourselves. */
 struct watch_mark {
     uint64_t n_completed, n_failing, n_ended, n_dial_failed, n_ready;
+    uint64_t n_undone; /* exchanges and dials that came to nothing, for whatever reason */
 };
 
 struct watch {
@@ -31,7 +32,7 @@ struct watch {
 };
 
 void watch_init(struct watch *watch, const struct plan *plan);
-/* Once a second, `elapsed_ns` after the load's start. */
+/* Once a second and when the load ends, `elapsed_ns` after the load's start. */
 void watch_second(struct watch *watch, const struct interval *total, uint64_t elapsed_ns);
 void watch_reading(struct watch *watch, const struct reading *reading);
 /* The disk refused a record; `error` is its errno. */

@@ -10,6 +10,11 @@
 
 #define LATE_NS NS_PER_MS
 
+/* Dues between two looks at the loop, where the end and a stop are heard; and those that are still
+ * counted at the end, about a second's work: what is further ahead was never kept up with. */
+#define DUES_A_TURN 10000u
+#define DUES_AT_END 10000000u
+
 /* Requests a connection in a reconnecting dwell, when the profile has no limit of its own. */
 #define RECONNECT_AFTER 4u
 
@@ -33,9 +38,18 @@ static void set_slow(struct worker *worker, bool slow)
 {
     double factor = slow ? SCHEDULE_LOW_RATE : 1.0 / SCHEDULE_LOW_RATE;
     for (size_t i = 0; i < worker->n_slots && slow != worker->slow; i++) {
-        slot_stretch_rest(&worker->slots[i], factor);
+        slot_change_rest(&worker->slots[i], factor, UINT64_MAX);
     }
     worker->slow = slow;
+}
+
+/* A phase's shorter think time holds for the rests under way too. */
+static void set_phase(struct worker *worker, const struct plan_phase *phase)
+{
+    for (size_t i = 0; i < worker->n_slots && phase != worker->phase && !phase->idle; i++) {
+        slot_change_rest(&worker->slots[i], 1, phase->think_time_ns);
+    }
+    worker->phase = phase;
 }
 
 /* While it is off, what it switches rests.  A persona is one thing: it rests with the first of its
@@ -88,7 +102,7 @@ static void set_switches(struct worker *worker, uint64_t t_ns)
     struct switches on = schedule_at(worker->job.schedule, t_ns, &dwell);
     bool low = on.designed && !on.high_rate;
     set_slow(worker, low);
-    worker->phase = phase;
+    set_phase(worker, phase);
     worker->requests_per_connection = phase->requests_per_connection;
     if (on.designed && !on.reconnect) {
         worker->requests_per_connection = 0;
@@ -143,12 +157,13 @@ static void heed_cut(struct worker *worker)
 
 /* Does what the clock says up to now, in the order of the times at which it was due: dwells
  * change at their nominal time however late we are, so the load is the same function of plan and
- * seed on every machine. */
-static void follow_clock(struct worker *worker, uint64_t now_ns)
+ * seed on every machine.  What `most` dues leave over is due already, so the timers, set again,
+ * come back in the next turn. */
+static void follow_clock(struct worker *worker, uint64_t now_ns, uint64_t most)
 {
     uint64_t t_ns = worker_since_zero_ns(worker, now_ns);
     bool open = worker->job.plan->pace.mode != PACE_CLOSED;
-    while (worker->state == WORKER_RUNNING) {
+    for (uint64_t n = 0; n < most && worker->state == WORKER_RUNNING; n++) {
         heed_cut(worker);
         uint64_t due_ns = open ? pacer_due(&worker->pacer) : UINT64_MAX;
         uint64_t next_ns = due_ns < worker->change_ns ? due_ns : worker->change_ns;
@@ -228,7 +243,7 @@ static void on_pace(struct ev_loop *loop, ev_io *io, int events)
     (void)loop;
     (void)events;
     struct worker *worker = io->data;
-    follow_clock(worker, mono_now_ns());
+    follow_clock(worker, mono_now_ns(), DUES_A_TURN);
     set_pace(worker);
     exchange_pump(worker);
 }
@@ -242,7 +257,7 @@ static void on_change(struct ev_loop *loop, ev_timer *timer, int events)
 
 void worker_clock_heed(struct worker *worker)
 {
-    follow_clock(worker, mono_now_ns());
+    follow_clock(worker, mono_now_ns(), DUES_A_TURN);
     set_change(worker);
     set_pace(worker);
     exchange_pump(worker);
@@ -273,7 +288,7 @@ void worker_clock_start(struct worker *worker)
 void worker_clock_stop(struct worker *worker)
 {
     uint64_t now_ns = mono_now_ns();
-    follow_clock(worker, now_ns);
+    follow_clock(worker, now_ns, DUES_AT_END);
     note_oldest(worker, now_ns);
     ev_timer_stop(worker->loop, &worker->change);
     ev_io_stop(worker->loop, &worker->pace);

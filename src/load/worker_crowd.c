@@ -1,5 +1,8 @@
 /* How many connections a worker holds at any time: slot k of worker w of n is connection number
- * w + k n of all, and it is wanted while the phase's course of connections is above that number. */
+ * w + k n of all, and it is wanted while the phase's course of connections is above that number.
+ * Only the first of each worker does not wait for its number where it is to come: what falls due
+ * is dealt to all workers from the first moment, and one without a connection would keep it
+ * waiting. */
 #include "load/slot.h"
 #include "load/worker_clock.h"
 #include "load/worker_inside.h"
@@ -10,8 +13,10 @@
 
 static double passes_ns(const struct worker *worker, size_t slot)
 {
+    const struct course *course = &worker->timeline.connections;
     double number = (double)worker->job.index + (double)slot * worker->job.n_workers;
-    return course_passes(&worker->timeline.connections, number);
+    bool comes = course->from < course->to && number < course->to;
+    return course_passes(course, slot == 0 && comes ? 0 : number);
 }
 
 static bool is_growing(const struct worker *worker)

@@ -223,8 +223,9 @@ static void hold_rate(const struct plan *plan, bool away, struct diag *diag)
     struct plan_peak peak = plan_peak(plan);
     double most = plan->target.max_rate_per_s;
     double rate = fmax(peak.exchanges_per_s, peak.rate_per_s);
-    const void *field = peak.rate_per_s > 0 ? (const void *)&plan->pace.rate_per_s
-                                            : (const void *)&plan->pace.think_time_ns;
+    const void *field = plan->pace.n_replay > 0 ? (const void *)&plan->pace.replay
+                        : peak.rate_per_s > 0   ? (const void *)&plan->pace.rate_per_s
+                                                : (const void *)&plan->pace.think_time_ns;
 
     if (most > 0 && peak.is_unbounded) {
         diag_add(diag, plan_origin(plan, &plan->target.max_rate_per_s),

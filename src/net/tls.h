@@ -46,8 +46,6 @@ uint64_t tls_client_key_updates(struct tls_client *client);
  * handshake) and is only read here.  NULL only when memory ran out. */
 struct tls *tls_open(struct tls_client *client, int fd, const struct cert *cert,
                      struct tls_session *session) __attribute__((warn_unused_result));
-/* Before the handshake: offers http/1.1 alone, whatever target.alpn says. */
-void tls_offer_http1(struct tls *tls);
 /* The verbs.  TLS_FAILED leaves the outcome in tls_outcome. */
 enum tls_status tls_handshake(struct tls *tls);
 /* Gives decrypted bytes in place: *ret_data borrows the worker's buffer until the next call of any

@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "net/tls_private.h"
+#include "net/tls_slow.h"
 #include "net/tls_store.h"
 
 #include <openssl/err.h>

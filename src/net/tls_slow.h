@@ -1,4 +1,4 @@
-/* A client that reads slowly, on purpose. */
+/* A client that misbehaves on purpose. */
 #ifndef NET_TLS_SLOW_H
 #define NET_TLS_SLOW_H
 
@@ -8,5 +8,8 @@ struct tls; /* one connection's (tls.h) */
 
 /* From now on tls_read takes at most so many bytes from the socket each time. */
 void tls_read_slowly(struct tls *tls, size_t bytes);
+
+/* Before the handshake: offers http/1.1 alone, whatever target.alpn says. */
+void tls_offer_http1(struct tls *tls);
 
 #endif

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+/* A hook, and what the sources of memory run at one time. */
+enum { MAX_RUNNING = 32 };
 
 /* One of its outputs: the beginning is kept, the rest is read and forgotten. */
 struct output {
@@ -28,10 +32,36 @@ struct output {
 struct child {
     char **words, **environment;
     struct errand_log *log; /* NULL: none */
+    bool secret;
     pid_t pid;
+    _Atomic(pid_t) *running; /* its place among those that run; NULL: none was left */
     int pidfd;
     struct output outputs[2]; /* its standard output and its errors */
 };
+
+/* The process groups of all that run now; 0: a free place. */
+static _Atomic(pid_t) groups[MAX_RUNNING];
+
+static _Atomic(pid_t) *note_running(pid_t pid)
+{
+    for (size_t i = 0; i < MAX_RUNNING; i++) {
+        pid_t none = 0;
+        if (atomic_compare_exchange_strong(&groups[i], &none, pid)) {
+            return &groups[i];
+        }
+    }
+    return NULL;
+}
+
+void errand_kill_all(void)
+{
+    for (size_t i = 0; i < MAX_RUNNING; i++) {
+        pid_t pid = atomic_load(&groups[i]);
+        if (pid > 0) {
+            (void)kill(-pid, SIGKILL);
+        }
+    }
+}
 
 bool patience_wait(const struct patience *patience)
 {
@@ -206,6 +236,10 @@ static int reap(struct child *child)
     int status = 0;
 
     (void)kill(-child->pid, SIGKILL);
+    if (child->running != NULL) {
+        /* before its number may be another's */
+        atomic_store(child->running, 0);
+    }
     while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR) {
     }
     for (int i = 0; i < 2; i++) {
@@ -235,7 +269,7 @@ static void tell_end(const char *name, int status, const char *errors, char *why
 
 static bool run(struct child *child, const struct patience *patience, char *why, size_t size)
 {
-    const char *name = child->words[0];
+    const char *name = child->secret ? "the command" : child->words[0];
     bool ended = false;
     int status = 0;
     int error = open_outputs(child) ? spawn(child) : errno;
@@ -243,6 +277,7 @@ static bool run(struct child *child, const struct patience *patience, char *why,
     close_end(&child->outputs[0].fds[1]);
     close_end(&child->outputs[1].fds[1]);
     if (error == 0) {
+        child->running = note_running(child->pid);
         child->pidfd = pidfd_open(child->pid, 0);
         ended = child->pidfd >= 0 && attend(child, patience);
         status = reap(child);
@@ -256,17 +291,17 @@ static bool run(struct child *child, const struct patience *patience, char *why,
                        mono_now_ns() < patience->until_ns ? "was ended with the run"
                                                           : "did not end before the deadline");
     } else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        tell_end(name, status, child->outputs[1].text, why, size);
+        tell_end(name, status, child->secret ? "" : child->outputs[1].text, why, size);
     } else {
         return true;
     }
     return false;
 }
 
-bool errand_run(char **words, const struct patience *patience, char ret_line[ERRAND_LINE_MAX],
-                char *why, size_t size)
+bool errand_run(char **words, bool secret, const struct patience *patience,
+                char ret_line[ERRAND_LINE_MAX], char *why, size_t size)
 {
-    struct child child = {.words = words, .environment = environ, .pidfd = -1};
+    struct child child = {.words = words, .environment = environ, .secret = secret, .pidfd = -1};
 
     if (!run(&child, patience, why, size)) {
         return false;
@@ -278,7 +313,8 @@ bool errand_run(char **words, const struct patience *patience, char ret_line[ERR
 bool errand_run_logged(char **words, char **environment, const struct patience *patience,
                        struct errand_log *log, char *why, size_t size)
 {
-    struct child child = {.words = words, .environment = environment, .log = log, .pidfd = -1};
+    struct child child = {
+        .words = words, .environment = environment, .log = log, .secret = log == NULL, .pidfd = -1};
 
     return run(&child, patience, why, size);
 }

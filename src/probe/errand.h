@@ -34,12 +34,18 @@ char *errand_fill(const char *text, const char *mark, const char *value)
 char **errand_words(const char *command, int64_t pid, char *why, size_t size)
     __attribute__((warn_unused_result));
 /* Runs the words to their end.  True with the first line of its output when it ended with 0 in
- * time; else false with one sentence in `why`, which has the first line of its errors. */
-bool errand_run(char **words, const struct patience *patience, char ret_line[ERRAND_LINE_MAX],
-                char *why, size_t size) __attribute__((warn_unused_result));
-/* The same with this environment ("NAME=value", ends with NULL), its output and errors to `log`. */
+ * time; else false with one sentence in `why`, which has the first line of its errors.  `secret`:
+ * the words hold secrets, so `why` has neither them nor what the command says. */
+bool errand_run(char **words, bool secret, const struct patience *patience,
+                char ret_line[ERRAND_LINE_MAX], char *why, size_t size)
+    __attribute__((warn_unused_result));
+/* The same with this environment ("NAME=value", ends with NULL), its output and errors to `log`;
+ * NULL: the words hold secrets, and what it says is forgotten. */
 bool errand_run_logged(char **words, char **environment, const struct patience *patience,
                        struct errand_log *log, char *why, size_t size)
     __attribute__((warn_unused_result));
+/* Kills all commands that run, with what they have started; for a signal handler that ends the
+ * process. */
+void errand_kill_all(void);
 
 #endif

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +18,13 @@
 #include <unistd.h>
 
 #define LOG_BYTES (1u << 20)
+#define NAP_NS    (100 * NS_PER_MS)
 
 enum { N_EVENTS = 256 };
 
 struct hook {
     const struct plan_hook *plan;
+    bool secret[HOOK_ON_END + 1]; /* by command: it was written with references */
     struct sampler *sampler;
     char *dir;
     char **environment; /* owns, with its strings */
@@ -113,6 +116,9 @@ struct hook *hook_new(const struct plan *plan, struct sampler *sampler, const ch
     hook->stop_fd = eventfd(0, EFD_CLOEXEC);
     BUG_ON(hook->stop_fd < 0);
     hook->plan = &plan->hook;
+    hook->secret[HOOK_ROTATE] = plan_is_reference(plan, &plan->hook.rotate);
+    hook->secret[HOOK_ON_START] = plan_is_reference(plan, &plan->hook.on_start);
+    hook->secret[HOOK_ON_END] = plan_is_reference(plan, &plan->hook.on_end);
     hook->sampler = sampler;
     hook->dir = xstrdup(dir);
     hook->environment = environment_new();
@@ -160,11 +166,13 @@ static void perform(struct hook *hook, enum hook_command command, const struct p
 {
     char why[sizeof ret_event->text - 32] = "";
     CLEANUP_FREE char *text = fill(hook, command_text(hook, command), why, sizeof why);
+    bool secret = hook->secret[command];
     char *words[] = {(char[]){"sh"}, (char[]){"-c"}, text, NULL};
 
-    log_line(hook, mono_now_ns(), command, "begins");
+    log_line(hook, mono_now_ns(), command,
+             secret ? "begins; what it says is not kept, since it has ${} or @ in it" : "begins");
     ret_event->ok = text != NULL && errand_run_logged(words, hook->environment, patience,
-                                                      &hook->log, why, sizeof why);
+                                                      secret ? NULL : &hook->log, why, sizeof why);
     ret_event->at_ns = mono_now_ns();
     (void)snprintf(ret_event->text, sizeof ret_event->text, "hook.%s: %s", command_name(command),
                    why);
@@ -212,6 +220,29 @@ static void rotate(struct hook *hook)
     (void)pthread_mutex_unlock(&hook->mutex);
 }
 
+static uint64_t early_ns(const struct hook_times *times)
+{
+    return times->early_ns != NULL ? atomic_load(times->early_ns) : 0;
+}
+
+/* In naps, since the time may come earlier than it seemed; false at the end. */
+static bool wait_due(const struct hook *hook, uint64_t due_ns)
+{
+    const struct hook_times *times = &hook->times;
+
+    for (;;) {
+        uint64_t now_ns = mono_now_ns(), at_ns = times->zero_ns + due_ns - early_ns(times);
+        struct patience patience = {.stop_fd = hook->stop_fd};
+        patience.until_ns = at_ns < now_ns + NAP_NS ? at_ns : now_ns + NAP_NS;
+        if (!patience_wait(&patience)) {
+            return false;
+        }
+        if (patience.until_ns == at_ns) {
+            return true;
+        }
+    }
+}
+
 /* What fell due while a slow one was under way is left out. */
 static void *hook_main(void *argument)
 {
@@ -221,16 +252,11 @@ static void *hook_main(void *argument)
 
     for (;;) {
         uint64_t due_ns = times->due_ns(times->context, from_ns);
-        struct patience patience = {.stop_fd = hook->stop_fd};
-        if (due_ns == UINT64_MAX) {
-            return NULL;
-        }
-        patience.until_ns = times->zero_ns + due_ns;
-        if (!patience_wait(&patience)) {
+        if (due_ns == UINT64_MAX || !wait_due(hook, due_ns)) {
             return NULL;
         }
         rotate(hook);
-        uint64_t now_ns = mono_now_ns() - times->zero_ns;
+        uint64_t now_ns = mono_now_ns() - times->zero_ns + early_ns(times);
         from_ns = now_ns > due_ns ? now_ns : due_ns + 1;
     }
 }

@@ -2,7 +2,8 @@
  * again in a thread of its own, so a slow one never delays a tick, and never twice at a time; the
  * times at which it is due are told by a function of time alone.  A command that fails, or does not
  * end before its deadline, is an event and nothing more; only a rotation that ended with exit code
- * 0 is one.  What the commands print goes to hook.log of the run directory, up to 1 MiB; of our
+ * 0 is one.  What the commands print goes to hook.log of the run directory, up to 1 MiB, but for
+ * commands that were written with ${} or @ references; of our
  * environment they get PATH, HOME and few other variables, no secrets.
  *
  * From hook_start on, functions take NULL for a run without. */
@@ -20,12 +21,14 @@ struct sampler;
 
 enum hook_command { HOOK_ROTATE, HOOK_ON_START, HOOK_ON_END };
 
-/* When rotations are due, in ns since zero_ns (monotonic). */
+/* When rotations are due, in ns since zero_ns (monotonic) on a clock that may be put forward. */
 struct hook_times {
     uint64_t zero_ns;
     /* The first at or after `t_ns`; UINT64_MAX: none.  Called by the hook's thread. */
     uint64_t (*due_ns)(const void *context, uint64_t t_ns);
-    const void *context; /* borrows until hook_stop */
+    const void *context; /* borrows until hook_stop, as the next */
+    const _Atomic(uint64_t)
+        *early_ns; /* by which that clock is ahead; may grow; NULL: by nothing */
 };
 
 /* A command has ended. */

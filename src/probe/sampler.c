@@ -240,6 +240,7 @@ struct sampler *sampler_new(const struct plan *plan, const struct addr *addrs, s
         sampler->watches[i] = (struct watch){
             .place = &sampler->place,
             .memory = &plan->memories[i],
+            .secret_command = plan_is_reference(plan, &plan->memories[i].command),
             .index = (int)i,
             .stop_fd = sampler->stop_fd,
             .detail_every_ns = short_run ? DETAIL_EVERY_SHORT_NS : DETAIL_EVERY_NS,

@@ -14,6 +14,7 @@ enum { MAX_ADDRS = 4 };
 
 struct settle {
     const struct plan_memory *memory;
+    bool secret;         /* the command was written with references */
     struct fetch *fetch; /* https */
     struct addr addrs[MAX_ADDRS];
     size_t n_addrs; /* http */
@@ -27,6 +28,7 @@ struct settle *settle_new(const struct plan *plan, const struct plan_memory *mem
     bool ok = true;
 
     settle->memory = memory;
+    settle->secret = plan_is_reference(plan, &memory->settle);
     if (memory->settle_by == SETTLE_HTTPS) {
         settle->fetch = fetch_new(plan, target, diag);
         ok = settle->fetch != NULL;
@@ -56,7 +58,7 @@ static bool run(const struct settle *settle, int64_t pid, const struct patience 
     CLEANUP_FREE char **words = errand_words(settle->memory->settle, pid, why, size);
     char line[ERRAND_LINE_MAX];
 
-    return words != NULL && errand_run(words, patience, line, why, size);
+    return words != NULL && errand_run(words, settle->secret, patience, line, why, size);
 }
 
 static int get_plain(const struct settle *settle, const struct patience *patience, char *why,

@@ -131,10 +131,12 @@ static int64_t ask_command(struct watch *watch, const struct patience *patience)
     CLEANUP_FREE char **words = errand_words(watch->memory->command, watch->pid, why, sizeof why);
     double bytes = -1;
 
-    if (words != NULL && errand_run(words, patience, line, why, sizeof why) &&
+    if (words != NULL &&
+        errand_run(words, watch->secret_command, patience, line, why, sizeof why) &&
         !(unit_parse_bytes(str_trim(line), &bytes) && bytes < (double)(INT64_MAX / 2))) {
         (void)snprintf(why, sizeof why, "%s printed \"%.40s\", which is not a number of bytes",
-                       words[0], line);
+                       watch->secret_command ? "the command" : words[0],
+                       watch->secret_command ? "(not shown)" : line);
         bytes = -1;
     }
     if (bytes < 0) {

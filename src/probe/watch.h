@@ -27,6 +27,7 @@ struct watch {
     uint64_t detail_every_ns;
     uint64_t next_search_ns;
     uint64_t lost_at_ns;   /* 0: not lost */
+    bool secret_command;   /* it was written with references */
     struct settle *settle; /* owns; NULL: nothing to do before a reading */
     int stop_fd;           /* readable: no reading is worth a wait any more */
     char text[128];        /* "nginx (pid 4711 and 2 children)" */

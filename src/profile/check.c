@@ -190,13 +190,20 @@ static void check_attribution(const struct checker *c)
     if (a->mode == ATTRIBUTION_OFF || duration_ns == 0) {
         return;
     }
+    char text[UNIT_TEXT], least[UNIT_TEXT];
+    if (a->duration_ns > 0 && a->duration_ns < DWELLS_MIN * a->dwell_ns) {
+        diag_add(c->diag, plan_origin(c->plan, &a->duration_ns),
+                 "attribution.duration: %s is less than %d dwells (write %s or more)",
+                 unit_duration(text, (double)a->duration_ns), DWELLS_MIN,
+                 unit_duration(least, (double)(DWELLS_MIN * a->dwell_ns)));
+        return;
+    }
     uint64_t dwells_ns = a->duration_ns > 0 ? a->duration_ns : DWELLS_MIN * a->dwell_ns;
     uint64_t needed_ns = a->warmup_ns + a->steady_ns + dwells_ns + a->cooldown_ns;
-    if (needed_ns > duration_ns || dwells_ns < DWELLS_MIN * a->dwell_ns) {
-        char text[UNIT_TEXT];
+    if (needed_ns > duration_ns) {
         const void *blamed =
             check_is_given(c, &a->dwell_ns) ? (const void *)&a->dwell_ns : (const void *)&a->mode;
-        if (dwells_ns < DWELLS_MIN * a->dwell_ns) {
+        if (a->duration_ns > 0) {
             blamed = &a->duration_ns;
         }
         diag_add(c->diag, check_origin(c, blamed, check_section(c, SECTION_ATTRIBUTION)),

@@ -12,6 +12,9 @@
 #include <string.h>
 
 #define SHORT_RUN_NS     (300 * NS_PER_S)
+#define PERIOD_READINGS  8
+#define READINGS_KEPT    2000
+#define DWELLS_KEPT      128
 #define READINGS_A_DWELL 10 /* at least: what a dwell does must be seen in it */
 
 static int ways_given(const struct plan_memory *memory)
@@ -55,6 +58,41 @@ static void check_every(const struct checker *c, struct plan_memory *memory)
     if (memory->every_ns < NS_PER_MS || (duration_ns > 0 && memory->every_ns > duration_ns)) {
         diag_add(c->diag, check_origin(c, &memory->every_ns, memory->origin),
                  "memory.every: not between 1ms and run.duration");
+    }
+}
+
+/* The judge holds some two thousand readings apart; of longer runs it keeps means, which must still
+ * show what each dwell does. */
+static void check_pairs_seen(const struct checker *c, const struct plan_memory *memory)
+{
+    const struct plan_attribution *design = &c->plan->attribution;
+    uint64_t span_ns = c->plan->run.duration_ns;
+    char text[UNIT_TEXT];
+
+    if (design->mode != ATTRIBUTION_PAIRS || memory->settle != NULL || memory->every_ns == 0) {
+        return;
+    }
+    if (memory->every_ns > design->dwell_ns / READINGS_A_DWELL) {
+        diag_add(c->diag, check_origin(c, &memory->every_ns, memory->origin),
+                 "memory.every: too seldom to see what a dwell does (write %s or less, or a longer "
+                 "attribution.dwell)",
+                 unit_duration(text, (double)(design->dwell_ns / READINGS_A_DWELL)));
+    }
+    if (span_ns / memory->every_ns > READINGS_KEPT && span_ns / design->dwell_ns > DWELLS_KEPT) {
+        diag_add(c->diag, plan_origin(c->plan, &design->dwell_ns),
+                 "attribution.dwell: too short for pairs in so long a run (write %s or more)",
+                 unit_duration(text, (double)(span_ns / DWELLS_KEPT)));
+    }
+}
+
+static void check_period(const struct checker *c, const struct plan_memory *memory)
+{
+    const struct plan_judge *judge = &c->plan->judge;
+
+    if (judge->period_ns > 0 && judge->period_ns < PERIOD_READINGS * memory->every_ns) {
+        diag_add(c->diag, plan_origin(c->plan, &judge->period_ns),
+                 "judge.period: shorter than %d readings of memory.every, which do not show it",
+                 PERIOD_READINGS);
     }
 }
 
@@ -138,6 +176,8 @@ void check_memories(const struct checker *c)
         struct plan_memory *memory = &c->plan->memories[i];
         check_source(c, memory);
         check_every(c, memory);
+        check_pairs_seen(c, memory);
+        check_period(c, memory);
         check_deadline(c, memory);
         check_settle(c, memory);
     }

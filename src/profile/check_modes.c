@@ -98,7 +98,8 @@ struct plan_peak plan_peak(const struct plan *plan)
 {
     struct plan_peak peak = {.rate_per_s = 0};
     struct plan_phase whole = {
-        .rate_per_s = plan->pace.rate_per_s,
+        .rate_per_s =
+            plan->pace.n_replay > 0 ? plan->pace.replay_peak_per_s : plan->pace.rate_per_s,
         .connections = plan->pace.connections,
         .think_time_ns = plan->pace.think_time_ns,
         .requests_per_connection = plan->pace.requests_per_connection,

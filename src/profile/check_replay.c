@@ -17,6 +17,7 @@
 #define REPLAY_MAX_BYTES (256u << 20)
 #define LONGEST_S        (366.0 * 24 * 3600)
 #define MISTAKES_MAX     10
+#define MAX_PER_S        1e7 /* as pace.rate */
 
 struct reader {
     const char *path;
@@ -94,12 +95,33 @@ static void read_lines(struct reader *reader, char *text, size_t len)
     }
 }
 
+static uint64_t due_ns(const struct plan_pace *pace, uint64_t k)
+{
+    return pace->replay_ns[k % pace->n_replay] + k / pace->n_replay * pace->replay_every_ns;
+}
+
+/* Where it begins again, a second may hold the end and the beginning, or many rounds. */
+static double greatest_per_s(const struct plan_pace *pace)
+{
+    uint64_t n_due = pace->replay_every_ns > 0 ? UINT64_MAX : pace->n_replay, last = 0, most = 0;
+
+    for (uint64_t first = 0; first < pace->n_replay; first++) {
+        while (last < n_due && due_ns(pace, last) - due_ns(pace, first) < NS_PER_S) {
+            last++;
+        }
+        most = last - first > most ? last - first : most;
+    }
+    return (double)most;
+}
+
 /* The whole of it is played once, or again after `every`. */
 static void adopt(const struct checker *c, const struct reader *reader)
 {
     struct plan_pace *pace = &c->plan->pace;
     uint64_t last_ns = reader->times_ns[reader->n - 1];
-    uint64_t span_ns = pace->replay_every_ns > 0 ? pace->replay_every_ns : last_ns;
+    uint64_t once_ns = last_ns > NS_PER_S ? last_ns : NS_PER_S;
+    uint64_t span_ns = pace->replay_every_ns > 0 ? pace->replay_every_ns : once_ns;
+    double per_s = (double)reader->n * (double)NS_PER_S / (double)span_ns;
     char every[UNIT_TEXT], last[UNIT_TEXT];
 
     if (pace->replay_every_ns > 0 && pace->replay_every_ns < last_ns) {
@@ -107,12 +129,23 @@ static void adopt(const struct checker *c, const struct reader *reader)
                  "pace.replay_every: %s, but the last time of its file is %s",
                  unit_duration(every, (double)pace->replay_every_ns),
                  unit_duration(last, (double)last_ns));
+        free(reader->times_ns);
+        return;
+    }
+    if (pace->replay_every_ns > 0 && per_s > MAX_PER_S) {
+        diag_add(
+            c->diag, plan_origin(c->plan, &pace->replay_every_ns),
+            "pace.replay_every: the %zu times of its file so often are %.6g/s, more than %.6g/s",
+            reader->n, per_s, MAX_PER_S);
+        free(reader->times_ns);
+        return;
     }
     store_keep(c->plan->store, (char *)reader->times_ns);
     pace->replay_ns = reader->times_ns;
     pace->n_replay = reader->n;
     /* What it asks for on average, for those who look ahead; a profile can't say it as well. */
-    pace->rate_per_s = (double)reader->n * (double)NS_PER_S / (double)(span_ns > 0 ? span_ns : 1);
+    pace->rate_per_s = per_s;
+    pace->replay_peak_per_s = greatest_per_s(pace);
     store_note_idle(c->plan->store, &pace->rate_per_s);
 }
 

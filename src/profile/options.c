@@ -189,7 +189,8 @@ static const struct option options[] = {
          .help = "Connections held open; churn, handshake: the most at one time; all workers "
                  "together."),
     PACE("connect_rate", TYPE_RATE, connect_rate_per_s, .initial = "0/s", BETWEEN(0, 1e6),
-         .help = "New connections at the start; 0/s: as fast as handshakes allow."),
+         .help = "New connections at the start, after one for each thread at once; 0/s: as fast as "
+                 "handshakes allow."),
     PACE("think_time", TYPE_DURATION, think_time_ns, .initial = "0", BETWEEN(0, DAY),
          .help = "closed, churn: pause between two exchanges of a connection."),
     PACE("requests_per_connection", TYPE_COUNT, requests_per_connection, .initial = "0",
@@ -360,7 +361,8 @@ static const struct option options[] = {
           BETWEEN(100 * MS, 365 * DAY), .help = "Its length; with until = settled the longest."),
     PHASE("ramp", TYPE_RAMP, ramp_ns, .initial = "no",
           .help = "Rate and connections move evenly, within this time or the whole phase, from "
-                  "what they were at the end of the phase before; of the first, from nothing."),
+                  "what they were at the end of the phase before; of the first, from nothing, but "
+                  "for one connection for each thread."),
     PHASE("idle", TYPE_BOOL, idle, .initial = "no",
           .help = "Nothing is asked for; connections are closed, but for those that "
                   "pace.connections holds."),
@@ -370,7 +372,8 @@ static const struct option options[] = {
     PHASE("pace.connections", TYPE_COUNT, connections, BETWEEN(0, 1e6),
           .help = "pace.connections; more are dialled, fewer are closed when they are idle."),
     PHASE("pace.connect_rate", TYPE_RATE, connect_rate_per_s, BETWEEN(0, 1e6),
-          .help = "New connections where there shall be more; 0/s: as fast as handshakes allow."),
+          .help = "New connections where there shall be more, after one for each thread; 0/s: as "
+                  "fast as handshakes allow."),
     PHASE("pace.think_time", TYPE_DURATION, think_time_ns, BETWEEN(0, DAY),
           .help = "pace.think_time in this phase."),
     PHASE("pace.requests_per_connection", TYPE_COUNT, requests_per_connection,

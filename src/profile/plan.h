@@ -187,7 +187,8 @@ struct plan_pace {
     uint64_t replay_every_ns; /* it begins again this often; 0: it is played once */
     uint64_t *replay_ns;      /* derived, as the next: never decreasing, since the start */
     size_t n_replay;
-    uint64_t connections; /* held open, all workers together */
+    double replay_peak_per_s; /* the most of them in any second */
+    uint64_t connections;     /* held open, all workers together */
     /* ramp: new connections a second at the start; 0: as fast as handshakes allow */
     double connect_rate_per_s;
     uint64_t think_time_ns;           /* closed, churn: pause between exchanges of a connection */
@@ -454,6 +455,8 @@ struct plan_peak plan_peak(const struct plan *plan);
 /* Where the value of a field came from: the address of the field in the plan, such as
  * &plan->certs[0].ca.  file:line of the profile, "--set", or "default" with line 0. */
 struct origin plan_origin(const struct plan *plan, const void *field);
+/* The value at that address was written with ${VARIABLE} or as @file, so it may be secret. */
+bool plan_is_reference(const struct plan *plan, const void *field);
 void plan_free(struct plan *plan);
 
 #endif

@@ -138,6 +138,11 @@ struct origin plan_origin(const struct plan *plan, const void *field)
     return note != NULL ? note->origin : (struct origin){.file = "default"};
 }
 
+bool plan_is_reference(const struct plan *plan, const void *field)
+{
+    return store_written(plan->store, field) != NULL;
+}
+
 void plan_free(struct plan *plan)
 {
     if (plan == NULL) {

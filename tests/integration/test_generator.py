@@ -176,6 +176,15 @@ def test_more_handshakes_than_one_core_can_do(tmp_path, pki):
     assert "the generator did not keep up: " in " ".join(report(tmp_path / "run").split())
 
 
+def test_a_short_run_is_judged_too(tmp_path, pki):
+    with embedded(tmp_path, pki, credentials=False) as server:
+        done = tlsoak("run", profile(tmp_path, text(server, pki, "duration = 2s\nthreads = 1",
+                                                    "mode = open\nrate = 10000000/s")),
+                      "-o", tmp_path / "run", "--quiet")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "the load generator could not keep up" in report(tmp_path / "run")
+
+
 def test_a_file_of_arrivals_is_replayed(tmp_path, pki):
     times = [0.0, 0.1, 0.1, 0.1] + [0.3 + 0.002 * k for k in range(200)] + [0.9]
     (tmp_path / "times").write_text("# of production\n" + "\n".join(f"{t:.3f}" for t in times) + "\n")

@@ -149,15 +149,20 @@ def test_what_fails_is_told_and_not_counted(tmp_path, pki, command, told):
     assert max(b - a for a, b in zip(ticks, ticks[1:])) < 1.7, ticks  # none waited for the hook
 
 
-def interrupted(folder, pki, server, hook):
-    """Ctrl-C while a hook runs, which says so by a file: exit code and output."""
-    text = SOAK.format(url=server.url, pki=pki, pid=server.pid, duration=600, rate=50) + hook
+def interrupted(folder, pki, server, hook, duration=600, again=False):
+    """Ctrl-C while a hook runs, which says so by a file, and again while another does: exit code and output."""
+    text = SOAK.format(url=server.url, pki=pki, pid=server.pid, duration=duration, rate=50) + hook
     command = [TLSOAK, "run", profile(folder, text), "-o", folder / "run"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while not (folder / "run" / "begun").exists():
         assert process.poll() is None, process.stdout.read()
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
+    while again and not (folder / "run" / "ending").exists():
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.01)
+    if again:
+        process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     return process.returncode, output
 
@@ -179,3 +184,34 @@ on_end = touch {{run}}/end
     assert not pathlib.Path(f"/proc/{(run_dir / 'pid').read_text().strip()}").exists()
     assert totals(run_dir)["totals"]["rotations"] == 0
     assert (run_dir / "end").exists()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_ctrl_c_ends_on_end(tmp_path, pki, again):
+    """One that comes while it runs, be it the first or the second of the run, leaves nothing of it behind."""
+    begun = "on_start = true" if not again else "rotate = touch {run}/begun\nevery = 500ms"
+    file = "ending" if again else "begun"
+    hook = f"[hook]\n{begun}\ndeadline = 1h\non_end = cd {{run}}; echo $$ >pid; touch {file}; sleep 1000; true\n"
+    with embedded(tmp_path, pki, credentials=False) as server:
+        code, output = interrupted(tmp_path, pki, server, hook, duration=600 if again else 1, again=again)
+    run_dir = tmp_path / "run"
+    process = pathlib.Path(f"/proc/{(run_dir / 'pid').read_text().strip()}")
+    end = time.monotonic() + 20
+    while process.exists():
+        assert time.monotonic() < end, output
+        time.sleep(0.01)
+    if again:
+        assert code == 130, output
+    else:
+        assert code in (0, 1, 3), output
+        assert events(run_dir) == ["hook.on_end: sh was ended with the run"]
+
+
+def test_no_rotation_while_the_load_rests(tmp_path, pki):
+    phases = "[phase a]\nduration = 2s\n[phase b]\nduration = 2s\nidle = yes\n"
+    with embedded(tmp_path, pki, credentials=False) as server:
+        text = SOAK.format(url=server.url, pki=pki, pid=server.pid, duration=4, rate=50).replace("duration = 4s\n", "")
+        done = tlsoak("run", profile(tmp_path, text + phases + "[hook]\nrotate = true\nevery = 200ms\n"),
+                      "-o", tmp_path / "run")
+    assert done.returncode in (0, 1, 3), done.stdout + done.stderr
+    assert 5 <= totals(tmp_path / "run")["totals"]["rotations"] <= 10

@@ -103,6 +103,16 @@ def test_the_embedded_server_agrees_on_every_kind(tmp_path, pki):
     assert f"{done['abort-body']} request bodies aborted half way\n" in report
 
 
+def test_keys_of_heads_that_are_not_taken_are_not_counted(tmp_path, pki):
+    credentials = CREDENTIALS.replace("[jwt]", "pick = fresh\n[jwt]") + "pick = fresh\n"
+    text = BASE + credentials + misuses(["slow-send", "oversized-header", "abort-body"], "10%")
+    with embedded(tmp_path, pki) as server:
+        counts, _ = soak(tmp_path, text.format(url=server.url, pki=pki))
+        truth = last_truth(server)
+    assert truth["requests"] == counts["completed"] + counts["misuse_request"]
+    assert (truth["api_keys"], truth["jwts"]) == (counts["key_new"], counts["jwt_new"])
+
+
 @contextlib.contextmanager
 def slow_upstream():
     """What nginx is a proxy for; it takes its time, so that a client can go before the answer."""

@@ -1,7 +1,7 @@
 """What falls due: connections (churn), handshakes, and requests that keep held connections alive."""
 import pytest
 
-from servers import embedded, last_truth, make_pki, nginx, profile, tlsoak, totals
+from servers import embedded, haproxy, last_truth, make_pki, nginx, profile, tlsoak, totals
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +72,28 @@ def test_handshakes_alone(tmp_path, pki, version, ratio):
     assert counts["handshake_resumed"] == 0 if ratio == "0%" else counts["handshake_resumed"] > 60
 
 
-def test_a_client_that_is_refused_after_its_part_has_not_shaken_hands(tmp_path, pki, tmp_path_factory):
+@pytest.mark.parametrize("version, ratio", [("1.3", "0%"), ("1.3", "100%"), ("1.2", "0%")])
+def test_a_server_that_answers_the_close_has_shaken_hands(tmp_path, pki, version, ratio):
+    """haproxy in mode http calls the end of an empty connection a bad request and answers 400."""
+    with haproxy(tmp_path, pki) as server:
+        found = run(tmp_path, server, pki, f"mode = handshake\nrate = 60/s\nresume_ratio = {ratio}",
+                    f"target.tls_min={version}", f"target.tls_max={version}")
+    counts = found["totals"]
+    done = counts["handshake_full"] + counts["handshake_resumed"]
+    assert counts["due"] == 120 and counts["dial_failed"] == 0, found["outcomes"]
+    assert done == counts["dialed"] == counts["closed"] > 100
+    assert found["latency"]["response"]["n"] == done
+
+
+@pytest.mark.parametrize("refuser", [embedded, haproxy])
+def test_a_client_that_is_refused_after_its_part_has_not_shaken_hands(tmp_path, pki, tmp_path_factory, refuser):
     """TLS 1.3: the client is through before the server has looked at its certificate."""
     other = make_pki(tmp_path_factory.mktemp("other"))
-    with embedded(tmp_path, pki, credentials=False) as server:
+    options = {"credentials": False} if refuser is embedded else {}
+    with refuser(tmp_path, pki, **options) as server:
         found = run(tmp_path, server, pki, "mode = handshake\nrate = 50/s", "target.tls_min=1.3", ca=other,
                     codes=(4,))
-        truth = last_truth(server)
+        truth = last_truth(server) if refuser is embedded else {"connections": 0}
     counts = found["totals"]
     assert counts["handshake_full"] == 0 and counts["dial_failed"] == counts["dialed"] > 80
     assert sum(n for name, n in found["outcomes"].items() if name.startswith("alert_")) > 80, found["outcomes"]

@@ -150,6 +150,47 @@ pace.connections = 6
     assert truth["connections"] == 15
 
 
+def test_every_thread_has_a_connection_for_what_falls_due(tmp_path, pki):
+    """Connections come one in 1,000 s, but the first of each thread at once: else its dues could not begin."""
+    phases = """
+[phase hold]
+duration = 1s
+ramp = yes
+idle = yes
+pace.connections = 1
+[phase load]
+duration = 2s
+pace.rate = 100/s
+pace.connections = 5
+pace.connect_rate = 0.001/s
+"""
+    with embedded(tmp_path, pki, credentials=False) as server:
+        text = head(server, pki, "mode = open").replace("threads = 2", "threads = 4") + phases
+        done = tlsoak("run", profile(tmp_path, text), "-o", tmp_path / "run", "--inconclusive-ok")
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+    counts = totals(tmp_path / "run")["totals"]
+    assert {t["open"] for t in rows(tmp_path / "run" / "ticks.csv") if float(t["time_s"]) < 1} <= {"0", "1"}
+    assert counts["dialed"] == 4 and counts["due"] == 200 and counts["skipped"] < 50
+
+
+@pytest.mark.parametrize("pace", ["mode = closed", "mode = churn\nrate = 50/s\nrequests_per_connection = 3"])
+def test_a_shorter_think_time_ends_the_rests_under_way(tmp_path, pki, pace):
+    phases = """
+[phase slow]
+duration = 1s
+pace.think_time = 60s
+[phase fast]
+duration = 2s
+pace.think_time = 0
+"""
+    with embedded(tmp_path, pki, credentials=False) as server:
+        text = head(server, pki, pace + "\nconnections = 4") + phases
+        done = tlsoak("run", profile(tmp_path, text), "-o", tmp_path / "run", "--inconclusive-ok")
+        assert done.returncode in (0, 1), done.stdout + done.stderr
+    # one on each connection, then as many as the server answers
+    assert totals(tmp_path / "run")["totals"]["completed"] > 5 * 4
+
+
 @pytest.mark.parametrize("name, says", [("drain-reload.ini", "duration = 40m"), ("ramp.ini", "duration = 1h")])
 def test_profiles_with_phases_are_accepted(tmp_path, pki, name, says):
     text = (PROFILES / name).read_text().replace("pki/", f"{pki}/")

@@ -145,6 +145,20 @@ def test_bad_keys_and_tokens_are_refused(tmp_path, pki):
     assert abs(truth["client_certificates"] - counts["cert_new"]) <= 2
 
 
+@pytest.mark.parametrize("bad", ["jwt = expired", "apikey = unknown", "cert = expired"])
+def test_what_is_good_beside_it_is_counted_as_the_server_saw_it(tmp_path, pki, bad):
+    more = (f"[apikey]\nsecret = @{pki}/apikey.secret\npick = fresh\n"
+            f"[jwt]\nkey = @{pki}/jwt.secret\n[refuse bad]\n{bad}\nshare = 30%\n")
+    with embedded(tmp_path, pki) as server:
+        soak(tmp_path, pki, server.url, more, duration="2s")
+        truth = last_truth(server)
+    counts = totals(tmp_path / "run")["totals"]
+    assert counts["refusal_refused"] > 50 and counts["refusal_refused"] == counts["refusal_tried"]
+    assert truth["requests"] == counts["completed"] + counts["refusal_request"]
+    assert (truth["client_certificates"], truth["api_keys"], truth["jwts"]) == (
+        counts["cert_new"], counts["key_new"], counts["jwt_new"])
+
+
 def test_one_that_is_let_in_fails_the_run(tmp_path, pki):
     with nginx(tmp_path, pki, extra="ssl_verify_client optional_no_ca;") as server:
         done = soak(tmp_path, pki, server.url, refusals(["self-signed"], "cert", pki),

@@ -177,6 +177,18 @@ def test_failing_runs(tmp_path, planted):
     search(written(tmp_path, run=refused.stdout + refused.stderr, **mistakes), secrets)
 
 
+def test_commands_with_secrets(tmp_path, planted):
+    """What a hook says that was written with a reference, and what the shell says of it."""
+    pki, secrets = planted
+    with embedded(tmp_path, pki) as server:
+        path = make_profile(tmp_path, pki, server.url, f"secret = @{pki}/apikey.secret")
+        path.write_text(path.read_text() + "[hook]\non_start = echo '${TLSOAK_TEST_CANARY}'; 'nosuch${TLSOAK_TEST_CANARY}'\n")
+        done = tlsoak("run", path, "-o", tmp_path / "run", env={"TLSOAK_TEST_CANARY": CLIENT_SECRET})
+    assert done.returncode == 0, done.stderr
+    assert "hook.on_start: the command ended with exit code 127" in done.stderr
+    search(written(tmp_path, run=done.stdout + done.stderr), secrets)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV])
 def test_killed_runs_leave_no_core(tmp_path, planted, how):
     """The release build, since a sanitizer catches signals and forbids cores of its own accord."""

@@ -241,6 +241,24 @@ static void fails_the_run_whatever_the_gates_say(void **state)
     assert_int_equal(f.class, MEMORY_LEAK);
 }
 
+/* A store that nobody declared is proven to fill; when it is full, that is no leak. */
+static void takes_back_what_has_ceased(void **state)
+{
+    struct memory_finding f;
+    (void)state;
+    serve((struct habits){.kept = 3 * KIB, .bound = 20000, .noise = 4 * KIB}, 815);
+    assert_true(pairs.reached && pairs.ceased);
+    assert_int_equal(pairs.n_later, 27);
+    assert_non_null(strstr(pairs.reason, "in the 27 pairs after that it grew so no longer"));
+    judge_series(&series, &options, &f);
+    assert_int_not_equal(f.class, MEMORY_LEAK);
+    serve((struct habits){.kept = 3 * KIB, .noise = 4 * KIB}, 815);
+    assert_true(pairs.reached && !pairs.ceased);
+    judge_series(&series, &options, &f);
+    assert_int_equal(f.class, MEMORY_LEAK);
+    assert_string_equal(f.reason_code, "early_stop");
+}
+
 /* Only the factor moved apart from time. */
 static void goes_on_as_a_designed_run_where_nothing_is_proven(void **state)
 {
@@ -284,6 +302,7 @@ int main(void)
         cmocka_unit_test_setup(allows_what_the_budget_allows, begin),
         cmocka_unit_test_setup(judges_one_floor_a_dwell, begin),
         cmocka_unit_test_setup(fails_the_run_whatever_the_gates_say, begin),
+        cmocka_unit_test_setup(takes_back_what_has_ceased, begin),
         cmocka_unit_test_setup(goes_on_as_a_designed_run_where_nothing_is_proven, begin),
         cmocka_unit_test_setup(says_when_nothing_counts_yet, begin),
     };

@@ -139,12 +139,29 @@ static void looking_late_changes_nothing(void **state)
     assert_memory_equal(due_ns[0], due_ns[1], sizeof due_ns[0]);
 }
 
+/* However much is due, the loop has its turn after a part of it, and at the end nothing is lost. */
+static void a_turn_is_bounded(void **state)
+{
+    (void)state;
+    struct clock_bench cb;
+    begin(&cb, (const char *const[]){"pace.mode=open", "pace.rate=1000k/s", "run.threads=1", NULL});
+    fake_ns = ZERO_NS + 100 * NS_PER_MS;
+    worker_clock_heed(cb.worker);
+    assert_in_range(counted(&cb, COUNTER_DUE), 1000, 10000);
+    worker_clock_heed(cb.worker);
+    assert_in_range(counted(&cb, COUNTER_DUE), 2000, 20000);
+    look_at(&cb, 100000);
+    assert_int_equal(counted(&cb, COUNTER_DUE), 100001);
+    end(&cb);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_due_is_the_plans),
         cmocka_unit_test(waiting_is_not_its_own_delay),
         cmocka_unit_test(looking_late_changes_nothing),
+        cmocka_unit_test(a_turn_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,11 +78,37 @@ static void in_dwells_with_the_switch_on(void **state)
     schedule_clear(&schedule);
 }
 
+static void never_in_idle_phases(void **state)
+{
+    struct plan_phase phases[] = {{.duration_ns = 10 * NS_PER_S},
+                                  {.duration_ns = 20 * NS_PER_S, .idle = true},
+                                  {.duration_ns = 5 * NS_PER_S},
+                                  {.duration_ns = 15 * NS_PER_S, .idle = true}};
+    struct plan plan = plan_of(ATTRIBUTION_OFF);
+    struct schedule schedule;
+    (void)state;
+    plan.attribution.cooldown_ns = 0;
+    plan.phases = phases;
+    plan.n_phases = 4;
+    plan.run.repeat_phases = 2;
+    schedule_init(&schedule, &plan);
+    struct rotations rotations = {.plan = &plan, .schedule = &schedule};
+    /* At 1.5, 4.5 and 7.5 s; 31.5 and 34.5 s; 52.5, 55.5 and 58.5 s; 82.5 s. */
+    assert_int_equal(count(&rotations, 0, 10), 3);
+    assert_int_equal(count(&rotations, 10, 30), 0);
+    assert_int_equal(count(&rotations, 30, 35), 2);
+    assert_int_equal(count(&rotations, 35, 50), 0);
+    assert_int_equal(count(&rotations, 50, 60), 3);
+    assert_int_equal(count(&rotations, 60, 100), 1);
+    schedule_clear(&schedule);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_a_grid_of_its_own),
         cmocka_unit_test(in_dwells_with_the_switch_on),
+        cmocka_unit_test(never_in_idle_phases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

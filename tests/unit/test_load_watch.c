@@ -130,6 +130,95 @@ static void a_dead_target_ends_the_run(void **state)
     interval_free(total);
 }
 
+/* A second with so many dials, of which `n_failed` fail; exchanges there are none. */
+static void dial(struct watch *watch, struct interval *total, uint64_t n, uint64_t n_failed)
+{
+    total->count[COUNTER_DIALED] += n;
+    total->count[COUNTER_HANDSHAKE_FULL] += n - n_failed;
+    total->count[COUNTER_DIAL_FAILED] += n_failed;
+    total->outcome[OUTCOME_TLS_RESET] += n_failed;
+    pass(watch, total, 0, 0);
+}
+
+static void dials_count_where_connections_fall_due(void **state)
+{
+    (void)state;
+    static const struct {
+        enum pace_mode mode;
+        uint64_t n_failed;
+        bool valid;
+    } cases[] = {
+        {PACE_HANDSHAKE, 90, false}, {PACE_CHURN, 90, false}, {PACE_HANDSHAKE, 40, true},
+        {PACE_CHURN, 40, true},      {PACE_CLOSED, 90, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct plan due = {.pace = {.mode = cases[i].mode}};
+        struct watch watch;
+        struct interval *total = interval_new();
+        watch_init(&watch, &due);
+        for (int second = 0; second < 5; second++) {
+            dial(&watch, total, 100, cases[i].n_failed);
+        }
+        watch_finish(&watch, total, false, NULL);
+        assert_string_equal(watch.invalid,
+                            cases[i].valid ? ""
+                                           : "more than half of the connections of the run failed "
+                                             "(450 of 500): the server reset the "
+                                             "connection inside the TLS handshake");
+        interval_free(total);
+    }
+}
+
+/* 20 good seconds of `n_a_second` exchanges, 4 in which nothing is answered, and what the drain then makes of it. */
+static void gone_at_the_end(uint64_t n_a_second, bool dials, uint64_t n_stopped, uint64_t n_late,
+                            bool interrupted, bool valid)
+{
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    for (int i = 0; i < 24; i++) {
+        bool there = i < 20;
+        total->count[COUNTER_DIAL_FAILED] += dials && !there;
+        total->outcome[OUTCOME_REFUSED] += dials && !there;
+        pass(&watch, total, there ? n_a_second : 0, 0);
+    }
+    total->count[COUNTER_FAILED] += n_stopped;
+    total->outcome[OUTCOME_STOPPED] += n_stopped;
+    total->count[COUNTER_COMPLETED] += n_late;
+    watch_finish(&watch, total, interrupted, NULL);
+    assert_true((watch.invalid[0] == '\0') == valid);
+    assert_true(valid || strstr(watch.invalid, "did not answer at the end of the run") != NULL);
+    interval_free(total);
+}
+
+static void a_target_that_is_gone_at_the_end(void **state)
+{
+    (void)state;
+    gone_at_the_end(100, true, 0, 0, false, false);
+    gone_at_the_end(100, false, 4, 0, false, false); /* it hangs */
+    gone_at_the_end(100, false, 1, 0, false, false);
+    gone_at_the_end(0, false, 1, 0, false, true);   /* hardly ever asked */
+    gone_at_the_end(100, false, 0, 0, false, true); /* nothing was wanted */
+    gone_at_the_end(100, false, 4, 1, false, true); /* it is slow */
+    gone_at_the_end(100, true, 4, 0, true, true);   /* the user ended it, for a reason of theirs */
+}
+
+static void who_was_slow_before_is_not_gone(void **state)
+{
+    (void)state;
+    for (uint64_t slow_s = 2; slow_s <= 4; slow_s += 2) {
+        struct watch watch;
+        struct interval *total = begin(&watch);
+        hist_record(&total->latency[LATENCY_SERVICE], slow_s * NS_PER_S);
+        for (int i = 0; i < 8; i++) {
+            pass(&watch, total, i == 3 ? 8 : 0, 0);
+        }
+        total->count[COUNTER_FAILED] = total->outcome[OUTCOME_STOPPED] = 8;
+        watch_finish(&watch, total, false, NULL);
+        assert_true((watch.invalid[0] == '\0') == (slow_s == 4));
+        interval_free(total);
+    }
+}
+
 static void what_we_stopped_is_no_failure(void **state)
 {
     (void)state;
@@ -278,6 +367,9 @@ int main(void)
         cmocka_unit_test(a_short_run_is_judged_whole),
         cmocka_unit_test(a_target_that_went_away),
         cmocka_unit_test(a_dead_target_ends_the_run),
+        cmocka_unit_test(dials_count_where_connections_fall_due),
+        cmocka_unit_test(a_target_that_is_gone_at_the_end),
+        cmocka_unit_test(who_was_slow_before_is_not_gone),
         cmocka_unit_test(what_we_stopped_is_no_failure),
         cmocka_unit_test(interrupted_before_the_first_handshake),
         cmocka_unit_test(a_restart_is_no_loss),

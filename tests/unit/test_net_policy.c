@@ -1,4 +1,5 @@
 #include "net/policy.h"
+#include "profile/store.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -224,6 +225,32 @@ static void check_ceiling(const struct plan *plan, const char *says)
     diag_free(diag);
 }
 
+/* What is replayed is blamed as such, for its busiest second. */
+static void ceiling_of_a_replay(void **state)
+{
+    uint64_t times_ns[] = {0};
+    struct plan plan = plan_for("127.0.0.1");
+    struct policy_ruling ruling;
+    struct diag *diag = diag_new();
+
+    (void)state;
+    plan.store = store_new();
+    store_note(plan.store, &plan.pace.replay, here, NULL);
+    plan.pace.mode = PACE_OPEN;
+    plan.pace.connections = 1;
+    plan.pace.replay_ns = times_ns;
+    plan.pace.n_replay = 1;
+    plan.pace.rate_per_s = 1;
+    plan.pace.replay_peak_per_s = 200;
+    plan.target.max_rate_per_s = 100;
+    assert_true(policy_permit(&plan, &ruling, diag));
+    assert_false(policy_ceilings(&plan, &ruling, diag));
+    assert_int_equal(diag_count(diag), 1);
+    assert_non_null(strstr(diag_text(diag, 0), "test.ini:3: 200/s are above the ceiling"));
+    diag_free(diag);
+    store_free(plan.store);
+}
+
 static void ceilings(void **state)
 {
     struct plan_refuse refuses[] = {{.share = 0.1}, {.share = 0.1}};
@@ -298,9 +325,13 @@ static void told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes),      cmocka_unit_test(judged),
-        cmocka_unit_test(lines_to_add), cmocka_unit_test(other_endpoints),
-        cmocka_unit_test(ceilings),     cmocka_unit_test(ceiling_of_a_closed_loop),
+        cmocka_unit_test(classes),
+        cmocka_unit_test(judged),
+        cmocka_unit_test(lines_to_add),
+        cmocka_unit_test(other_endpoints),
+        cmocka_unit_test(ceiling_of_a_replay),
+        cmocka_unit_test(ceilings),
+        cmocka_unit_test(ceiling_of_a_closed_loop),
         cmocka_unit_test(told),
     };
 

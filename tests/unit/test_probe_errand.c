@@ -27,7 +27,7 @@ static bool run(const char *command, uint64_t span_ns)
 
     line[0] = why[0] = '\0';
     assert_non_null(words);
-    return errand_run(words, &patience, line, why, sizeof why);
+    return errand_run(words, false, &patience, line, why, sizeof why);
 }
 
 static void expect_line(const char *command, const char *expected)
@@ -67,6 +67,19 @@ static void says_why_it_failed(void **state)
     expect_failure("sh -c 'echo 5; echo no such process >&2; exit 3'",
                    "sh ended with exit code 3: no such process");
     expect_failure("sh -c 'kill -9 $$'", "sh ended with signal 9");
+}
+
+static void quotes_no_secret(void **state)
+{
+    struct patience patience = {.until_ns = mono_now_ns() + LONG_NS, .stop_fd = -1};
+    char script[] = "echo canary >&2; exit 3", canary[] = "canary";
+    char *fails[] = {(char[]){"sh"}, (char[]){"-c"}, script, NULL}, *unknown[] = {canary, NULL};
+
+    (void)state;
+    assert_false(errand_run(fails, true, &patience, line, why, sizeof why));
+    assert_string_equal(why, "the command ended with exit code 3");
+    assert_false(errand_run(unknown, true, &patience, line, why, sizeof why));
+    assert_string_equal(why, "the command could not be started: No such file or directory");
 }
 
 static void refuses_what_is_no_command(void **state)
@@ -139,7 +152,7 @@ static void is_given_up_when_the_run_ends(void **state)
     CLEANUP_FREE char **words = errand_words("sleep 1000", 0, why, sizeof why);
 
     (void)state;
-    assert_false(errand_run(words, &patience, line, why, sizeof why));
+    assert_false(errand_run(words, false, &patience, line, why, sizeof why));
     assert_true(mono_now_ns() < patience.until_ns);
     (void)close(patience.stop_fd);
 }
@@ -149,6 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_first_line),
         cmocka_unit_test(says_why_it_failed),
+        cmocka_unit_test(quotes_no_secret),
         cmocka_unit_test(refuses_what_is_no_command),
         cmocka_unit_test(leaves_nothing_behind),
         cmocka_unit_test(is_killed_at_the_deadline),

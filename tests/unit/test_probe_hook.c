@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,6 +178,56 @@ static void rotates_when_it_is_due(void **state)
     free(read_log());
 }
 
+static uint64_t once_in_an_hour(const void *context, uint64_t t_ns)
+{
+    (void)context;
+    return t_ns <= 60 * LONG_NS ? 60 * LONG_NS : UINT64_MAX;
+}
+
+/* A wait that is under way hears that its end comes earlier. */
+static void it_may_be_due_earlier(void **state)
+{
+    _Atomic(uint64_t) early_ns = 0;
+    char command[] = "true";
+    struct plan plan = plan_of(command, NULL);
+    struct hook *hook = open_hook(&plan);
+    struct hook_event event;
+
+    (void)state;
+    hook_start(hook, &(struct hook_times){.zero_ns = mono_now_ns(),
+                                          .due_ns = once_in_an_hour,
+                                          .early_ns = &early_ns});
+    assert_false(hook_take(hook, UINT64_MAX, &event));
+    atomic_store(&early_ns, 60 * LONG_NS);
+    assert_true(take(hook, UINT64_MAX, &event));
+    assert_true(event.ok);
+    hook_stop(hook);
+    assert_false(hook_take(hook, UINT64_MAX, &event));
+    hook_free(hook);
+    free(read_log());
+}
+
+/* Neither what the references stood for, nor what quotes it. */
+static void tells_no_secrets(void **state)
+{
+    char command[] = "echo said canary; nosuch-canary-command";
+    struct plan plan = plan_of(NULL, command);
+    struct hook_event event;
+
+    (void)state;
+    plan.store = store_new();
+    store_note(plan.store, &plan.hook.on_start, (struct origin){"test.ini", 1}, "${SECRET}");
+    struct hook *hook = open_hook(&plan);
+    assert_true(hook_perform(hook, HOOK_ON_START, -1, &event));
+    assert_false(event.ok);
+    assert_string_equal(event.text, "hook.on_start: the command ended with exit code 127");
+    hook_free(hook);
+    store_free(plan.store);
+    CLEANUP_FREE char *log = read_log();
+    assert_null(strstr(log, "canary"));
+    assert_non_null(strstr(log, "what it says is not kept"));
+}
+
 static void a_rotation_ends_with_the_run(void **state)
 {
     struct timetable table = {.n_asked = 3}, *context = &table;
@@ -230,6 +281,8 @@ int main(void)
         cmocka_unit_test(needs_the_process_that_it_names),
         cmocka_unit_test(keeps_a_bounded_log),
         cmocka_unit_test(rotates_when_it_is_due),
+        cmocka_unit_test(it_may_be_due_earlier),
+        cmocka_unit_test(tells_no_secrets),
         cmocka_unit_test(a_rotation_ends_with_the_run),
         cmocka_unit_test(a_plan_without_is_quiet),
     };

@@ -153,6 +153,7 @@ static void hooks_that_cannot_work_are_named(void **state)
 {
     (void)state;
     check_file("hook.ini");
+    check_file("early.ini");
 }
 
 /* Each factor needs what it switches. */

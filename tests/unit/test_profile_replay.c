@@ -72,6 +72,40 @@ static void it_may_begin_again(void **state)
     plan_free(plan);
 }
 
+static double peak_of(const char *times, const char *more)
+{
+    struct plan *plan = load(times, more);
+    assert_non_null(plan);
+    double peak = plan_peak(plan).rate_per_s;
+    plan_free(plan);
+    return peak;
+}
+
+/* What a server has to bear is no average. */
+static void the_peak_is_of_the_busiest_second(void **state)
+{
+    (void)state;
+    assert_true(peak_of("0\n0\n0\n1000\n", "") == 3);
+    assert_true(peak_of("0\n5\n5.2\n5.999\n6\n6.1\n", "") == 4);
+    assert_true(peak_of("0\n0.5\n1\n1.5\n", "") == 2);
+    /* The end and the next beginning in one second; many rounds in one second. */
+    assert_true(peak_of("0\n0.1\n3.8\n", "replay_every = 4s") == 3);
+    assert_true(peak_of("0\n0.1\n", "replay_every = 200ms") == 10);
+    struct plan *plan = load("0\n", "");
+    assert_non_null(plan);
+    assert_true(plan->pace.rate_per_s == 1 && plan_peak(plan).rate_per_s == 1);
+    plan_free(plan);
+}
+
+static void too_many_a_second(void **state)
+{
+    (void)state;
+    expect(
+        "0\n0\n0\n", "replay_every = 200ns",
+        "!test.ini:7: pace.replay_every: the 3 times of its file so often are 1.5e+07/s, more than "
+        "1e+07/s");
+}
+
 static void unsorted(void **state)
 {
     (void)state;
@@ -184,6 +218,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(times_and_intervals),
         TEST(it_may_begin_again),
+        TEST(the_peak_is_of_the_busiest_second),
+        TEST(too_many_a_second),
         TEST(unsorted),
         TEST(no_time),
         TEST(no_time_either),
