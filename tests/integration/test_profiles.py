@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from servers import embedded, make_pki, tlsoak, totals, verdict
+from servers import embedded, last_truth, make_pki, tlsoak, totals, verdict
 
 PROFILES = pathlib.Path(__file__).parents[2] / "profiles"
 

@@ -65,11 +65,11 @@ def soak(tmp_path, pki, server, credentials="", duration=62):
     return done, run_dir
 
 
-def check_load(run_dir):
+def check_load(run_dir, least=100_000):
     """The volume that the profile promises, all of it without an error."""
     run = totals(run_dir)
     counts = run["totals"]
-    assert counts["completed"] >= 100_000
+    assert counts["completed"] >= least
     assert counts["failed"] == 0 and counts["unexpected"] == 0, run["outcomes"]
     assert counts["cert_new"] == 1000
     assert counts["handshake_full"] >= 2000
@@ -109,14 +109,14 @@ def test_haproxy_is_acquitted(tmp_path, pki):
 
 def test_a_planted_leak_is_found_by_the_same_profile(tmp_path, pki):
     with embedded(tmp_path, pki, "--leak", "request=256") as server:
-        done, run_dir = soak(tmp_path, pki, server, CREDENTIALS)
+        done, run_dir = soak(tmp_path, pki, server, CREDENTIALS, duration=45)
         assert done.returncode == 1, done.stdout + done.stderr
         truth = last_truth(server)
-    counts = check_load(run_dir)
+    counts = check_load(run_dir, 70_000)
     assert truth["requests"] == counts["completed"]
     assert truth["client_certificates"] == 1000
     judged = verdict(run_dir)
     assert judged["verdict"] == "fail" and judged["memory"][0]["class"] == "leak"
-    kept_per_s = truth["retained_bytes"] / 62
+    kept_per_s = truth["retained_bytes"] / 45
     slope = judged["memory"][0]["slope_bytes_per_second"]
     assert 0.75 * kept_per_s < slope["value"] < 1.3 * kept_per_s
