@@ -155,7 +155,7 @@ def alone(client, floor, connections, folder):
            (client.settled_rss(connections=connections) - one) / (connections - 1), 4, 3)
     calls = [system_calls(binary, folder, client.text(duration="{duration}", connections=200, requests=n), unit)
              for n, unit in ((1, "handshake_full"), (0, "completed"))]
-    yield "system calls of a handshake and a request, those that wait left out", calls[0], 12, 11
+    yield "system calls of a handshake and a request, those that wait left out", calls[0], 13, 11
     yield "system calls of a kept request, those that wait left out", calls[1], 2.05, 2
     counts = [allocations(binary, folder, client.text(duration="{duration}", connections=200, requests=n), unit)
               for n, unit in ((1, "handshake_full"), (0, "completed"))]

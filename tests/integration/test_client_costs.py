@@ -133,8 +133,9 @@ def busy(pki, server, requests):
 
 def test_system_calls_of_a_handshake_and_of_a_request(tmp_path, pki):
     with nginx(tmp_path, pki, tickets="off") as server:
-        # connect, handshake, one request, close; at most one turn of the loop comes on top
-        assert 8 < system_calls(RELEASE, tmp_path, busy(pki, server, 1), "handshake_full") < 12
+        # connect, handshake, one request, close: about eleven, and one more where an answer comes in two
+        # pieces; what main looks at once a second is in it too
+        assert 8 < system_calls(RELEASE, tmp_path, busy(pki, server, 1), "handshake_full") < 13
         assert 2 <= system_calls(RELEASE, tmp_path, busy(pki, server, 0), "completed") < 2.05
 
 
