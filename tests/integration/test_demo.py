@@ -15,8 +15,10 @@ INNOCENT = {"none": ["--leak", "none"], "bounded_cache": ["--innocent", "bounded
 @pytest.fixture(scope="module")
 def demos(tmp_path_factory):
     """Each demo's end and its verdict; all at one time, since one leaves most of two cores idle."""
+    folder = tmp_path_factory.mktemp("demos")
+
     def demo(name, options):
-        run_dir = tmp_path_factory.mktemp(name) / "run"
+        run_dir = folder / name
         done = tlsoak("demo", "-o", run_dir, *options, binary=RELEASE)
         assert (run_dir / "verdict.json").exists(), done.stdout + done.stderr
         return done, verdict(run_dir)
