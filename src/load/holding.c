@@ -70,8 +70,7 @@ static bool claim(struct holding *holding, enum credential_kind kind)
     return first;
 }
 
-void holding_expose(struct worker *worker, struct holding *holding, enum credential_kind kind,
-                    bool counts)
+void holding_count(struct worker *worker, enum credential_kind kind, bool used, bool first)
 {
     static const struct {
         enum counter used, new;
@@ -80,10 +79,12 @@ void holding_expose(struct worker *worker, struct holding *holding, enum credent
         [CREDENTIAL_APIKEY] = {COUNTER_KEY_USED, COUNTER_KEY_NEW},
         [CREDENTIAL_JWT] = {COUNTER_JWT_USED, COUNTER_JWT_NEW},
     };
-    if (counts) {
-        worker_count(worker, counter[kind].used);
-    }
-    if (claim(holding, kind)) {
-        worker_count(worker, counter[kind].new);
-    }
+    worker->interval->count[counter[kind].used] += used;
+    worker->interval->count[counter[kind].new] += first;
+}
+
+void holding_expose(struct worker *worker, struct holding *holding, enum credential_kind kind,
+                    bool counts)
+{
+    holding_count(worker, kind, counts, claim(holding, kind));
 }

@@ -44,6 +44,8 @@ void holding_drop(struct holding *holding, enum credential_kind kind);
 void holding_turn_to(struct holding *holding, struct worker_identity *identity);
 /* What is presented of that kind (a part), or NULL. */
 struct credential *holding_part(const struct holding *holding, enum credential_kind kind);
+/* Counts a use, and a first use of all, of a credential (a part) that a server has seen. */
+void holding_count(struct worker *worker, enum credential_kind kind, bool used, bool first);
 /* The server has seen that part: counts its first use of all, and with `counts` this use. */
 void holding_expose(struct worker *worker, struct holding *holding, enum credential_kind kind,
                     bool counts);

@@ -148,14 +148,6 @@ static bool has_good_cert(const struct attempt *attempt)
 /* What is good of an attempt and comes from no file is as fresh as the attempt. */
 static void count_good(const struct attempt *attempt, enum credential_kind kind)
 {
-    static const struct {
-        enum counter used, new;
-    } counter[CREDENTIAL_PARTS] = {
-        [CREDENTIAL_CERT] = {COUNTER_CERT_USED, COUNTER_CERT_NEW},
-        [CREDENTIAL_APIKEY] = {COUNTER_KEY_USED, COUNTER_KEY_NEW},
-        [CREDENTIAL_JWT] = {COUNTER_JWT_USED, COUNTER_JWT_NEW},
-    };
-    struct worker *worker = attempt->refusals->worker;
     const struct plan_refuse *plan = attempt->refusals->kinds[attempt->kind].plan;
     const struct plan_identity *base = plan->base;
     const bool fresh[CREDENTIAL_PARTS] = {
@@ -166,10 +158,7 @@ static void count_good(const struct attempt *attempt, enum credential_kind kind)
         [CREDENTIAL_JWT] =
             plan->jwt == BAD_JWT_NOT && base->with_jwt != NULL && base->with_jwt->path == NULL,
     };
-    if (fresh[kind]) {
-        worker_count(worker, counter[kind].used);
-        worker_count(worker, counter[kind].new);
-    }
+    holding_count(attempt->refusals->worker, kind, fresh[kind], fresh[kind]);
 }
 
 /* The request is on its way over a connection that the server has taken.  A server looks at the

@@ -4,7 +4,6 @@
 #include "base/str.h"
 #include "record/lines.h"
 
-#include <errno.h>
 #include <string.h>
 
 #define MAX_LINE 4096
@@ -44,35 +43,28 @@ static bool parse(char *line, struct run_event *event)
     return true;
 }
 
+struct table {
+    struct stored_run *stored;
+    size_t capacity;
+};
+
+static bool add(char *line, void *context)
+{
+    struct table *table = context;
+    struct stored_run *stored = table->stored;
+
+    if (stored->n_events == RUN_EVENTS_MAX) {
+        return true;
+    }
+    ARRAY_RESERVE(stored->events, stored->n_events, table->capacity);
+    struct run_event *event = &stored->events[stored->n_events++];
+    *event = (struct run_event){.at_s = 0};
+    return parse(line, event);
+}
+
 bool events_load(const char *path, struct stored_run *stored, struct diag *diag)
 {
-    struct lines lines;
-    bool ok = true;
-    size_t capacity = 0;
+    struct table table = {.stored = stored};
 
-    if (!lines_open(&lines, path, MAX_LINE)) {
-        if (errno != ENOENT) {
-            diag_add(diag, (struct origin){path, 0}, "can't be read: %s", strerror(errno));
-        }
-        return errno == ENOENT;
-    }
-    for (char *line; ok && (line = lines_next(&lines)) != NULL;) {
-        if (lines.number == 1 || stored->n_events == RUN_EVENTS_MAX) {
-            continue;
-        }
-        ARRAY_RESERVE(stored->events, stored->n_events, capacity);
-        struct run_event *event = &stored->events[stored->n_events++];
-        *event = (struct run_event){.at_s = 0};
-        if (!parse(line, event)) {
-            diag_add(diag, (struct origin){path, lines.number}, "not an event");
-            ok = false;
-        }
-    }
-    if (ok && lines.end == LINES_TOO_LONG) {
-        diag_add(diag, (struct origin){path, lines.number}, "not an event");
-        ok = false;
-    }
-    stored->torn_lines += lines.end == LINES_TORN;
-    lines_close(&lines);
-    return ok;
+    return lines_rows(path, MAX_LINE, "not an event", add, &table, &stored->torn_lines, diag);
 }

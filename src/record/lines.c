@@ -82,3 +82,28 @@ void lines_close(struct lines *lines)
     free(lines->path);
     free(lines->buffer);
 }
+
+bool lines_rows(const char *path, size_t max_line, const char *wrong,
+                bool (*row)(char *line, void *context), void *context, int *torn_lines,
+                struct diag *diag)
+{
+    struct lines lines;
+    bool ok = true;
+
+    if (!lines_open(&lines, path, max_line)) {
+        if (errno != ENOENT) {
+            diag_add(diag, (struct origin){path, 0}, "can't be read: %s", strerror(errno));
+        }
+        return errno == ENOENT;
+    }
+    for (char *line; ok && (line = lines_next(&lines)) != NULL;) {
+        ok = lines.number == 1 || row(line, context);
+    }
+    ok = ok && lines.end != LINES_TOO_LONG;
+    if (!ok) {
+        diag_add(diag, (struct origin){path, lines.number}, "%s", wrong);
+    }
+    *torn_lines += lines.end == LINES_TORN;
+    lines_close(&lines);
+    return ok;
+}

@@ -3,6 +3,8 @@
 #ifndef RECORD_LINES_H
 #define RECORD_LINES_H
 
+#include "base/diag.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -30,5 +32,10 @@ bool lines_open(struct lines *lines, const char *path, size_t max_line)
  * which `lines->end` then tells. */
 char *lines_next(struct lines *lines);
 void lines_close(struct lines *lines);
+/* A table that need not be there: gives `row` each line behind the header, until it says false.
+ * False with one mistake, `wrong` at that line. */
+bool lines_rows(const char *path, size_t max_line, const char *wrong,
+                bool (*row)(char *line, void *context), void *context, int *torn_lines,
+                struct diag *diag) __attribute__((warn_unused_result));
 
 #endif

@@ -5,7 +5,6 @@
 #include "base/str.h"
 #include "record/lines.h"
 
-#include <errno.h>
 #include <string.h>
 
 #define MAX_LINE 256
@@ -26,19 +25,29 @@ static bool parse(char *line, struct run_phase *phase, bool *ret_end)
     return phase->idle || *ret_end || str_equal(kind, "load");
 }
 
-static bool add(struct stored_run *stored, char *line, size_t *capacity)
+struct table {
+    struct stored_run *stored;
+    size_t capacity;
+};
+
+static bool add(char *line, void *context)
 {
+    struct table *table = context;
+    struct stored_run *stored = table->stored;
     struct run_phase phase = {.idle = false};
     bool end;
 
+    if (stored->n_phases == RUN_PHASES_MAX) {
+        return true;
+    }
     if (!parse(line, &phase, &end)) {
         return false;
     }
     if (stored->n_phases > 0) {
         stored->phases[stored->n_phases - 1].to_s = phase.from_s;
     }
-    if (!end && stored->n_phases < RUN_PHASES_MAX) {
-        ARRAY_RESERVE(stored->phases, stored->n_phases, *capacity);
+    if (!end) {
+        ARRAY_RESERVE(stored->phases, stored->n_phases, table->capacity);
         phase.to_s = (double)stored->elapsed_ns / (double)NS_PER_S;
         stored->phases[stored->n_phases++] = phase;
     }
@@ -47,25 +56,7 @@ static bool add(struct stored_run *stored, char *line, size_t *capacity)
 
 bool phases_load(const char *path, struct stored_run *stored, struct diag *diag)
 {
-    struct lines lines;
-    bool ok = true;
-    size_t capacity = 0;
+    struct table table = {.stored = stored};
 
-    if (!lines_open(&lines, path, MAX_LINE)) {
-        if (errno != ENOENT) {
-            diag_add(diag, (struct origin){path, 0}, "can't be read: %s", strerror(errno));
-        }
-        return errno == ENOENT;
-    }
-    for (char *line; ok && (line = lines_next(&lines)) != NULL;) {
-        ok =
-            lines.number == 1 || stored->n_phases == RUN_PHASES_MAX || add(stored, line, &capacity);
-    }
-    ok = ok && lines.end != LINES_TOO_LONG;
-    if (!ok) {
-        diag_add(diag, (struct origin){path, lines.number}, "not a phase");
-    }
-    stored->torn_lines += lines.end == LINES_TORN;
-    lines_close(&lines);
-    return ok;
+    return lines_rows(path, MAX_LINE, "not a phase", add, &table, &stored->torn_lines, diag);
 }

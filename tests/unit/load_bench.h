@@ -8,6 +8,7 @@
 #include "load_target.h"
 #include "profile/profile.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,6 +80,21 @@ static inline void load_plan(struct bench *bench, const char *const *sets)
     load_text(bench, text, sets);
 }
 
+/* Two seconds of an open load with what the text says beside it. */
+static inline void load_beside(struct bench *bench, const char *beside, const char *const *sets)
+{
+    const char *dir = bench->target.dir;
+    CLEANUP_FREE char *text =
+        xasprintf("[run]\nduration = 2s\nthreads = 2\ndrain = 10s\n"
+                  "[target]\nurl = https://127.0.0.1:%u/\nserver_ca = %s/ca.pem\n"
+                  "[pace]\nmode = open\nrate = 200/s\nconnections = 4\n"
+                  "[cert c]\nca = %s/ca.pem\nca_key = %s/ca.key\ncount = 40\n"
+                  "[apikey k]\nsecret = @%s/apikey.secret\ncount = 40\n"
+                  "[jwt j]\nkey = @%s/jwt.secret\ncount = 40\n%s",
+                  bench->target.port, dir, dir, dir, dir, dir, beside);
+    load_text(bench, text, sets);
+}
+
 static inline bool on_second(const struct fleet_second *second, void *context)
 {
     struct bench *bench = context;
@@ -147,6 +163,15 @@ static inline void perform(struct bench *bench, const char *const *sets)
 static inline uint64_t count(const struct bench *bench, enum counter counter)
 {
     return bench->result.total->count[counter];
+}
+
+/* What is tried beside the load keeps its share, as far as a credit can be off that each worker
+ * keeps. */
+static inline void check_share(const struct bench *bench, uint64_t tried, double per_exchange)
+{
+    double expected = per_exchange * (double)count(bench, COUNTER_STARTED);
+    assert_true(expected > 5);
+    assert_true(fabs((double)tried - expected) < 2);
 }
 
 /* What must hold of any run whose target was well and which had time to drain. */

@@ -7,31 +7,9 @@
 #include <math.h>
 #include <signal.h>
 
-static void load_misuses(struct bench *bench, const char *misuses, const char *const *sets)
-{
-    const char *dir = bench->target.dir;
-    CLEANUP_FREE char *text =
-        xasprintf("[run]\nduration = 2s\nthreads = 2\ndrain = 10s\n"
-                  "[target]\nurl = https://127.0.0.1:%u/\nserver_ca = %s/ca.pem\n"
-                  "[pace]\nmode = open\nrate = 200/s\nconnections = 4\n"
-                  "[cert c]\nca = %s/ca.pem\nca_key = %s/ca.key\ncount = 40\n"
-                  "[apikey k]\nsecret = @%s/apikey.secret\ncount = 40\n"
-                  "[jwt j]\nkey = @%s/jwt.secret\ncount = 40\n%s",
-                  bench->target.port, dir, dir, dir, dir, dir, misuses);
-    load_text(bench, text, sets);
-}
-
 static const struct misuse_tally *tally(const struct bench *bench, size_t i)
 {
     return &bench->result.total->misuse[i];
-}
-
-/* Each worker is at most one away from its share. */
-static void check_share(const struct bench *bench, size_t i, double per_exchange)
-{
-    double expected = per_exchange * (double)count(bench, COUNTER_STARTED);
-    assert_true(expected > 5);
-    assert_true(fabs((double)tally(bench, i)->tried - expected) < 2);
 }
 
 /* What the load has of its own must not change for what is beside it, and sums must hold. */
@@ -68,20 +46,20 @@ static void quick_ones(const char *newest)
     const struct target *target = &bench->target;
     CLEANUP_FREE char *version = xasprintf("target.tls_max=%s", newest);
     target_start(&bench->target);
-    load_misuses(bench,
-                 "[misuse abort]\nkind = abort-body\nshare = 5%\n"
-                 "[misuse abandon]\nkind = abandon-response\nshare = 5%\n"
-                 "[misuse hurried]\nkind = early-close\nshare = 5%\n"
-                 "[misuse reset]\nkind = reset\nshare = 5%\n"
-                 "[misuse cut]\nkind = no-close-notify\nshare = 5%\n"
-                 "[misuse stop]\nkind = handshake-stop\nstage = client-flight\nshare = 5%\n"
-                 "[misuse large]\nkind = oversized-header\nshare = 5%\n"
-                 "[misuse plain]\nkind = plain-http\nshare = 5%\n",
-                 (const char *const[]){version, NULL});
+    load_beside(bench,
+                "[misuse abort]\nkind = abort-body\nshare = 5%\n"
+                "[misuse abandon]\nkind = abandon-response\nshare = 5%\n"
+                "[misuse hurried]\nkind = early-close\nshare = 5%\n"
+                "[misuse reset]\nkind = reset\nshare = 5%\n"
+                "[misuse cut]\nkind = no-close-notify\nshare = 5%\n"
+                "[misuse stop]\nkind = handshake-stop\nstage = client-flight\nshare = 5%\n"
+                "[misuse large]\nkind = oversized-header\nshare = 5%\n"
+                "[misuse plain]\nkind = plain-http\nshare = 5%\n",
+                (const char *const[]){version, NULL});
     perform(bench, NULL);
     check_load(bench);
     for (size_t i = 0; i < bench->plan->n_misuses; i++) {
-        check_share(bench, i, 0.05 / 0.6);
+        check_share(bench, tally(bench, i)->tried, 0.05 / 0.6);
         assert_int_equal(tally(bench, i)->done, tally(bench, i)->tried);
         assert_int_equal(tally(bench, i)->forgone, 0);
     }
@@ -117,11 +95,11 @@ static void each_stage_in_turn(void **state)
     (void)state;
     struct bench *bench = bench_new();
     target_start(&bench->target);
-    load_misuses(bench,
-                 "[misuse each]\nkind = handshake-stop\nshare = 15%\n"
-                 "[misuse hello]\nkind = handshake-stop\nstage = hello\nshare = 5%\n"
-                 "[misuse server]\nkind = handshake-stop\nstage = server-flight\nshare = 5%\n",
-                 (const char *const[]){"run.duration=1s", NULL});
+    load_beside(bench,
+                "[misuse each]\nkind = handshake-stop\nshare = 15%\n"
+                "[misuse hello]\nkind = handshake-stop\nstage = hello\nshare = 5%\n"
+                "[misuse server]\nkind = handshake-stop\nstage = server-flight\nshare = 5%\n",
+                (const char *const[]){"run.duration=1s", NULL});
     perform(bench, NULL);
     check_load(bench);
     assert_int_equal(count(bench, COUNTER_MISUSE_DONE), count(bench, COUNTER_MISUSE_TRIED));
@@ -137,10 +115,10 @@ static void fin_and_bodies_of_the_profile(void **state)
     struct bench *bench = bench_new();
     const struct target *target = &bench->target;
     target_start(&bench->target);
-    load_misuses(bench,
-                 "[request get]\n[request post]\nmethod = POST\nbody = 1234567890\n"
-                 "[misuse abort]\nkind = abort-body\nend = fin\nshare = 10%\n",
-                 (const char *const[]){"run.duration=1s", NULL});
+    load_beside(bench,
+                "[request get]\n[request post]\nmethod = POST\nbody = 1234567890\n"
+                "[misuse abort]\nkind = abort-body\nend = fin\nshare = 10%\n",
+                (const char *const[]){"run.duration=1s", NULL});
     perform(bench, NULL);
     check_load(bench);
     assert_true(tally(bench, 0)->done > 10);
@@ -156,12 +134,12 @@ static void slow_ones(void **state)
     struct bench *bench = bench_new();
     const struct target *target = &bench->target;
     target_start(&bench->target);
-    load_misuses(bench,
-                 "[misuse silent]\nkind = half-open\nshare = 5%\nhold = 150ms\n"
-                 "[misuse send]\nkind = slow-send\nshare = 5%\nhold = 300ms\n"
-                 "[misuse read]\nkind = slow-read\nshare = 5%\nhold = 400ms\n"
-                 "[misuse wait]\nkind = half-open\nshare = 1%\n",
-                 (const char *const[]){NULL});
+    load_beside(bench,
+                "[misuse silent]\nkind = half-open\nshare = 5%\nhold = 150ms\n"
+                "[misuse send]\nkind = slow-send\nshare = 5%\nhold = 300ms\n"
+                "[misuse read]\nkind = slow-read\nshare = 5%\nhold = 400ms\n"
+                "[misuse wait]\nkind = half-open\nshare = 1%\n",
+                (const char *const[]){NULL});
     uint64_t begin_ns = mono_now_ns();
     perform(bench, NULL);
     assert_true(mono_now_ns() - begin_ns < 8 * NS_PER_S); /* of `wait` each would take 10 s */
@@ -180,10 +158,10 @@ static void no_more_than_there_are_places(void **state)
     (void)state;
     struct bench *bench = bench_new();
     target_start(&bench->target);
-    load_misuses(bench,
-                 "[misuse silent]\nkind = half-open\nshare = 45%\n"
-                 "[misuse reset]\nkind = reset\nshare = 10%\n",
-                 (const char *const[]){"pace.rate=400/s", "run.duration=1s", NULL});
+    load_beside(bench,
+                "[misuse silent]\nkind = half-open\nshare = 45%\n"
+                "[misuse reset]\nkind = reset\nshare = 10%\n",
+                (const char *const[]){"pace.rate=400/s", "run.duration=1s", NULL});
     perform(bench, NULL);
     check_load(bench);
     const struct misuse_tally *silent = tally(bench, 0);
@@ -194,7 +172,7 @@ static void no_more_than_there_are_places(void **state)
     double untold = due - (double)(silent->tried + silent->forgone);
     assert_true(untold >= 2 * (MISUSE_CREDIT_MAX - 1) && untold <= 2 * (MISUSE_CREDIT_MAX + 1));
     /* And those that last leave room to those that do not. */
-    check_share(bench, 1, 0.10 / 0.45);
+    check_share(bench, tally(bench, 1)->tried, 0.10 / 0.45);
     assert_int_equal(tally(bench, 1)->done, tally(bench, 1)->tried);
     bench_free(bench);
 }
@@ -206,8 +184,8 @@ static void undone(void **state)
     struct bench *bench = bench_new();
     bench->target.silent = true;
     target_start(&bench->target);
-    load_misuses(bench, "[misuse reset]\nkind = reset\nshare = 20%\nhold = 50ms\n",
-                 (const char *const[]){"target.timeout.first_byte=50ms", NULL});
+    load_beside(bench, "[misuse reset]\nkind = reset\nshare = 20%\nhold = 50ms\n",
+                (const char *const[]){"target.timeout.first_byte=50ms", NULL});
     perform(bench, NULL);
     assert_true(tally(bench, 0)->tried > 4);
     assert_int_equal(tally(bench, 0)->undone, tally(bench, 0)->tried);
@@ -222,8 +200,8 @@ static void nobody_listens(void **state)
     struct bench *bench = bench_new();
     bench->target.refuse_first = UINT32_MAX;
     target_start(&bench->target);
-    load_misuses(bench, "[misuse abort]\nkind = abort-body\nshare = 20%\n",
-                 (const char *const[]){"run.duration=1s", NULL});
+    load_beside(bench, "[misuse abort]\nkind = abort-body\nshare = 20%\n",
+                (const char *const[]){"run.duration=1s", NULL});
     perform(bench, NULL);
     interval_check(bench->result.total);
     assert_int_equal(count(bench, COUNTER_MISUSE_TRIED), 0); /* no exchange, no misuse */
@@ -238,8 +216,8 @@ static void ends_abruptly(void **state)
     bench->stop_at_second = 1;
     bench->stop_level = 2;
     target_start(&bench->target);
-    load_misuses(bench, "[misuse reset]\nkind = reset\nshare = 50%\n",
-                 (const char *const[]){"run.duration=60s", "pace.connections=40", NULL});
+    load_beside(bench, "[misuse reset]\nkind = reset\nshare = 50%\n",
+                (const char *const[]){"run.duration=60s", "pace.connections=40", NULL});
     perform(bench, NULL);
     interval_check(bench->result.total);
     assert_in_range(tally(bench, 0)->tried, 5, 2 * MISUSE_SLOTS);
@@ -253,7 +231,7 @@ static void shares_beside_refusals(void **state)
     (void)state;
     struct bench *bench = bench_new();
     target_start(&bench->target);
-    load_misuses(
+    load_beside(
         bench,
         "[refuse nobody]\ncert = none\nshare = 20%\n"
         "[misuse reset]\nkind = reset\nshare = 30%\n",
@@ -274,10 +252,10 @@ static void switched_by_design(void **state)
     (void)state;
     struct bench *bench = bench_new();
     target_start(&bench->target);
-    load_misuses(bench, "[misuse reset]\nkind = reset\nshare = 20%\n",
-                 (const char *const[]){"attribution.mode=pairs", "attribution.factor=aborted",
-                                       "attribution.dwell=500ms", "attribution.warmup=0s",
-                                       "run.duration=3s", NULL});
+    load_beside(bench, "[misuse reset]\nkind = reset\nshare = 20%\n",
+                (const char *const[]){"attribution.mode=pairs", "attribution.factor=aborted",
+                                      "attribution.dwell=500ms", "attribution.warmup=0s",
+                                      "run.duration=3s", NULL});
     perform(bench, NULL);
     double all = 0.25 * (double)count(bench, COUNTER_STARTED);
     double share = (double)tally(bench, 0)->done / all;
@@ -294,8 +272,8 @@ static void told_while_they_are_on(void **state)
     struct timeline timeline;
     size_t n_on = 0;
     target_bind(&bench->target);
-    load_misuses(bench, "[misuse reset]\nkind = reset\n[refuse nobody]\ncert = none\n",
-                 (const char *const[]){"attribution.mode=crossover", "run.duration=200s", NULL});
+    load_beside(bench, "[misuse reset]\nkind = reset\n[refuse nobody]\ncert = none\n",
+                (const char *const[]){"attribution.mode=crossover", "run.duration=200s", NULL});
     schedule_init(&schedule, bench->plan);
     timeline_init(&timeline, bench->plan);
     for (uint64_t t_s = 7; t_s < 7 + 64; t_s += 2) {

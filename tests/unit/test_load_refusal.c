@@ -7,31 +7,9 @@
 #include <math.h>
 #include <signal.h>
 
-static void load_refusals(struct bench *bench, const char *refuses, const char *const *sets)
-{
-    const char *dir = bench->target.dir;
-    CLEANUP_FREE char *text =
-        xasprintf("[run]\nduration = 2s\nthreads = 2\ndrain = 10s\n"
-                  "[target]\nurl = https://127.0.0.1:%u/\nserver_ca = %s/ca.pem\n"
-                  "[pace]\nmode = open\nrate = 200/s\nconnections = 4\n"
-                  "[cert c]\nca = %s/ca.pem\nca_key = %s/ca.key\ncount = 40\n"
-                  "[apikey k]\nsecret = @%s/apikey.secret\ncount = 40\n"
-                  "[jwt j]\nkey = @%s/jwt.secret\ncount = 40\n%s",
-                  bench->target.port, dir, dir, dir, dir, dir, refuses);
-    load_text(bench, text, sets);
-}
-
 static const struct refusal_tally *tally(const struct bench *bench, size_t i)
 {
     return &bench->result.total->refusal[i];
-}
-
-/* Attempts in proportion to exchanges, as far as a credit can be off that each worker keeps. */
-static void check_share(const struct bench *bench, size_t i, double per_exchange)
-{
-    double expected = per_exchange * (double)count(bench, COUNTER_STARTED);
-    assert_true(expected > 10);
-    assert_true(fabs((double)tally(bench, i)->tried - expected) < 2);
 }
 
 /* What the load has of its own must not change for the attempts beside it. */
@@ -65,18 +43,18 @@ static void refused_as_expected(void **state)
     const struct target *target = &bench->target;
     bench->target.checks_keys = true;
     target_start(&bench->target);
-    load_refusals(bench,
-                  "[refuse nobody]\ncert = none\nshare = 10%\nexpect = alert certificate_required\n"
-                  "[refuse thief]\ncert = wrong-key\nshare = 5%\nexpect = alert\n"
-                  "[refuse guess]\napikey = unknown\nshare = 15%\nexpect = 401, 403\n"
-                  "[refuse bare]\napikey = none\njwt = none\nshare = 10%\n",
-                  (const char *const[]){NULL});
+    load_beside(bench,
+                "[refuse nobody]\ncert = none\nshare = 10%\nexpect = alert certificate_required\n"
+                "[refuse thief]\ncert = wrong-key\nshare = 5%\nexpect = alert\n"
+                "[refuse guess]\napikey = unknown\nshare = 15%\nexpect = 401, 403\n"
+                "[refuse bare]\napikey = none\njwt = none\nshare = 10%\n",
+                (const char *const[]){NULL});
     perform(bench, NULL);
     check_load(bench);
-    check_share(bench, 0, 0.10 / 0.6);
-    check_share(bench, 1, 0.05 / 0.6);
-    check_share(bench, 2, 0.15 / 0.6);
-    check_share(bench, 3, 0.10 / 0.6);
+    check_share(bench, tally(bench, 0)->tried, 0.10 / 0.6);
+    check_share(bench, tally(bench, 1)->tried, 0.05 / 0.6);
+    check_share(bench, tally(bench, 2)->tried, 0.15 / 0.6);
+    check_share(bench, tally(bench, 3)->tried, 0.10 / 0.6);
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(tally(bench, i)->n[REFUSAL_REFUSED], tally(bench, i)->tried);
     }
@@ -103,10 +81,10 @@ static void let_in(void **state)
     struct bench *bench = bench_new();
     bench->target.lets_all_in = true;
     target_start(&bench->target);
-    load_refusals(bench,
-                  "[refuse nobody]\ncert = none\nshare = 10%\n"
-                  "[refuse guess]\napikey = unknown\nshare = 10%\nexpect = 401\n",
-                  (const char *const[]){NULL});
+    load_beside(bench,
+                "[refuse nobody]\ncert = none\nshare = 10%\n"
+                "[refuse guess]\napikey = unknown\nshare = 10%\nexpect = 401\n",
+                (const char *const[]){NULL});
     perform(bench, NULL);
     check_load(bench);
     assert_int_equal(count(bench, COUNTER_LET_IN), count(bench, COUNTER_REFUSAL_TRIED));
@@ -124,10 +102,10 @@ static void refused_otherwise(void **state)
     struct bench *bench = bench_new();
     bench->target.checks_keys = true;
     target_start(&bench->target);
-    load_refusals(bench,
-                  "[refuse guess]\napikey = unknown\nshare = 10%\nexpect = alert\n"
-                  "[refuse nobody]\ncert = none\nshare = 10%\nexpect = alert unknown_ca\n",
-                  (const char *const[]){NULL});
+    load_beside(bench,
+                "[refuse guess]\napikey = unknown\nshare = 10%\nexpect = alert\n"
+                "[refuse nobody]\ncert = none\nshare = 10%\nexpect = alert unknown_ca\n",
+                (const char *const[]){NULL});
     perform(bench, NULL);
     check_load(bench);
     assert_int_equal(count(bench, COUNTER_REFUSED), count(bench, COUNTER_REFUSAL_TRIED));
@@ -144,8 +122,8 @@ static void unclear(void **state)
     bench->target.lets_all_in = true;
     bench->target.silent = true;
     target_start(&bench->target);
-    load_refusals(bench, "[refuse nobody]\ncert = none\nshare = 20%\n",
-                  (const char *const[]){"target.timeout.first_byte=50ms", NULL});
+    load_beside(bench, "[refuse nobody]\ncert = none\nshare = 20%\n",
+                (const char *const[]){"target.timeout.first_byte=50ms", NULL});
     perform(bench, NULL);
     assert_true(tally(bench, 0)->tried > 4);
     assert_int_equal(tally(bench, 0)->n[REFUSAL_UNCLEAR], tally(bench, 0)->tried);
@@ -161,10 +139,10 @@ static void not_presented(void **state)
     bench->target.never_asks = true;
     bench->target.status = 403;
     target_start(&bench->target);
-    load_refusals(bench,
-                  "[refuse nobody]\ncert = none\nshare = 20%\n"
-                  "[refuse guess]\ncert = none\napikey = unknown\nshare = 20%\n",
-                  (const char *const[]){"run.duration=1s", NULL});
+    load_beside(bench,
+                "[refuse nobody]\ncert = none\nshare = 20%\n"
+                "[refuse guess]\ncert = none\napikey = unknown\nshare = 20%\n",
+                (const char *const[]){"run.duration=1s", NULL});
     perform(bench, NULL);
     assert_true(tally(bench, 0)->tried > 10);
     assert_int_equal(tally(bench, 0)->n[REFUSAL_UNCLEAR], tally(bench, 0)->tried);
@@ -211,8 +189,8 @@ static void ends_abruptly(void **state)
     bench->stop_at_second = 1;
     bench->stop_level = 2;
     target_start(&bench->target);
-    load_refusals(bench, "[refuse nobody]\ncert = none\nshare = 50%\n",
-                  (const char *const[]){"run.duration=60s", "pace.connections=40", NULL});
+    load_beside(bench, "[refuse nobody]\ncert = none\nshare = 50%\n",
+                (const char *const[]){"run.duration=60s", "pace.connections=40", NULL});
     perform(bench, NULL);
     interval_check(bench->result.total);
     /* As many as there is room for, on each worker. */
@@ -228,12 +206,12 @@ static void closed_loop_share(void **state)
     struct bench *bench = bench_new();
     bench->target.checks_keys = true;
     target_start(&bench->target);
-    load_refusals(
+    load_beside(
         bench, "[refuse guess]\napikey = unknown\nshare = 20%\n",
         (const char *const[]){"pace.mode=closed", "pace.think_time=20ms", "run.duration=1s", NULL});
     perform(bench, NULL);
     check_load(bench);
-    check_share(bench, 0, 0.25);
+    check_share(bench, tally(bench, 0)->tried, 0.25);
     bench_free(bench);
 }
 
@@ -287,7 +265,7 @@ static void judged(void **state)
 
 static enum selfcheck ask(struct bench *bench, const char *const *sets, char *text)
 {
-    load_refusals(bench, "", sets);
+    load_beside(bench, "", sets);
     struct mint *mint = bench_mint(bench);
     enum selfcheck result =
         selfcheck_perform(bench->plan, &bench->addr, 1, mint, text, bench->diag);

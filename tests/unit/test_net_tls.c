@@ -7,35 +7,6 @@
 
 #include <sys/ioctl.h>
 
-static void write_request(struct tls *tls)
-{
-    size_t written = 0;
-
-    assert_int_equal(tls_write(tls, "GET / HTTP/1.1\r\n\r\n", 18, &written), TLS_DONE);
-    assert_int_equal(written, 18);
-}
-
-/* Reads until `len` bytes came; each is an x. */
-static void read_all(struct tls *tls, int fd, size_t len)
-{
-    while (len > 0) {
-        const char *data;
-        size_t n;
-        enum tls_status status = tls_read(tls, &data, &n);
-
-        if (status == TLS_WANT_READ) {
-            wait_readable(fd);
-            continue;
-        }
-        assert_int_equal(status, TLS_DONE);
-        assert_true(n <= len);
-        for (size_t i = 0; i < n; i++) {
-            assert_int_equal(data[i], 'x');
-        }
-        len -= n;
-    }
-}
-
 /* One connection stops reading in the middle of what it took from its socket, and another one takes
  * the shared buffer: the first must find its ciphertext again. */
 static void test_two_connections_share_the_buffer(void **state)

@@ -179,9 +179,9 @@ static void pair_stop(struct pair *pair)
 static void exchange(struct tls *tls, int fd)
 {
     const char *data;
-    size_t n, written, got = 0;
+    size_t n, got = 0;
 
-    assert_int_equal(tls_write(tls, "GET / HTTP/1.1\r\n\r\n", 18, &written), TLS_DONE);
+    write_request(tls);
     while (got < strlen(WORD)) {
         enum tls_status status = tls_read(tls, &data, &n);
 

@@ -97,4 +97,33 @@ static inline struct tls *handshake(struct tls_client *client, int fd)
     return handshake_as(client, fd, NULL, NULL);
 }
 
+static inline void write_request(struct tls *tls)
+{
+    size_t written = 0;
+
+    assert_int_equal(tls_write(tls, "GET / HTTP/1.1\r\n\r\n", 18, &written), TLS_DONE);
+    assert_int_equal(written, 18);
+}
+
+/* Reads until `len` bytes came; each is an x. */
+static inline void read_all(struct tls *tls, int fd, size_t len)
+{
+    while (len > 0) {
+        const char *data;
+        size_t n;
+        enum tls_status status = tls_read(tls, &data, &n);
+
+        if (status == TLS_WANT_READ) {
+            wait_readable(fd);
+            continue;
+        }
+        assert_int_equal(status, TLS_DONE);
+        assert_true(n <= len);
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(data[i], 'x');
+        }
+        len -= n;
+    }
+}
+
 #endif
