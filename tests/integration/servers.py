@@ -217,6 +217,24 @@ def profile(folder, text, name="profile.ini"):
     return path
 
 
+def load_text(server, pki, run, pace, cert="count = 10", memory="", ca=None):
+    """A profile of one client with a certificate; `memory` are lines of its source, the server's process."""
+    source = f"[memory server]\npid = {server.pid}\n{memory}\n" if memory is not None else ""
+    return f"""
+[run]
+{run}
+[target]
+url = {server.url}
+server_ca = {pki}/ca.pem
+[pace]
+{pace}
+[cert]
+ca = {ca or pki}/ca.pem
+ca_key = {ca or pki}/ca.key
+{cert}
+{source}"""
+
+
 def verdict(run_dir):
     return json.loads((pathlib.Path(run_dir) / "verdict.json").read_text())
 

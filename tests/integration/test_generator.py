@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from servers import TLSOAK, embedded, make_pki, profile, tlsoak, totals, verdict
+from servers import TLSOAK, embedded, load_text, make_pki, profile, tlsoak, totals, verdict
 
 
 @pytest.fixture(scope="module")
@@ -20,20 +20,7 @@ def pki(tmp_path_factory):
 
 
 def text(server, pki, run, pace, cert=""):
-    return f"""
-[run]
-{run}
-[target]
-url = {server.url}
-server_ca = {pki}/ca.pem
-[pace]
-{pace}
-[cert]
-ca = {pki}/ca.pem
-ca_key = {pki}/ca.key
-count = 4
-{cert}
-"""
+    return load_text(server, pki, run, pace, "count = 4\n" + cert, memory=None)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """What falls due: connections (churn), handshakes, and requests that keep held connections alive."""
 import pytest
 
-from servers import embedded, haproxy, last_truth, make_pki, nginx, profile, tlsoak, totals
+from servers import embedded, haproxy, last_truth, load_text, make_pki, nginx, profile, tlsoak, totals
 
 
 @pytest.fixture(scope="module")
@@ -10,22 +10,7 @@ def pki(tmp_path_factory):
 
 
 def run(folder, server, pki, pace, *sets, ca=None, name="run", codes=(0, 1)):
-    text = f"""
-[run]
-duration = 2s
-threads = 2
-[target]
-url = {server.url}
-server_ca = {pki}/ca.pem
-[pace]
-{pace}
-[cert]
-ca = {ca or pki}/ca.pem
-ca_key = {ca or pki}/ca.key
-count = 10
-[memory server]
-pid = {server.pid}
-"""
+    text = load_text(server, pki, "duration = 2s\nthreads = 2", pace, ca=ca)
     more = [arg for pair in sets for arg in ("--set", pair)]
     done = tlsoak("run", profile(folder, text), *more, "-o", folder / name, "--quiet", "--inconclusive-ok")
     assert done.returncode in codes, done.stdout + done.stderr

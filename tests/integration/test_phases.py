@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from servers import TLSOAK, embedded, last_truth, make_pki, profile, tlsoak, totals, verdict
+from servers import TLSOAK, embedded, last_truth, load_text, make_pki, profile, tlsoak, totals, verdict
 
 PROFILES = pathlib.Path(__file__).parents[2] / "profiles"
 
@@ -18,22 +18,7 @@ def pki(tmp_path_factory):
 
 
 def head(server, pki, pace):
-    return f"""
-[run]
-threads = 2
-[target]
-url = {server.url}
-server_ca = {pki}/ca.pem
-[pace]
-{pace}
-[cert]
-ca = {pki}/ca.pem
-ca_key = {pki}/ca.key
-count = 10
-[memory server]
-pid = {server.pid}
-every = 100ms
-"""
+    return load_text(server, pki, "threads = 2", pace, memory="every = 100ms")
 
 
 def rows(path):
