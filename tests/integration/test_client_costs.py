@@ -136,7 +136,8 @@ def test_system_calls_of_a_handshake_and_of_a_request(tmp_path, pki):
         # connect, handshake, one request, close: about eleven, and one more where an answer comes in two
         # pieces; what main looks at once a second is in it too
         assert 8 < system_calls(RELEASE, tmp_path, busy(pki, server, 1), "handshake_full") < 13
-        assert 2 <= system_calls(RELEASE, tmp_path, busy(pki, server, 0), "completed") < 2.05
+        # two; the calls are the difference of two runs, so that a few requests at their ends are not whole
+        assert 1.95 < system_calls(RELEASE, tmp_path, busy(pki, server, 0), "completed") < 2.05
 
 
 def test_allocations_of_a_handshake_and_of_a_request(tmp_path, pki):

@@ -35,10 +35,10 @@ def measured(case, pki, folder):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """Three cases at a time: one leaves most of two cores idle."""
+    """All at one time: one leaves most of two cores idle."""
     folder = tmp_path_factory.mktemp("live")
     pki = make_pki(folder / "pki")
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+    with concurrent.futures.ThreadPoolExecutor(len(CASES)) as pool:
         running = {name: pool.submit(measured, case, pki, folder / name) for name, case in CASES.items()}
         return {name: future.result() for name, future in running.items()}
 

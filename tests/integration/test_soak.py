@@ -1,4 +1,6 @@
 """The main job against servers that nobody here wrote, and the same profile against a planted leak."""
+import concurrent.futures
+
 import pytest
 
 from servers import RELEASE, embedded, haproxy, last_truth, logged, make_pki, nginx, profile, tlsoak, totals, verdict
@@ -52,17 +54,42 @@ count = 1000
 """
 
 
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return make_pki(tmp_path_factory.mktemp("pki"))
-
-
 def soak(tmp_path, pki, server, credentials="", duration=62):
     text = SOAK.format(url=server.url, pki=pki, pid=server.pid, duration=duration,
                        credentials=credentials.format(pki=pki))
     run_dir = tmp_path / "run"
     done = tlsoak("run", profile(tmp_path, text), "-o", run_dir, binary=RELEASE)
     return done, run_dir
+
+
+def soak_until_told(folder, pki, start):
+    """A minute, or two with a fresh server when a minute can't tell: what the verdict asks for."""
+    for duration in (62, 124):
+        part = folder / f"{duration}s"
+        part.mkdir()
+        with start(part, pki) as server:
+            done, run_dir = soak(part, pki, server, duration=duration)
+        if done.returncode != 3:
+            break
+    return done, run_dir, server
+
+
+def soak_a_leak(folder, pki, start):
+    with start(folder, pki, "--leak", "request=256") as server:
+        done, run_dir = soak(folder, pki, server, CREDENTIALS, duration=45)
+        return done, run_dir, last_truth(server)
+
+
+@pytest.fixture(scope="module")
+def soaks(tmp_path_factory):
+    """Each soak's end, its run directory and its server, or the truth of that; all at one time, since one leaves
+    most of two cores idle."""
+    every = {nginx: soak_until_told, haproxy: soak_until_told, embedded: soak_a_leak}
+    folders = {start: tmp_path_factory.mktemp(start.__name__) for start in every}
+    pki = make_pki(tmp_path_factory.mktemp("pki"))
+    with concurrent.futures.ThreadPoolExecutor(len(every)) as pool:
+        running = {start: pool.submit(way, folders[start], pki, start) for start, way in every.items()}
+        return {start: future.result() for start, future in running.items()}
 
 
 def check_load(run_dir, least=100_000):
@@ -76,21 +103,9 @@ def check_load(run_dir, least=100_000):
     return counts
 
 
-def soak_until_told(tmp_path, pki, start):
-    """A minute, or two with a fresh server when a minute can't tell: what the verdict asks for."""
-    for duration in (62, 124):
-        folder = tmp_path / f"{duration}s"
-        folder.mkdir()
-        with start(folder, pki) as server:
-            done, run_dir = soak(folder, pki, server, duration=duration)
-        if done.returncode != 3:
-            break
+def test_nginx_is_acquitted_and_its_log_agrees(soaks):
+    done, run_dir, server = soaks[nginx]
     assert done.returncode == 0, done.stdout + done.stderr
-    return server, run_dir
-
-
-def test_nginx_is_acquitted_and_its_log_agrees(tmp_path, pki):
-    server, run_dir = soak_until_told(tmp_path, pki, nginx)
     counts = check_load(run_dir)
     lines = [line.split() for line in logged(server)]
     assert len(lines) == counts["completed"]
@@ -101,17 +116,16 @@ def test_nginx_is_acquitted_and_its_log_agrees(tmp_path, pki):
     assert judged["memory"][0]["class"] in ("stable", "bounded")
 
 
-def test_haproxy_is_acquitted(tmp_path, pki):
-    _, run_dir = soak_until_told(tmp_path, pki, haproxy)
+def test_haproxy_is_acquitted(soaks):
+    done, run_dir, _ = soaks[haproxy]
+    assert done.returncode == 0, done.stdout + done.stderr
     check_load(run_dir)
     assert verdict(run_dir)["memory"][0]["class"] in ("stable", "bounded")
 
 
-def test_a_planted_leak_is_found_by_the_same_profile(tmp_path, pki):
-    with embedded(tmp_path, pki, "--leak", "request=256") as server:
-        done, run_dir = soak(tmp_path, pki, server, CREDENTIALS, duration=45)
-        assert done.returncode == 1, done.stdout + done.stderr
-        truth = last_truth(server)
+def test_a_planted_leak_is_found_by_the_same_profile(soaks):
+    done, run_dir, truth = soaks[embedded]
+    assert done.returncode == 1, done.stdout + done.stderr
     counts = check_load(run_dir, 70_000)
     assert truth["requests"] == counts["completed"]
     assert truth["client_certificates"] == 1000
