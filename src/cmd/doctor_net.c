@@ -217,7 +217,9 @@ void doctor_protocol(const struct plan *plan, struct finding *finding)
     if (fetch != NULL && answer.protocol[0] != '\0') {
         SAY(finding->measured, "the server selects %s (ALPN)", answer.protocol);
     } else if (fetch != NULL && answer.outcome == OUTCOME_OK) {
-        SAY(finding->measured, "the server does not know ALPN: HTTP/1.1");
+        SAY(finding->measured, "%s",
+            plan->target.raw ? "tls://: the server selects nothing by ALPN"
+                             : "the server does not know ALPN: HTTP/1.1");
     } else if (fetch != NULL) {
         bool no_protocol = answer.outcome == OUTCOME_NO_H2 ||
                            answer.outcome == OUTCOME_ALERT_NO_APPLICATION_PROTOCOL;

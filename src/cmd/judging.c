@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/unit.h"
+#include "cmd/limiting.h"
 #include "load/schedule.h"
 #include "profile/profile.h"
 #include "report/text.h"
@@ -254,7 +255,10 @@ struct verdict *judging_run(const struct stored_run *stored, const struct plan *
     verdict->generator_mint_waits = stored->total->count[COUNTER_MINT_WAIT];
     (void)str_copy(verdict->ended, sizeof verdict->ended, stored->meta.ended);
     judge_refusals(stored, verdict);
-    for (int i = 0; i < stored->meta.n_sources; i++) {
+    limiting_judge(stored, plan, verdict);
+    /* the load of a search never stays as it is */
+    int n_judged = plan->search.to_per_s > 0 ? 0 : stored->meta.n_sources;
+    for (int i = 0; i < n_judged; i++) {
         CLEANUP_FREE char *path = series_path(stored, i);
         struct hearing h = {.path = path,
                             .options = options_of(plan, (size_t)i, given),

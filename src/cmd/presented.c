@@ -49,6 +49,8 @@ static const struct {
     [MISUSE_SLOW_READ] = {"slow-read", "responses read a few bytes at a time"},
     [MISUSE_OVERSIZED_HEADER] = {"oversized-header", "requests with an oversized header"},
     [MISUSE_PLAIN_HTTP] = {"plain-http", "requests without TLS"},
+    [MISUSE_H2_DISCONNECT] = {"h2-disconnect", "HTTP/2 connections closed with requests in flight"},
+    [MISUSE_H2_RESET] = {"h2-reset", "HTTP/2 connections whose requests were reset at once"},
 };
 
 void presented_misuse(const struct plan_misuse *misuse, struct misuse_kind *ret_misuse)

@@ -339,7 +339,7 @@ static bool show_second(const struct fleet_second *second, void *context)
     };
 
     live_show(soak->live, &frame);
-    if (soak->meta.ended[0] != '\0' ||
+    if (soak->meta.ended[0] != '\0' || soak->plan->search.to_per_s > 0 ||
         provisional_second(soak->provisional, second, soak->meta.ended)) {
         return true;
     }
@@ -399,6 +399,7 @@ static bool perform(struct soak *soak)
     soak->meta.interrupted = result.interrupted;
     soak->meta.healthy = result.healthy;
     soak->meta.generator = result.generator;
+    soak->meta.search = result.search;
     (void)str_copy(soak->meta.health, sizeof soak->meta.health, result.health);
     (void)str_copy(soak->meta.invalid, sizeof soak->meta.invalid, result.invalid);
     if (!run_finish(soak->run, &soak->meta, result.total)) {

@@ -138,6 +138,66 @@ static bool decide_let_in(struct verdict *v)
     return true;
 }
 
+static const struct limit_finding *first_limit(const struct verdict *v, enum limit_state state)
+{
+    for (size_t i = 0; i < v->n_limits; i++) {
+        if (v->limits[i].state == state) {
+            return &v->limits[i];
+        }
+    }
+    return NULL;
+}
+
+/* Decides by the first limit in that state; false when none is. */
+static bool decide_by_limit(struct verdict *v, enum verdict_kind kind, enum limit_state state)
+{
+    const struct limit_finding *finding = first_limit(v, state);
+    char reason[sizeof v->reason];
+    if (finding == NULL) {
+        return false;
+    }
+    limits_sentence(finding, reason, sizeof reason);
+    decide(v, kind, reason);
+    return true;
+}
+
+/* A search is judged by its answer; its limits are those of the step that this rests on, and one of
+ * which nothing was measured there leaves the answer open. */
+static void decide_search(struct verdict *v, bool interrupted)
+{
+    static const enum verdict_kind of[SEARCH_ENDS] = {
+        [SEARCH_GOES_ON] = VERDICT_INCONCLUSIVE,   [SEARCH_FOUND] = VERDICT_PASS,
+        [SEARCH_TOP_HELD] = VERDICT_PASS,          [SEARCH_NOTHING_HELD] = VERDICT_FAIL,
+        [SEARCH_SATURATED] = VERDICT_INCONCLUSIVE,
+    };
+    enum verdict_kind kind = of[v->search.answer.end];
+    char reason[sizeof v->reason];
+    if (kind == VERDICT_PASS && decide_by_limit(v, VERDICT_INCONCLUSIVE, LIMIT_UNKNOWN)) {
+        return;
+    }
+    if (kind == VERDICT_PASS && decide_by_refusal(v, VERDICT_INCONCLUSIVE, REFUSAL_UNCLEAR)) {
+        return;
+    }
+    search_sentence(&v->search, reason, sizeof reason);
+    bool cut_off = interrupted && v->search.answer.end == SEARCH_GOES_ON;
+    decide(v, cut_off ? VERDICT_INTERRUPTED : kind, reason);
+}
+
+/* Without a memory source a pass says what it is one of. */
+static void decide_load_alone(struct verdict *v)
+{
+    char reason[sizeof v->reason];
+    if (v->n_limits > 0) {
+        snprintf(reason, sizeof reason,
+                 "%s held; no leak was judged, since the run has no memory source",
+                 v->n_limits > 1 ? "all limits" : "the limit");
+    } else {
+        snprintf(reason, sizeof reason,
+                 "nothing failed; no leak was judged, since the run has no memory source");
+    }
+    decide(v, VERDICT_PASS, reason);
+}
+
 /* What a run shows that was not let go to its end is no pass. */
 static void decide_ended(struct verdict *v, const struct memory_finding *undecided)
 {
@@ -149,9 +209,9 @@ static void decide_ended(struct verdict *v, const struct memory_finding *undecid
 }
 
 /* Codes in the order in which they go before each other: a bad identity let in or a proven leak, an
- * unusable run, a refusal that is not as it should be, an interrupted run, then what is undecided.
- * A leak that gets its server killed is a leak, but a pass of a run that can't be used is nothing.
- */
+ * unusable run, a refusal that is not as it should be or a limit that is broken, an interrupted
+ * run, then what is undecided.  A leak that gets its server killed is a leak, but a pass of a run
+ * that can't be used is nothing. */
 void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupted,
                     bool wanted_memory)
 {
@@ -166,6 +226,10 @@ void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupt
         decide(verdict, VERDICT_INVALID, invalid);
     } else if (decide_by_refusal(verdict, VERDICT_FAIL, REFUSAL_OTHERWISE)) {
         return;
+    } else if (verdict->search.answer.end != SEARCH_NONE) {
+        decide_search(verdict, interrupted);
+    } else if (decide_by_limit(verdict, VERDICT_FAIL, LIMIT_BROKEN)) {
+        return;
     } else if (interrupted) {
         decide(verdict, VERDICT_INTERRUPTED,
                "interrupted by a signal; nothing had failed until then");
@@ -173,14 +237,14 @@ void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupt
         decide_ended(verdict, undecided);
     } else if (undecided != NULL) {
         decide_by(verdict, VERDICT_INCONCLUSIVE, undecided);
-    } else if (decide_by_refusal(verdict, VERDICT_INCONCLUSIVE, REFUSAL_UNCLEAR)) {
+    } else if (decide_by_limit(verdict, VERDICT_INCONCLUSIVE, LIMIT_UNKNOWN) ||
+               decide_by_refusal(verdict, VERDICT_INCONCLUSIVE, REFUSAL_UNCLEAR)) {
         return;
     } else if (verdict->n_memory == 0 && wanted_memory) {
         decide(verdict, VERDICT_INCONCLUSIVE,
                "a memory limit was asked for, but the run has no memory source");
     } else if (verdict->n_memory == 0) {
-        decide(verdict, VERDICT_PASS,
-               "nothing failed; no leak was judged, since the run has no memory source");
+        decide_load_alone(verdict);
     } else {
         const struct memory_finding *bounded = first_of(verdict, MEMORY_BOUNDED);
         decide_by(verdict, VERDICT_PASS, bounded != NULL ? bounded : &verdict->memory[0]);

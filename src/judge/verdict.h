@@ -5,6 +5,8 @@
 #ifndef JUDGE_VERDICT_H
 #define JUDGE_VERDICT_H
 
+#include "judge/limits.h"
+#include "judge/search.h"
 #include "judge/series.h"
 #include "profile/plan.h"
 #include "record/refusal.h"
@@ -133,6 +135,9 @@ struct verdict {
     /* bad identities, and the generator: filled from the stored run */
     struct refusal_finding refusals[REFUSALS_MAX];
     size_t n_refusals;
+    struct limit_finding limits[LIMITS_MAX];
+    size_t n_limits;
+    struct search_finding search;
     uint64_t n_let_in; /* in all, also of a killed run, which doesn't say of which kind */
     bool generator_healthy;
     char generator_reason[256];

@@ -13,7 +13,8 @@
 static bool has_consented(const struct plan *plan, const struct fetch_answer *answer,
                           bool presented, char what[WHAT_TEXT])
 {
-    struct request request = {.expect_status = plan->requests[0].expect_status};
+    struct request request = {.expect_status = plan->requests[0].expect_status,
+                              .raw = plan->target.raw};
     if (answer->alert > 0) {
         (void)snprintf(what, WHAT_TEXT, "it ended TLS with the alert %s",
                        outcome_alert_name(answer->alert));

@@ -8,12 +8,14 @@
 #include "load/slot.h"
 #include "load/worker_clock.h"
 #include "load/worker_inside.h"
+#include "net/tls_early.h"
 
 #include <stdlib.h>
 
 /* Once again and no more (RFC 9110, section 9.2.2).  What a GOAWAY left untouched may go on to the
  * next connection, and that may close as early: the oldest get through each time. */
 enum { MAX_SENT = 2, MAX_SENT_UNTOUCHED = 16 };
+enum { HTTP_TOO_EARLY = 425 };
 
 static struct exchange *exchange_new(struct worker *worker)
 {
@@ -31,6 +33,7 @@ static struct exchange *exchange_new(struct worker *worker)
 static void exchange_done(struct worker *worker, struct exchange *exchange)
 {
     holding_turn_to(&exchange->holding, NULL);
+    exchange->request = NULL;
     exchange->n_sent = 0;
     exchange->wants_fresh = false;
     exchange->next = worker->free_exchanges;
@@ -89,10 +92,9 @@ static bool has_outlived_token(const struct slot *slot)
     return runs_out(slot, persona->part[CREDENTIAL_JWT]);
 }
 
-static bool is_last_of_connection(const struct worker *worker, const struct conn *conn)
+static bool is_spent(const struct worker *worker, uint64_t n_sent)
 {
-    return worker->requests_per_connection != 0 &&
-           conn->n_sent + 1 >= worker->requests_per_connection;
+    return worker->requests_per_connection != 0 && n_sent >= worker->requests_per_connection;
 }
 
 /* What the request carries.  Its use is counted when it is first sent. */
@@ -133,7 +135,9 @@ static void send_on(struct slot *slot, struct exchange *exchange)
     request_make(&worker->requests, identity, request, credentials, conn_is_h2(&slot->conn),
                  exchange->head, &made);
     exchange->n_sent++;
-    slot->conn.close_after = is_last_of_connection(worker, &slot->conn);
+    exchange->early = slot->conn.state != CONN_READY;
+    /* One that is early may have to be sent again on this connection. */
+    slot->conn.close_after = !exchange->early && is_spent(worker, slot->conn.n_sent + 1u);
     conn_send(&slot->conn, &exchange->stream, &made);
     slot_put(slot, slot_has_room(slot) ? SLOT_IDLE : SLOT_NOWHERE); /* its turn is over */
 }
@@ -142,7 +146,6 @@ static void begin(struct worker *worker, struct slot *slot, struct exchange *exc
 {
     exchange->due_ns = worker_exchanges_fall_due(worker) ? worker_clock_take(worker) : slot->due_ns;
     slot->due_ns = 0;
-    exchange->request = request_pick(&worker->requests, &worker->request_rng);
     worker_count(worker, COUNTER_STARTED);
     worker->n_in_flight++;
     refusals_earn(worker->refusals);
@@ -166,17 +169,31 @@ static bool send_again(struct worker *worker, struct slot *slot)
     return true;
 }
 
-static bool begin_next(struct worker *worker, struct slot *slot)
+/* What this client asks next, with its credentials; NULL: one is not there.  It is the same until
+ * it is begun. */
+static struct exchange *prepare_next(struct worker *worker, struct slot *slot)
 {
     struct worker_identity *identity = slot->holding.identity;
     if (identity->next_exchange == NULL) {
         identity->next_exchange = exchange_new(worker);
     }
-    if (!equip(worker, slot, identity->next_exchange)) {
+    struct exchange *exchange = identity->next_exchange;
+    if (!equip(worker, slot, exchange)) {
+        return NULL;
+    }
+    if (exchange->request == NULL) {
+        exchange->request = request_pick(&worker->requests, &worker->request_rng);
+    }
+    return exchange;
+}
+
+static bool begin_next(struct worker *worker, struct slot *slot)
+{
+    struct exchange *exchange = prepare_next(worker, slot);
+    if (exchange == NULL) {
         return false;
     }
-    struct exchange *exchange = identity->next_exchange;
-    identity->next_exchange = NULL;
+    slot->holding.identity->next_exchange = NULL;
     begin(worker, slot, exchange);
     return true;
 }
@@ -194,6 +211,21 @@ static bool has_next(const struct worker *worker)
 {
     return worker->state == WORKER_RUNNING && !worker->idle &&
            (!worker_exchanges_fall_due(worker) || worker->backlog.n > 0);
+}
+
+/* What has to be sent again goes first, and never early. */
+void exchange_early(struct conn *conn)
+{
+    struct slot *slot = conn->owner;
+    struct worker *worker = slot->worker;
+    if (worker->state == WORKER_CLOSING || worker->retry.first != NULL || !has_next(worker)) {
+        return;
+    }
+    struct exchange *exchange = prepare_next(worker, slot);
+    if (exchange != NULL && exchange->request->may_be_early) {
+        slot->holding.identity->next_exchange = NULL;
+        begin(worker, slot, exchange);
+    }
 }
 
 /* A connection that can carry what must be sent again goes before those that starved. */
@@ -244,6 +276,9 @@ static bool may_send_again(const struct worker *worker, const struct conn *conn,
     if (worker->state == WORKER_CLOSING) {
         return false;
     }
+    if (exchange->early && !conn->was_ready) { /* a handshake without early data may do better */
+        return exchange->n_sent < MAX_SENT;
+    }
     if (exchange->stream.unprocessed) {
         return exchange->n_sent < (outcome == OUTCOME_H2_GOAWAY ? MAX_SENT_UNTOUCHED : MAX_SENT);
     }
@@ -276,7 +311,7 @@ static void count_completed(struct worker *worker, const struct exchange *exchan
     uint64_t response_from_ns = exchange->due_ns != 0 ? exchange->due_ns : stream->sent_ns;
     worker->n_in_flight--;
     worker_count(worker, COUNTER_COMPLETED);
-    interval->status[class >= 1 && class <= 5 ? class : 0]++;
+    interval->status[class >= 1 && class <= 5 ? class : 0] += !exchange->request->raw;
     if (request_expects(exchange->request, stream->status)) {
         interval->outcome[OUTCOME_OK]++;
     } else {
@@ -285,7 +320,10 @@ static void count_completed(struct worker *worker, const struct exchange *exchan
     }
     hist_record(&interval->latency[LATENCY_SERVICE], now_ns - stream->sent_ns);
     hist_record(&interval->latency[LATENCY_RESPONSE], now_ns - response_from_ns);
-    hist_record(&interval->latency[LATENCY_FIRST_BYTE], stream->first_byte_ns - stream->sent_ns);
+    if (stream->first_byte_ns != 0) { /* a raw exchange may end without */
+        hist_record(&interval->latency[LATENCY_FIRST_BYTE],
+                    stream->first_byte_ns - stream->sent_ns);
+    }
 }
 
 /* Closed loop: think time, and in a dwell of low rate what makes the whole cycle that much
@@ -317,6 +355,25 @@ static void not_completed(struct worker *worker, struct slot *slot, struct excha
     exchange_pump(worker);
 }
 
+/* RFC 8470, section 5.2: the server wants it behind the handshake, which is done by now. */
+static bool is_too_early(const struct conn *conn, const struct exchange *exchange)
+{
+    return exchange->stream.status == HTTP_TOO_EARLY && exchange->early &&
+           tls_early(conn->tls) == TLS_EARLY_ACCEPTED;
+}
+
+/* On the same connection, where that stays. */
+static void send_later(struct worker *worker, struct slot *slot, struct exchange *exchange)
+{
+    worker_count(worker, COUNTER_EARLY_PUT_OFF);
+    put_back(worker, exchange);
+    exchange->wants_fresh = false;
+    if (slot->conn.state == CONN_READY) {
+        slot_settle(slot);
+    }
+    exchange_pump(worker);
+}
+
 void exchange_ended(struct conn *conn, struct stream *stream, enum outcome outcome)
 {
     struct slot *slot = conn->owner;
@@ -326,13 +383,22 @@ void exchange_ended(struct conn *conn, struct stream *stream, enum outcome outco
         not_completed(worker, slot, exchange, outcome);
         return;
     }
+    if (is_too_early(conn, exchange)) {
+        send_later(worker, slot, exchange);
+        return;
+    }
     uint64_t now_ns = mono_now_ns();
     uint64_t service_ns = now_ns - stream->sent_ns;
+    bool last = exchange->early && is_spent(worker, conn->n_sent);
     count_completed(worker, exchange, now_ns);
     exchange_done(worker, exchange);
     slot->n_failures = 0;
     if (conn->state == CONN_READY && !conn->close_after) {
-        slot_rest(slot, pause_ns(worker, service_ns));
+        if (last) {
+            slot_retire(slot);
+        } else {
+            slot_rest(slot, pause_ns(worker, service_ns));
+        }
         exchange_pump(worker);
     }
 }

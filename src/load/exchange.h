@@ -19,11 +19,12 @@ struct request;
 struct worker;
 
 struct exchange {
-    struct exchange *next; /* in the free list or the retry queue */
-    const struct request *request;
-    uint64_t due_ns;        /* monotonic; 0 in the closed loop */
-    unsigned n_sent;        /* times that it was sent */
+    struct exchange *next;         /* in the free list or the retry queue */
+    const struct request *request; /* NULL: not yet drawn */
+    uint64_t due_ns;               /* monotonic; 0 in the closed loop */
+    unsigned n_sent;               /* times that it was sent */
     bool wants_fresh;       /* to be sent again on a connection that has carried nothing yet */
+    bool early;             /* it was sent before its connection was ready */
     struct stream stream;   /* while it is in flight: this time's */
     struct holding holding; /* taken for this exchange alone */
     char *head;             /* owns */
@@ -35,6 +36,8 @@ struct exchange {
 void exchange_pump(struct worker *worker);
 /* conn_handler's exchanged(). */
 void exchange_ended(struct conn *conn, struct stream *stream, enum outcome outcome);
+/* And early(): begins the next exchange of that client, if one is due and it may be repeated. */
+void exchange_early(struct conn *conn);
 /* Ends with `outcome` what waits to be sent again. */
 void exchange_give_up(struct worker *worker, enum outcome outcome);
 /* Frees the free list and what waits. */

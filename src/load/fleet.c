@@ -3,12 +3,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
+#include "base/str.h"
 #include "load/health.h"
 #include "load/machine.h"
 #include "load/phase.h"
 #include "load/phases.h"
 #include "load/rotation.h"
 #include "load/schedule.h"
+#include "load/steps.h"
 #include "load/watch.h"
 #include "load/worker.h"
 
@@ -41,6 +43,7 @@ struct fleet {
     const struct plan *plan;
     struct schedule schedule;
     struct phases phases;
+    struct steps steps; /* of a search */
     struct crew *crew;
     unsigned n_workers;
     uint64_t zero_ns, tick_ns;
@@ -88,6 +91,7 @@ static void sum_gauges(struct fleet *fleet)
 static void add_interval(struct fleet *fleet, unsigned w, const struct interval *interval)
 {
     health_interval(&fleet->health, w, interval);
+    steps_interval(&fleet->steps, w, interval);
     interval_add(fleet->second, interval);
     interval_add(fleet->total, interval);
     memcpy(fleet->crew[w].gauge, interval->gauge, sizeof fleet->crew[w].gauge);
@@ -339,8 +343,9 @@ static void follow_phases(struct fleet *fleet)
     if (fleet->draining) {
         phases_end(phases, t_ns);
     }
-    if (phases->disk_error != 0) {
-        watch_disk(&fleet->watch, phases->disk_error);
+    if (phases->disk_error != 0 || fleet->steps.disk_error != 0) {
+        watch_disk(&fleet->watch,
+                   phases->disk_error != 0 ? phases->disk_error : fleet->steps.disk_error);
     }
 }
 
@@ -349,6 +354,7 @@ static void judge_second(struct fleet *fleet)
     struct machine_reading machine;
     machine_read(fleet->machine, &machine);
     health_second(&fleet->health, &machine, elapsed_ns(fleet));
+    steps_second(&fleet->steps, &machine, elapsed_ns(fleet));
     watch_second(&fleet->watch, fleet->total, elapsed_ns(fleet));
 }
 
@@ -367,7 +373,7 @@ static void tick(struct fleet *fleet)
     if (is_second) {
         end_second(fleet);
     }
-    if ((fleet->watch.over || fleet->over) && !fleet->ended) {
+    if ((fleet->watch.over || fleet->over || fleet->steps.over) && !fleet->ended) {
         fleet->ended = true;
         stop_workers(fleet, WORKER_DRAIN);
     }
@@ -416,6 +422,7 @@ static bool make_workers(struct fleet *fleet, struct diag *diag)
             .addrs = job->addrs,
             .n_addrs = job->n_addrs,
             .mint = job->mint,
+            .rates = &fleet->steps.rates,
             .index = w,
             .n_workers = fleet->n_workers,
             .tick_ns = fleet->tick_ns,
@@ -450,6 +457,7 @@ static bool start_threads(struct fleet *fleet)
     }
     fleet->rotations = (struct rotations){.plan = fleet->plan, .schedule = &fleet->schedule};
     fleet->phases.zero_ns = fleet->zero_ns;
+    fleet->steps.zero_ns = fleet->zero_ns;
     hook_start(fleet->job->hook, &(struct hook_times){.zero_ns = fleet->zero_ns,
                                                       .due_ns = due_ns,
                                                       .context = &fleet->rotations,
@@ -470,7 +478,9 @@ static void fleet_init(struct fleet *fleet, const struct fleet_job *job)
     /* A worker without a connection would have exchanges and nobody to carry them. */
     fleet->n_workers =
         (unsigned)(plan->run.threads < connections ? plan->run.threads : connections);
-    fleet->tick_ns = plan->run.duration_ns < SHORT_RUN_NS ? SHORT_TICK_NS : LONG_TICK_NS;
+    bool is_search = plan->search.to_per_s > 0;
+    fleet->tick_ns =
+        plan->run.duration_ns < SHORT_RUN_NS || is_search ? SHORT_TICK_NS : LONG_TICK_NS;
     fleet->crew = xcalloc(fleet->n_workers, sizeof *fleet->crew);
     fleet->second = interval_new();
     fleet->total = interval_new();
@@ -479,6 +489,9 @@ static void fleet_init(struct fleet *fleet, const struct fleet_job *job)
     phases_init(&fleet->phases, plan, job->run);
     fleet->phases.settled = job->settled;
     fleet->phases.context = job->context;
+    steps_init(&fleet->steps, plan, job->run, fleet->n_workers, fleet->tick_ns, fleet->total);
+    fleet->phases.steps = is_search ? &fleet->steps : NULL;
+    fleet->phases.timeline.rates = &fleet->steps.rates;
     watch_init(&fleet->watch, plan);
     health_init(&fleet->health, plan, fleet->n_workers, fleet->tick_ns);
     fleet->machine = machine_open();
@@ -495,7 +508,21 @@ static void fleet_clear(struct fleet *fleet)
     interval_free(fleet->at_reading);
     schedule_clear(&fleet->schedule);
     health_clear(&fleet->health);
+    steps_clear(&fleet->steps);
     machine_close(fleet->machine);
+}
+
+/* Each step of a search has judged the generator for itself, and none that it spoilt counts for
+ * what the server can do. */
+static void give_search(const struct steps *steps, struct fleet_result *result)
+{
+    result->search = steps->answer.so_far;
+    result->healthy = steps->answer.so_far.end != SEARCH_SATURATED;
+    result->health[0] = '\0';
+    if (steps->trouble[0] != '\0') {
+        (void)snprintf(result->health, sizeof result->health,
+                       "in a step that does not count: %.220s", steps->trouble);
+    }
 }
 
 static void give_result(struct fleet *fleet, struct fleet_result *ret_result)
@@ -506,8 +533,13 @@ static void give_result(struct fleet *fleet, struct fleet_result *ret_result)
     };
     ret_result->healthy =
         health_finish(&fleet->health, fleet->total, ret_result->health, &ret_result->generator);
+    if (fleet->phases.steps != NULL) {
+        steps_end(&fleet->steps, elapsed_ns(fleet));
+        give_search(&fleet->steps, ret_result);
+    }
+    bool unhealthy = !ret_result->healthy && fleet->phases.steps == NULL;
     watch_finish(&fleet->watch, fleet->total, fleet->interrupted,
-                 ret_result->healthy ? NULL : ret_result->health);
+                 unhealthy ? ret_result->health : NULL);
     memcpy(ret_result->invalid, fleet->watch.invalid, sizeof ret_result->invalid);
     fleet->total = NULL;
 }

@@ -54,7 +54,8 @@ struct fleet_result {
     bool healthy;      /* the generator kept up */
     char health[256];  /* why not, or what it has to say though it did */
     struct run_generator generator;
-    struct interval *total; /* cumulative; the caller frees it */
+    struct run_search search; /* its answer */
+    struct interval *total;   /* cumulative; the caller frees it */
 };
 
 /* Returns when the run is over and every thread has ended.  False with mistakes when it could

@@ -51,6 +51,15 @@ void health_clear(struct health *health)
     health->workers = NULL;
 }
 
+void health_begin(struct health *health, const struct machine_reading *machine, uint64_t t_ns)
+{
+    health->begun = true;
+    health->judging = true;
+    health->last_ns = t_ns;
+    health->machine = *machine;
+    health->at_begin = *machine;
+}
+
 static void add_span(struct health_span *to, const struct health_span *from)
 {
     to->span_ns += from->span_ns;

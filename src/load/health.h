@@ -66,6 +66,8 @@ struct health {
 void health_init(struct health *health, const struct plan *plan, unsigned n_workers,
                  uint64_t tick_ns);
 void health_clear(struct health *health);
+/* Judges from `t_ns` on, as `machine` was about then: the connections stand already. */
+void health_begin(struct health *health, const struct machine_reading *machine, uint64_t t_ns);
 /* An interval that `worker` handed over. */
 void health_interval(struct health *health, unsigned worker, const struct interval *interval);
 /* `worker` has not handed over an interval for `silent_ns`. */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "ident/mint.h"
+#include "load/misuse_h2.h"
 #include "load/misuse_inside.h"
 #include "load/worker_inside.h"
 
@@ -30,8 +31,9 @@ static void finish(struct misuse *misuse, bool done)
     misuse->under_way = false;
     misuses->n_under_way--;
     misuses->n_lasting -= misuse->script->lasts;
-    misuse->next = misuses->free;
-    misuses->free = misuse;
+    struct misuse **list = misuse_h2_let_go(misuse) ? &misuses->free : &misuses->closing;
+    misuse->next = *list;
+    *list = misuse;
 }
 
 /* Going on. */
@@ -280,6 +282,7 @@ struct misuses *misuses_new(struct worker *worker)
     if (wants_bodies(plan)) {
         bodies_init(misuses);
     }
+    misuses_h2_init(misuses);
     return misuses;
 }
 
@@ -289,8 +292,15 @@ void misuses_free(struct misuses *misuses)
         return;
     }
     for (size_t i = 0; i < MISUSE_SLOTS; i++) {
-        free(misuses->slots[i].head);
+        struct misuse *misuse = &misuses->slots[i];
+        for (size_t k = 0; misuse->streams != NULL && k < misuses->h2_most_streams; k++) {
+            free(misuse->streams[k].head);
+        }
+        free(misuse->streams);
+        free(misuse->head);
     }
+    misuses_h2_stop(misuses);
+    request_set_clear(&misuses->h2_requests);
     request_set_clear(&misuses->bodies);
     free(misuses);
 }
@@ -323,6 +333,7 @@ void misuses_turn(struct misuses *misuses)
 {
     if (misuses != NULL) {
         begin_due(misuses);
+        misuses_h2_reap(misuses);
     }
 }
 
@@ -345,7 +356,11 @@ void misuses_stop(struct misuses *misuses)
             finish(misuse, misuse->step->seen);
         }
     }
-    BUG_ON(misuses != NULL && misuses->n_under_way != 0);
+    if (misuses != NULL) {
+        BUG_ON(misuses->n_under_way != 0);
+        misuses_h2_reap(misuses);
+        misuses_h2_stop(misuses);
+    }
 }
 
 uint64_t misuses_under_way(const struct misuses *misuses)

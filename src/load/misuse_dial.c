@@ -2,6 +2,7 @@
 
 #include "base/mono.h"
 #include "base/str.h"
+#include "load/misuse_count.h"
 #include "load/worker_inside.h"
 #include "net/tls_slow.h"
 
@@ -90,8 +91,8 @@ static bool open_tls(struct misuse *misuse)
         misuse->tls = tls_open(misuse->misuses->worker->tls, misuse->fd,
                                part != NULL ? part->cert : NULL, NULL);
     }
-    if (misuse->tls != NULL) {
-        tls_offer_http1(misuse->tls); /* whatever the profile's own load speaks */
+    if (misuse->tls != NULL && !misuse->misuses->worker->job.plan->target.raw) {
+        tls_offer(misuse->tls, ALPN_H1); /* whatever the profile's own load speaks */
     }
     return misuse->tls != NULL;
 }
@@ -125,17 +126,6 @@ enum misuse_result misuse_server_flight(struct misuse *misuse)
     return misuse_failed(misuse, n == 0 ? OUTCOME_TLS_CLOSED : OUTCOME_TLS_RESET);
 }
 
-static void count_handshake(struct misuse *misuse)
-{
-    struct worker *worker = misuse->misuses->worker;
-    struct tls_facts facts;
-    tls_facts(misuse->tls, &facts);
-    worker_count(worker, COUNTER_MISUSE_HANDSHAKE);
-    if (facts.asked_for_certificate && holding_part(&misuse->holding, CREDENTIAL_CERT) != NULL) {
-        holding_expose(worker, &misuse->holding, CREDENTIAL_CERT, true);
-    }
-}
-
 enum misuse_result misuse_handshake(struct misuse *misuse)
 {
     size_t written;
@@ -144,7 +134,7 @@ enum misuse_result misuse_handshake(struct misuse *misuse)
     }
     switch (tls_handshake(misuse->tls)) {
     case TLS_DONE:
-        count_handshake(misuse);
+        misuse_count_handshake(misuse, misuse->tls);
         /* Its last flight goes with the next verb. */
         return tls_write(misuse->tls, "", 0, &written) == TLS_FAILED
                    ? misuse_failed(misuse, tls_outcome(misuse->tls))

@@ -1,6 +1,6 @@
 /* The inside of the misuses, shared by misuse.c (when, who, how many), misuse_dial.c
- * (the steps up to a connection that is ready) and misuse_steps.c (those after it, and what each
- * kind does), and by nobody else.
+ * (the steps up to a connection that is ready), misuse_steps.c (those after it, and what each
+ * kind does), misuse_h2.c (the same of HTTP/2) and misuse_count.c, and by nobody else.
  *
  * A script is a list of steps, run in order, after which the socket is closed.  A step says whether
  * it is done, waits (for the socket, or for a moment) or has failed.  In a step marked `seen` the
@@ -12,6 +12,7 @@
 #include "load/holding.h"
 #include "load/misuse.h"
 #include "load/request.h"
+#include "net/conn.h"
 #include "net/h1.h"
 #include "net/source_addr.h"
 #include "net/tls.h"
@@ -55,9 +56,16 @@ struct misuse_part {
     bool repeats; /* the filler, over and over */
 };
 
+/* A request of HTTP/2. */
+struct misuse_stream {
+    struct stream stream;
+    char *head; /* owns: what its fields point to */
+    size_t head_size;
+};
+
 struct misuse {
     struct misuses *misuses;
-    struct misuse *next; /* among the free ones */
+    struct misuse *next; /* among the free ones, or those whose connection closes yet */
     bool under_way;
     size_t kind;
     const struct misuse_script *script;
@@ -75,11 +83,17 @@ struct misuse {
     int events;          /* that the socket had; 0: a moment has passed */
     enum outcome why;
     struct h1 h1;
+    struct raw raw; /* of tls:// instead */
     const struct request *request;
     bool whole_head; /* counts as a request when its head is out */
     char *head;      /* owns */
     size_t head_size;
     struct misuse_part parts[3];
+    struct conn conn;              /* of HTTP/2, which has its own socket and TLS */
+    struct misuse_stream *streams; /* owns: misuses->h2_most_streams, once there was a need */
+    uint64_t n_opened;             /* of them, on this connection */
+    bool has_settings;             /* of the server */
+    bool over;                     /* the connection has ended; `why` says how */
 };
 
 /* One [misuse NAME]. */
@@ -105,9 +119,18 @@ struct misuses {
     uint64_t n_drawn; /* identities */
     struct rng rng;
     struct request_set bodies; /* requests that have a body, for aborting it */
+    uint64_t h2_most_streams;  /* of any kind; 0: none is of HTTP/2, and nothing of this is there */
+    struct plan_target h2_target;
+    struct conn_env h2_env;
+    struct request_set h2_requests;
+    struct misuse *closing; /* ended, and their connections not yet reaped */
     char filler[MISUSE_FILLER];
 };
 
+/* Of HTTP/2: the connection is closed with its requests in flight; each request is reset right
+ * behind its HEADERS (CVE-2023-44487), then the connection closes politely. */
+extern const struct misuse_step misuse_h2_disconnect[];
+extern const struct misuse_step misuse_h2_reset[];
 /* The script of the n-th misuse of that kind, from 0 on. */
 const struct misuse_script *misuse_script(const struct plan_misuse *plan, uint64_t n);
 /* Closes the socket and frees what the connection held. */
@@ -115,6 +138,11 @@ void misuse_let_go(struct misuse *misuse);
 int misuse_socket_error(const struct misuse *misuse);
 /* Notes why. */
 enum misuse_result misuse_failed(struct misuse *misuse, enum outcome why);
+/* All that was sent by `since_ns` is acknowledged, or has had the time to get there. */
+bool misuse_has_arrived(int fd, uint64_t since_ns);
+/* The key and the token that its requests carry. */
+void misuse_credentials(const struct misuse *misuse,
+                        struct credential *ret_credentials[CREDENTIAL_PARTS]);
 
 /* Steps; more than eight functions, since each is one.  TCP. */
 enum misuse_result misuse_connect(struct misuse *misuse);

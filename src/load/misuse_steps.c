@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/mono.h"
+#include "load/misuse_count.h"
 #include "load/worker_inside.h"
 #include "net/tls_slow.h"
 
@@ -51,18 +52,6 @@ static size_t next_piece(struct misuse *misuse, size_t most, struct misuse_part 
     return part->repeats && n > MISUSE_FILLER ? MISUSE_FILLER : n;
 }
 
-/* The server has the head, and looks at the key and the token in it. */
-static void count_request(struct misuse *misuse)
-{
-    struct worker *worker = misuse->misuses->worker;
-    worker_count(worker, COUNTER_MISUSE_REQUEST);
-    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_PARTS; kind++) {
-        if (holding_part(&misuse->holding, kind) != NULL) {
-            holding_expose(worker, &misuse->holding, kind, true);
-        }
-    }
-}
-
 static enum tls_status push(struct misuse *misuse, size_t most)
 {
     struct worker *worker = misuse->misuses->worker;
@@ -74,7 +63,7 @@ static enum tls_status push(struct misuse *misuse, size_t most)
     worker->interval->count[COUNTER_BYTES_SENT] += written;
     if (misuse->whole_head && misuse->parts[0].left == 0) {
         misuse->whole_head = false;
-        count_request(misuse);
+        misuse_count_request(misuse);
     }
     return status;
 }
@@ -93,20 +82,18 @@ static enum misuse_result step_send(struct misuse *misuse)
     return MISUSE_NEXT;
 }
 
-/* All is sent, and acknowledged, or has had the time to get there: a server may keep its
- * acknowledgement back until it answers (RFC 9293, section 3.8.6.3). */
-static bool has_arrived(const struct misuse *misuse)
+/* A server may keep its acknowledgement back until it answers (RFC 9293, section 3.8.6.3). */
+bool misuse_has_arrived(int fd, uint64_t since_ns)
 {
     int unacknowledged = 0, unsent = 0;
     struct tcp_info info;
     socklen_t len = sizeof info;
-    if (ioctl(misuse->fd, SIOCOUTQ, &unacknowledged) != 0 ||
-        ioctl(misuse->fd, SIOCOUTQNSD, &unsent) != 0 ||
-        getsockopt(misuse->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0) {
+    if (ioctl(fd, SIOCOUTQ, &unacknowledged) != 0 || ioctl(fd, SIOCOUTQNSD, &unsent) != 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0) {
         return false;
     }
     uint64_t way_ns = 2 * (uint64_t)info.tcpi_rtt * NS_PER_US + ARRIVE_NS;
-    return unacknowledged == 0 || (unsent == 0 && mono_now_ns() >= misuse->step_ns + way_ns);
+    return unacknowledged == 0 || (unsent == 0 && mono_now_ns() >= since_ns + way_ns);
 }
 
 /* Until a reset would take nothing back of what was sent. */
@@ -120,20 +107,26 @@ static enum misuse_result step_arrive(struct misuse *misuse)
     if (tls_unsent(misuse->tls) && tls_write(misuse->tls, "", 0, &written) == TLS_FAILED) {
         return misuse_failed(misuse, tls_outcome(misuse->tls));
     }
-    return !tls_unsent(misuse->tls) && has_arrived(misuse) ? MISUSE_NEXT
-                                                           : wait_for(misuse, ARRIVE_NS);
+    bool arrived = !tls_unsent(misuse->tls) && misuse_has_arrived(misuse->fd, misuse->step_ns);
+    return arrived ? MISUSE_NEXT : wait_for(misuse, ARRIVE_NS);
+}
+
+void misuse_credentials(const struct misuse *misuse,
+                        struct credential *ret_credentials[CREDENTIAL_PARTS])
+{
+    ret_credentials[CREDENTIAL_CERT] = NULL;
+    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_PARTS; kind++) {
+        ret_credentials[kind] = holding_part(&misuse->holding, kind);
+    }
 }
 
 /* What it carries.  Keys and tokens are seen once the head is out, not before. */
 static size_t write_head(struct misuse *misuse, const struct request_set *set)
 {
-    const struct holding *holding = &misuse->holding;
-    struct credential *credentials[CREDENTIAL_PARTS] = {NULL};
-    size_t identity = holding->identity->index;
+    struct credential *credentials[CREDENTIAL_PARTS];
+    size_t identity = misuse->holding.identity->index;
     misuse->request = request_pick(set, &misuse->misuses->rng);
-    for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_PARTS; kind++) {
-        credentials[kind] = holding_part(holding, kind);
-    }
+    misuse_credentials(misuse, credentials);
     size_t size = request_size(set, identity, misuse->request, credentials) + strlen(LONG_HEADER);
     if (size > misuse->head_size) {
         misuse->head = xrealloc(misuse->head, size);
@@ -141,6 +134,7 @@ static size_t write_head(struct misuse *misuse, const struct request_set *set)
     }
     size_t len = request_write(set, identity, misuse->request, credentials, misuse->head);
     h1_begin(&misuse->h1, misuse->request->head_request, NULL);
+    raw_begin(&misuse->raw, &misuse->request->reply);
     misuse->parts[0] = (struct misuse_part){.bytes = misuse->head, .left = len};
     misuse->parts[1] = misuse->parts[2] = (struct misuse_part){.left = 0};
     return len;
@@ -196,21 +190,40 @@ static enum misuse_result step_endless(struct misuse *misuse)
 
 /* Receiving. */
 
-static void count_status(struct misuse *misuse)
+static enum misuse_result take_in(struct misuse *misuse, const char *data, size_t len,
+                                  bool *ret_done)
 {
-    struct worker *worker = misuse->misuses->worker;
-    struct misuse_tally *tally = &worker->interval->misuse[misuse->kind];
-    int class = misuse->h1.status / 100;
-    if (misuse->h1.status != 0) {
-        tally->status[class >= 1 && class <= 5 ? class : 0]++;
+    size_t used;
+    if (misuse->request->raw) {
+        enum raw_status status = raw_feed(&misuse->raw, data, len, &used);
+        *ret_done = status == RAW_DONE;
+        return status == RAW_FAILED ? misuse_failed(misuse, misuse->raw.outcome) : MISUSE_NEXT;
     }
+    enum h1_status status = h1_feed(&misuse->h1, data, len, &used);
+    *ret_done = status == H1_DONE;
+    return status == H1_FAILED ? misuse_failed(misuse, misuse->h1.outcome) : MISUSE_NEXT;
+}
+
+/* The server closed its side. */
+static enum misuse_result take_end(struct misuse *misuse, bool *ret_done)
+{
+    if (misuse->request->raw) {
+        return misuse_failed(misuse, misuse->raw.n_bytes > 0 ? OUTCOME_HTTP_TRUNCATED
+                                                             : OUTCOME_HTTP_CLOSED);
+    }
+    *ret_done = h1_end(&misuse->h1) == H1_DONE;
+    return *ret_done ? MISUSE_NEXT : misuse_failed(misuse, misuse->h1.outcome);
 }
 
 /* *ret_done: the response is complete.  MISUSE_NEXT: some of it came. */
 static enum misuse_result receive(struct misuse *misuse, bool *ret_done)
 {
     const char *data;
-    size_t len, used;
+    size_t len;
+    if (misuse->request->raw && misuse->request->reply.kind == RAW_NOTHING) {
+        *ret_done = true;
+        return MISUSE_NEXT;
+    }
     switch (tls_read(misuse->tls, &data, &len)) {
     case TLS_DONE:
         break;
@@ -218,15 +231,12 @@ static enum misuse_result receive(struct misuse *misuse, bool *ret_done)
     case TLS_WANT_WRITE:
         return MISUSE_WAIT_READ;
     case TLS_EOF:
-        *ret_done = h1_end(&misuse->h1) == H1_DONE;
-        return *ret_done ? MISUSE_NEXT : misuse_failed(misuse, misuse->h1.outcome);
+        return take_end(misuse, ret_done);
     default:
         return misuse_failed(misuse, tls_outcome(misuse->tls));
     }
     misuse->misuses->worker->interval->count[COUNTER_BYTES_RECEIVED] += len;
-    enum h1_status status = h1_feed(&misuse->h1, data, len, &used);
-    *ret_done = status == H1_DONE;
-    return status == H1_FAILED ? misuse_failed(misuse, misuse->h1.outcome) : MISUSE_NEXT;
+    return take_in(misuse, data, len, ret_done);
 }
 
 static enum misuse_result step_response(struct misuse *misuse)
@@ -237,7 +247,7 @@ static enum misuse_result step_response(struct misuse *misuse)
         result = receive(misuse, &done);
     } while (result == MISUSE_NEXT && !done);
     if (result == MISUSE_NEXT) {
-        count_status(misuse);
+        misuse_count_status(misuse, misuse->h1.status);
     }
     return result;
 }
@@ -252,7 +262,7 @@ static enum misuse_result step_oversized_answer(struct misuse *misuse)
     }
     result = step_response(misuse);
     if (result == MISUSE_NEXT && misuse->h1.status < 400) {
-        count_request(misuse); /* it took it */
+        misuse_count_request(misuse); /* it took it */
     }
     return result;
 }
@@ -273,7 +283,7 @@ static enum misuse_result step_sip(struct misuse *misuse)
         return result;
     }
     if (done) {
-        count_status(misuse);
+        misuse_count_status(misuse, misuse->h1.status);
         return MISUSE_NEXT;
     }
     return wait_for(misuse, SIP_NS);
@@ -286,7 +296,7 @@ static enum misuse_result step_drip(struct misuse *misuse)
     while (misuse->events != 0 && !done && (result = receive(misuse, &done)) == MISUSE_NEXT) {
     }
     if (done) {
-        count_status(misuse); /* 408, mostly */
+        misuse_count_status(misuse, misuse->h1.status); /* 408, mostly */
         return MISUSE_NEXT;
     }
     if (result == MISUSE_FAILED) {
@@ -335,7 +345,7 @@ static enum misuse_result step_plain_answer(struct misuse *misuse)
         }
         /* An alert is none. */
         if (n <= 0 || h1_feed(&misuse->h1, bytes, (size_t)n, &used) != H1_MORE) {
-            count_status(misuse);
+            misuse_count_status(misuse, misuse->h1.status);
             return MISUSE_NEXT;
         }
     }
@@ -434,6 +444,8 @@ const struct misuse_script *misuse_script(const struct plan_misuse *plan, uint64
         [MISUSE_SLOW_READ] = {{slow_read, true, true, true}},
         [MISUSE_OVERSIZED_HEADER] = {{oversized, true, true, false}},
         [MISUSE_PLAIN_HTTP] = {{plain_http}},
+        [MISUSE_H2_DISCONNECT] = {{misuse_h2_disconnect, true, true, false}},
+        [MISUSE_H2_RESET] = {{misuse_h2_reset, true, true, false}},
     };
     const struct misuse_script *script = scripts[plan->kind];
     size_t n_scripts = script[1].steps == NULL ? 1 : script[2].steps == NULL ? 2 : 3;

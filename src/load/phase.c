@@ -58,6 +58,12 @@ static const char *dwell_text(const struct plan *plan, struct switches on, size_
 static const char *own_text(const struct timeline *timeline, char text[PHASE_TEXT])
 {
     const struct plan_phase *phase = timeline_phase(timeline);
+    if (timeline->plan->search.to_per_s > 0) {
+        char name[TIMELINE_NAME];
+        (void)snprintf(text, PHASE_TEXT, "step %zu, %s", timeline->i / 2 + 1,
+                       timeline_name(timeline, name));
+        return text;
+    }
     size_t number = timeline->i < timeline->n ? timeline->i + 1 : timeline->n;
     (void)snprintf(text, PHASE_TEXT, "%s (%zu of %zu)%s", phase->name, number, timeline->n,
                    phase->idle ? ", idle" : "");
@@ -75,7 +81,7 @@ const char *phase_text(const struct timeline *timeline, const struct schedule *s
     const char *phase = "steady";
     if (draining) {
         phase = "draining";
-    } else if (plan->n_phases > 0) {
+    } else if (plan->n_phases > 0 || plan->search.to_per_s > 0) {
         return own_text(timeline, text);
     } else if (on.idle) {
         phase = "cooling down";

@@ -10,9 +10,10 @@
 
 #define PHASE_TEXT 128
 
-/* "burst (3 of 8)", "rest (4 of 8), idle"; without phases "ramp", "warm-up", "steady", "dwell 7 of
- * 32: full rate, reconnecting, fresh certificates", "cooling down"; "draining": at `t_ns` after the
- * start.  `ramped`: all connections have stood at once.  Returns `text`. */
+/* "burst (3 of 8)", "rest (4 of 8), idle"; of a search "step 3, search 400/s"; without phases
+ * "ramp", "warm-up", "steady", "dwell 7 of 32: full rate, reconnecting, fresh certificates",
+ * "cooling down"; "draining": at `t_ns` after the start.  `ramped`: all connections have stood at
+ * once.  Returns `text`. */
 const char *phase_text(const struct timeline *timeline, const struct schedule *schedule,
                        uint64_t t_ns, bool ramped, bool draining, char text[PHASE_TEXT]);
 /* Exchanges a second asked for at that time; 0 where none fall due. */

@@ -2,6 +2,7 @@
 
 #include "base/mono.h"
 #include "base/unit.h"
+#include "load/steps.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,10 +26,11 @@ static void note_written(struct phases *phases, bool written)
 static void note_begin(struct phases *phases)
 {
     const struct timeline *timeline = &phases->timeline;
-    const struct plan_phase *phase = timeline_phase(timeline);
+    char name[TIMELINE_NAME];
     phases->n_noted++;
-    note_written(phases, run_phase(phases->run, phases->zero_ns + timeline->start_ns,
-                                   timeline->i + 1, phase->name, phase->idle));
+    note_written(phases,
+                 run_phase(phases->run, phases->zero_ns + timeline->start_ns, timeline->i + 1,
+                           timeline_name(timeline, name), timeline_phase(timeline)->idle));
 }
 
 static void tell(struct phases *phases, uint64_t at_ns, const char *what)
@@ -47,17 +49,36 @@ static bool has_settled(const struct phases *phases)
            phases->settled((double)phases->timeline.start_ns * 1e-9, phases->context);
 }
 
+static uint64_t cut(struct phases *phases, uint64_t at_ns)
+{
+    timeline_cut(&phases->timeline, at_ns);
+    phases->cut = true;
+    return at_ns;
+}
+
+/* When the rest of a search ends; 0: it goes on. */
+static uint64_t end_rest(struct phases *phases, uint64_t t_ns)
+{
+    const struct timeline *timeline = &phases->timeline;
+    if (phases->cut || timeline->i == timeline->n || !timeline_phase(timeline)->idle) {
+        return 0;
+    }
+    uint64_t at_ns = steps_follow(phases->steps, timeline->start_ns, t_ns, t_ns + LEAD_NS);
+    return at_ns > 0 ? cut(phases, at_ns) : 0;
+}
+
 uint64_t phases_follow(struct phases *phases, uint64_t t_ns)
 {
     struct timeline *timeline = &phases->timeline;
-    if (timeline->plan->n_phases == 0) {
+    if (timeline->plan->n_phases == 0 && phases->steps == NULL) {
         return 0;
     }
     if (phases->n_noted == 0) {
         note_begin(phases);
     }
     while (timeline->end_ns <= t_ns && timeline->i < timeline->n) {
-        if (timeline_phase(timeline)->until == PHASE_UNTIL_SETTLED && !phases->cut) {
+        if (phases->steps == NULL && !phases->cut &&
+            timeline_phase(timeline)->until == PHASE_UNTIL_SETTLED) {
             tell(phases, timeline->end_ns, "memory had not settled");
         }
         timeline_next(timeline);
@@ -66,15 +87,16 @@ uint64_t phases_follow(struct phases *phases, uint64_t t_ns)
             note_begin(phases);
         }
     }
+    if (phases->steps != NULL) {
+        return end_rest(phases, t_ns);
+    }
     uint64_t at_ns = t_ns + LEAD_NS;
     if (timeline->i == timeline->n || timeline_phase(timeline)->until != PHASE_UNTIL_SETTLED ||
         phases->cut || at_ns >= timeline->end_ns || !has_settled(phases)) {
         return 0;
     }
     tell(phases, at_ns, "memory has settled");
-    timeline_cut(timeline, at_ns);
-    phases->cut = true;
-    return at_ns;
+    return cut(phases, at_ns);
 }
 
 void phases_end(struct phases *phases, uint64_t t_ns)

@@ -1,5 +1,6 @@
 /* The phases as main goes through them: each is recorded when it begins, and an idle one that lasts
- * until memory has settled ends for all workers at one time when whoever judges memory says so. */
+ * until memory has settled ends for all workers at one time when whoever judges memory says so.
+ * The rests of a search end likewise, when its steps say so. */
 #ifndef LOAD_PHASES_H
 #define LOAD_PHASES_H
 
@@ -8,6 +9,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+struct steps;
 
 struct phases {
     struct timeline timeline;
@@ -18,11 +21,12 @@ struct phases {
     /* Has the server's memory come to rest since `since_s` (after the start of the load)? */
     bool (*settled)(double since_s, void *context);
     void *context;
-    int disk_error; /* errno of a record that could not be written; 0: none */
+    struct steps *steps; /* borrows; NULL: no search */
+    int disk_error;      /* errno of a record that could not be written; 0: none */
     bool ended;
 };
 
-/* zero_ns, and `settled` with its `context`, are the caller's to set before the load. */
+/* zero_ns, `settled` with its `context`, and `steps` are the caller's to set before the load. */
 void phases_init(struct phases *phases, const struct plan *plan, struct run *run);
 /* At `t_ns` since the start of the load: the time at which the phase under way ends early, a little
  * ahead of now, as all workers must be told; 0: it goes on. */

@@ -75,6 +75,7 @@ static bool is_refusal(const struct refusal_answer *answer, int alert)
     case OUTCOME_H2_GOAWAY:
     case OUTCOME_H2_CANCEL:
     case OUTCOME_H2_STREAM_RESET:
+    case OUTCOME_REPLY_MISMATCH: /* it says so in words of its own */
         return true;
     default:
         return alert > 0;
@@ -100,7 +101,7 @@ enum refusal_result refusal_judge(const struct expect *expect, const struct refu
     if (is_as_expected(expect, answer, alert)) {
         return REFUSAL_REFUSED;
     }
-    if (answer->status != 0 && answer->status < 400) {
+    if (answer->status != 0 ? answer->status < 400 : answer->outcome == OUTCOME_OK) {
         return REFUSAL_LET_IN;
     }
     return is_refusal(answer, alert) ? REFUSAL_OTHERWISE : REFUSAL_UNCLEAR;
@@ -230,17 +231,26 @@ static void attempt_ready(struct conn *conn)
     conn_send(conn, &attempt->stream, &made);
 }
 
+/* The first bytes of an answer are none yet, but a raw one that was read to its end, or as far as
+ * it was the expected one, is.  A server that did nothing, since it goes away or is busy, has not
+ * refused this client. */
+static enum outcome outcome_without_status(const struct stream *stream, enum outcome outcome)
+{
+    bool is_reply = outcome == OUTCOME_OK || outcome == OUTCOME_REPLY_MISMATCH;
+    if (stream->unprocessed) {
+        return OUTCOME_H2_REFUSED_STREAM;
+    }
+    return stream->started && !is_reply ? OUTCOME_HTTP_TRUNCATED : outcome;
+}
+
 static void attempt_exchanged(struct conn *conn, struct stream *stream, enum outcome outcome)
 {
     struct attempt *attempt = conn->owner;
     /* A head is an answer, whatever becomes of its body. */
     attempt->answered = true;
     attempt->answer.status = stream->status;
-    /* A server that did nothing, since it goes away or is busy, has not refused this client. */
-    attempt->answer.outcome = stream->status != 0   ? OUTCOME_OK
-                              : stream->unprocessed ? OUTCOME_H2_REFUSED_STREAM
-                              : stream->started     ? OUTCOME_HTTP_TRUNCATED
-                                                    : outcome;
+    attempt->answer.outcome =
+        stream->status != 0 ? OUTCOME_OK : outcome_without_status(stream, outcome);
 }
 
 static void attempt_closed(struct conn *conn, enum outcome outcome)

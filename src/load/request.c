@@ -71,6 +71,32 @@ static void prepare_fields(struct request *request, const struct plan_request *f
     }
 }
 
+static void expect_reply(struct raw_reply *reply, const struct plan_request *from)
+{
+    if (from->expect != NULL) {
+        raw_reply_init(reply, RAW_EXACT, from->expect, from->expect_len);
+    } else if (from->expect_until != NULL) {
+        raw_reply_init(reply, RAW_UNTIL, from->expect_until, from->expect_until_len);
+    } else if (from->expect_bytes >= 1) {
+        raw_reply_init(reply, RAW_LENGTH, NULL, (uint64_t)from->expect_bytes);
+    } else {
+        raw_reply_init(reply, RAW_NOTHING, NULL, 0);
+    }
+}
+
+static void request_init_raw(struct request *request, const struct plan *plan,
+                             const struct plan_request *from)
+{
+    request->raw = true;
+    request->head_len = from->send != NULL ? from->send_len : 0;
+    request->head = xmalloc(request->head_len + 1);
+    memcpy(request->head, from->send != NULL ? from->send : "", request->head_len);
+    request->places = from->places;
+    request->n_places = from->n_places;
+    request->secret = from->n_places > 0 || plan_is_reference(plan, &from->send);
+    expect_reply(&request->reply, from);
+}
+
 static void request_init(struct request *request, const struct plan_target *target,
                          const struct plan_request *from, const char *run_id)
 {
@@ -91,6 +117,8 @@ static void request_init(struct request *request, const struct plan_target *targ
     request->expect_status = from->expect_status;
     request->head_request = str_equal(from->method, "HEAD");
     request->idempotent = is_one_of(from->method, idempotent);
+    request->may_be_early =
+        request->body_len == 0 && (request->head_request || str_equal(from->method, "GET"));
 }
 
 static struct request_prefix in_header(const char *header, const char *scheme)
@@ -131,7 +159,11 @@ void request_set_init(struct request_set *set, const struct plan *plan, const ch
     *set = (struct request_set){.n_requests = plan->n_requests};
     set->requests = xcalloc(plan->n_requests, sizeof *set->requests);
     for (size_t i = 0; i < plan->n_requests; i++) {
-        request_init(&set->requests[i], &plan->target, &plan->requests[i], run_id);
+        if (plan->target.raw) {
+            request_init_raw(&set->requests[i], plan, &plan->requests[i]);
+        } else {
+            request_init(&set->requests[i], &plan->target, &plan->requests[i], run_id);
+        }
         set->weight += plan->requests[i].weight;
         set->requests[i].upto = set->weight;
         most = set->requests[i].fields.n > most ? set->requests[i].fields.n : most;
@@ -149,6 +181,7 @@ void request_set_clear(struct request_set *set)
     for (size_t i = 0; i < set->n_requests; i++) {
         free(set->requests[i].head);
         h2_fields_clear(&set->requests[i].fields);
+        raw_reply_clear(&set->requests[i].reply);
     }
     free(set->fields);
     free(set->requests);
@@ -175,11 +208,24 @@ const struct request *request_pick(const struct request_set *set, struct rng *rn
     return &set->requests[i];
 }
 
+static const struct credential *at_place(const struct plan_place *place,
+                                         struct credential *const credentials[CREDENTIAL_PARTS])
+{
+    return credentials[place->jwt ? CREDENTIAL_JWT : CREDENTIAL_APIKEY];
+}
+
 size_t request_size(const struct request_set *set, size_t identity, const struct request *request,
                     struct credential *const credentials[CREDENTIAL_PARTS])
 {
     const struct request_prefix *prefix = set->prefix[identity];
     size_t size = request->head_len + 2;
+    for (size_t i = 0; i < request->n_places; i++) {
+        const struct credential *credential = at_place(&request->places[i], credentials);
+        size += credential != NULL ? credential->text_len : 0;
+    }
+    if (request->raw) {
+        return size;
+    }
     for (int kind = CREDENTIAL_APIKEY; kind < CREDENTIAL_PARTS; kind++) {
         if (credentials[kind] != NULL) {
             size += prefix[kind].len + credentials[kind]->text_len + 2;
@@ -200,11 +246,29 @@ static char *put_credential(char *to, const struct request_prefix *prefix,
     return put(put(to, prefix->text, prefix->len), credential->text, credential->text_len);
 }
 
+static size_t write_raw(const struct request *request,
+                        struct credential *const credentials[CREDENTIAL_PARTS], char *to)
+{
+    const char *from = request->head;
+    char *at = to;
+    for (size_t i = 0; i < request->n_places; i++) {
+        const struct plan_place *place = &request->places[i];
+        const struct credential *credential = at_place(place, credentials);
+        at = put(at, from, (size_t)(request->head + place->at - from));
+        at = credential != NULL ? put(at, credential->text, credential->text_len) : at;
+        from = request->head + place->at + place->len;
+    }
+    return (size_t)(put(at, from, (size_t)(request->head + request->head_len - from)) - to);
+}
+
 size_t request_write(const struct request_set *set, size_t identity, const struct request *request,
                      struct credential *const credentials[CREDENTIAL_PARTS], char *to)
 {
     const struct request_prefix *prefix = set->prefix[identity];
     const struct credential *key = credentials[CREDENTIAL_APIKEY];
+    if (request->raw) {
+        return write_raw(request, credentials, to);
+    }
     char *at = put(to, request->head, request->target_len);
     if (key != NULL && prefix[CREDENTIAL_APIKEY].in_query) {
         *at++ = request->has_query ? '&' : '?';
@@ -272,6 +336,8 @@ void request_make(const struct request_set *set, size_t identity, const struct r
 {
     *ret_made = (struct conn_request){.body = request->body,
                                       .body_len = request->body_len,
+                                      .reply = request->raw ? &request->reply : NULL,
+                                      .secret = request->secret,
                                       .head_request = request->head_request};
     if (h2) {
         ret_made->fields = set->fields;
@@ -284,6 +350,9 @@ void request_make(const struct request_set *set, size_t identity, const struct r
 
 bool request_expects(const struct request *request, int status)
 {
+    if (request->raw) {
+        return true;
+    }
     return request->expect_status == 0 ? status >= 200 && status <= 299
                                        : (uint64_t)status == request->expect_status;
 }

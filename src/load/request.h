@@ -1,5 +1,6 @@
 /* What is sent: each [request NAME] of the plan made into bytes once, before the start, and into
- * HTTP/2 fields where that is offered.  An exchange then only copies the credentials of the moment
+ * HTTP/2 fields where that is offered; of a raw target the bytes are the profile's, and what is
+ * expected goes with them.  An exchange then only copies the credentials of the moment
  * into a buffer that is already large enough, with HTTP/1.1 behind the prepared head; nothing is
  * formatted and nothing allocated on the request path. */
 #ifndef LOAD_REQUEST_H
@@ -8,6 +9,7 @@
 #include "base/rng.h"
 #include "ident/pool.h"
 #include "net/h2_fields.h"
+#include "net/raw.h"
 #include "profile/plan.h"
 
 #include <stdbool.h>
@@ -17,17 +19,24 @@
 struct conn_request;
 
 struct request {
-    char *head; /* request line and headers without credentials and without the empty line */
+    char *head; /* request line and headers without credentials and without the empty line; raw:
+                 * all that is sent, with the names of credentials at `places` */
     size_t head_len;
     size_t target_len; /* of the head up to the end of the path: where a key in the query goes */
     bool has_query;
     struct h2_fields fields; /* the same for HTTP/2; empty where it is not offered */
     const char *body;        /* borrows the plan's; NULL: none */
     size_t body_len;
+    const struct plan_place *places; /* raw, borrows the plan's: where credentials go */
+    size_t n_places;
+    struct raw_reply reply; /* raw */
+    bool raw;
+    bool secret; /* raw: it was written as @FILE or with ${VARIABLE}, or a credential is in it */
     double upto; /* sum of the weights up to this one */
     uint64_t expect_status;
     bool head_request; /* HEAD: the response has no body */
     bool idempotent;   /* may be sent again on its own accord (RFC 9110, section 9.2.2) */
+    bool may_be_early; /* GET or HEAD without a body: as early data (RFC 8470, section 4) */
 };
 
 /* What stands before a credential: "Authorization: Bearer " in a header line of its own, or "key="
@@ -67,7 +76,7 @@ size_t request_write(const struct request_set *set, size_t identity, const struc
 void request_make(const struct request_set *set, size_t identity, const struct request *request,
                   struct credential *const credentials[CREDENTIAL_PARTS], bool h2, char *to,
                   struct conn_request *ret_made);
-/* Was this status what the profile asked for? */
+/* Was this status what the profile asked for?  A raw reply has none, and is as expected. */
 bool request_expects(const struct request *request, int status);
 
 #endif

@@ -54,8 +54,17 @@ bool sample_ask(struct fetch *fetch, const struct plan *plan, struct mint *mint,
     const struct credential *part = with_cert ? sample.part[CREDENTIAL_CERT] : NULL;
     char *head = xmalloc(request_size(&requests, 0, request, sample.part));
     size_t len = request_write(&requests, 0, request, sample.part, head);
-    fetch_perform(fetch, part != NULL ? part->cert : NULL, head, len, request->body,
-                  request->body_len, ret_answer);
+    const struct cert *cert = part != NULL ? part->cert : NULL;
+    if (request->raw) {
+        static const struct raw_reply sign = {.kind = RAW_LENGTH, .len = 1};
+        bool silent = request->reply.kind == RAW_NOTHING;
+        fetch_perform_raw(fetch, cert, head, len, silent ? &sign : &request->reply, ret_answer);
+        if (silent && ret_answer->outcome == OUTCOME_REPLY_EXTRA) {
+            ret_answer->outcome = OUTCOME_OK; /* more than a byte is more than a sign */
+        }
+    } else {
+        fetch_perform(fetch, cert, head, len, request->body, request->body_len, ret_answer);
+    }
     free(head);
     sample_drop(&sample, mint);
     request_set_clear(&requests);

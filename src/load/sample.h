@@ -19,7 +19,9 @@ struct sample {
 bool sample_take(struct sample *sample, struct mint *mint) __attribute__((warn_unused_result));
 void sample_drop(struct sample *sample, struct mint *mint);
 /* Sends the plan's first request with such a client's key and token, and its certificate where
- * `with_cert` says so; what is not ready is left out.  True when a certificate was presented. */
+ * `with_cert` says so; what is not ready is left out.  A raw request that expects nothing waits for
+ * a sign of life all the same, a byte, since only then a server has accepted the client.  True when
+ * a certificate was presented. */
 bool sample_ask(struct fetch *fetch, const struct plan *plan, struct mint *mint, bool with_cert,
                 struct fetch_answer *ret_answer);
 

@@ -1,11 +1,15 @@
 #include "load/selfcheck.h"
 
+#include "base/mono.h"
 #include "load/refusal.h"
 #include "load/sample.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* For a sign that a server gives who need not answer. */
+#define SIGN_NS (2 * NS_PER_S)
 
 /* A plan with clients that have none says itself that the endpoint lets them in. */
 static bool all_have_certificates(const struct plan *plan)
@@ -35,6 +39,9 @@ static enum selfcheck decide(const struct fetch_answer *answer, char text[SELFCH
     describe(answer, &refusal, text);
     switch (refusal_judge(&any, &refusal, answer->alert)) {
     case REFUSAL_REFUSED:
+        if (answer->outcome == OUTCOME_REPLY_MISMATCH) { /* TLS let it in, or the profile errs */
+            return SELFCHECK_UNCLEAR;
+        }
         if (!answer->asked) { /* then it refused something else */
             size_t len = strlen(text);
             (void)snprintf(text + len, SELFCHECK_TEXT - len, " and was not asked for one");
@@ -54,7 +61,14 @@ enum selfcheck selfcheck_perform(const struct plan *plan, const struct addr *add
     if (!plan->target.expect_mtls || !all_have_certificates(plan)) {
         return SELFCHECK_NOT_ASKED;
     }
-    struct fetch *fetch = fetch_new_at(plan, &plan->target, addrs, n_addrs, diag);
+    struct plan_target hasty = plan->target;
+    const struct plan_target *target = &plan->target;
+    if (target->raw && !plan_request_expects(&plan->requests[0]) &&
+        target->timeout_first_byte_ns > SIGN_NS) {
+        hasty.timeout_first_byte_ns = SIGN_NS;
+        target = &hasty;
+    }
+    struct fetch *fetch = fetch_new_at(plan, target, addrs, n_addrs, diag);
     if (fetch == NULL) {
         return SELFCHECK_UNCLEAR;
     }

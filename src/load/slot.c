@@ -5,6 +5,7 @@
 #include "load/exchange.h"
 #include "load/worker_clock.h"
 #include "load/worker_inside.h"
+#include "net/tls_early.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -273,7 +274,23 @@ static void count_handshake(const struct slot *slot, const struct tls_facts *fac
     }
 }
 
-/* The handshake has really ended. */
+/* Also of a handshake that failed. */
+static void count_early(const struct slot *slot)
+{
+    static const enum counter counter[] = {[TLS_EARLY_ACCEPTED] = COUNTER_EARLY_ACCEPTED,
+                                           [TLS_EARLY_REJECTED] = COUNTER_EARLY_REJECTED};
+    enum tls_early early = slot->conn.tls != NULL ? tls_early(slot->conn.tls) : TLS_EARLY_NONE;
+    if (early >= TLS_EARLY_OFFERED) {
+        worker_count(slot->worker, COUNTER_EARLY_OFFERED);
+    }
+    if (early > TLS_EARLY_OFFERED) {
+        worker_count(slot->worker, counter[early]);
+    }
+}
+
+/* The handshake has really ended.  With early data it lasts as long as without: from the hello to
+ * the server's Finished, with what a rejection adds; the request went with the hello, so it is its
+ * service time that holds the handshake, and saves a round trip of waiting for it. */
 static void count_ready(struct slot *slot)
 {
     struct conn *conn = &slot->conn;
@@ -284,6 +301,7 @@ static void count_ready(struct slot *slot)
     worker->n_handshaking--;
     worker->n_open++;
     count_handshake(slot, &facts);
+    count_early(slot);
     slot->was_ready = true;
     slot->is_open = true;
     hist_record(&latency[LATENCY_CONNECT], conn->connected_ns - conn->dial_ns);
@@ -320,7 +338,8 @@ static void end_proof(struct slot *slot, enum outcome outcome)
     struct hist *latency = slot->worker->interval->latency;
     uint64_t now_ns = mono_now_ns();
     slot->proving = false;
-    if (outcome == OUTCOME_OK || outcome == OUTCOME_HTTP_GARBAGE) {
+    if (outcome == OUTCOME_OK || outcome == OUTCOME_HTTP_GARBAGE ||
+        outcome == OUTCOME_REPLY_EXTRA) {
         count_ready(slot);
         hist_record(&latency[LATENCY_RESPONSE], now_ns - slot->due_ns);
         hist_record(&latency[LATENCY_SERVICE], now_ns - slot->conn.dial_ns);
@@ -344,6 +363,8 @@ void slot_ready(struct conn *conn)
     }
     if (worker->state == WORKER_RUNNING && !is_needed(slot)) {
         leave(slot);
+    } else if (!slot_has_room(slot)) {
+        slot_put(slot, SLOT_NOWHERE); /* its first request went with the hello */
     } else if (worker->retry.first != NULL) {
         slot_put_first(slot, SLOT_IDLE); /* for what must be sent again */
     } else {
@@ -379,6 +400,7 @@ static void count_closed(struct slot *slot, enum outcome outcome)
         return;
     }
     worker->n_handshaking--;
+    count_early(slot);
     worker_count(worker, COUNTER_DIAL_FAILED);
     worker->interval->outcome[outcome]++;
     if (holding_part(&slot->holding, CREDENTIAL_CERT) != NULL && judged_certificate(outcome)) {
@@ -424,7 +446,8 @@ void slot_closed(struct conn *conn, enum outcome outcome)
     /* A connection that carried nothing has failed even when it ended politely: a TLS 1.3 server
      * refuses a client's certificate only after the client has finished. */
     bool served = conn->was_ready && conn->n_exchanges > 0;
-    if (worker_dials_fall_due(worker)) { /* another start is another's: no pause */
+    bool again = worker->retry.first != NULL;
+    if (worker_dials_fall_due(worker) && !again) { /* another start is another's: no pause */
         slot_put(slot, SLOT_TO_DIAL);
     } else if (served && (outcome == OUTCOME_OK || slot->outlived)) {
         slot_put(slot, SLOT_TO_DIAL);

@@ -16,6 +16,9 @@
 void watch_init(struct watch *watch, const struct plan *plan)
 {
     *watch = (struct watch){.plan = plan};
+    for (size_t i = 0; i < plan->limit.n; i++) {
+        watch->tolerates = watch->tolerates || plan->limit.list[i].metric == LIMIT_ERRORS;
+    }
 }
 
 /* The first reason stays: what follows is mostly its consequence. */
@@ -103,13 +106,14 @@ static void judge_span(struct watch *watch, const struct interval *total,
     uint64_t n_ended = to->n_ended - from->n_ended;
     uint64_t n_dial_failed = to->n_dial_failed - from->n_dial_failed;
     uint64_t n_connected = to->n_ready - from->n_ready + n_dial_failed;
-    if (2 * n_failing > n_ended) {
+    if (2 * n_failing > n_ended && !watch->tolerates) {
         say(watch->invalid, "more than half of the exchanges of %s failed (%llu of %llu): %s", span,
             (unsigned long long)n_failing, (unsigned long long)n_ended, failure_text(total));
     } else if (to->n_completed == from->n_completed && to->n_ready == from->n_ready &&
                n_dial_failed > 0) {
         say(watch->invalid, "the target did not answer for %s: %s", span, failure_text(total));
-    } else if (connections_fall_due(watch->plan) && 2 * n_dial_failed > n_connected) {
+    } else if (connections_fall_due(watch->plan) && 2 * n_dial_failed > n_connected &&
+               !watch->tolerates) {
         say(watch->invalid, "more than half of the connections of %s failed (%llu of %llu): %s",
             span, (unsigned long long)n_dial_failed, (unsigned long long)n_connected,
             failure_text(total));
@@ -187,7 +191,7 @@ void watch_finish(struct watch *watch, const struct interval *total, bool interr
     if (now.n_ready > 0 && watch->n_seconds <= WATCH_MINUTE) {
         judge_span(watch, total, &begin, &now, "the run");
     }
-    if (!interrupted) {
+    if (!interrupted && watch->plan->search.to_per_s <= 0) { /* a search ends in a rest */
         judge_end(watch, total, &now);
     }
     if (unhealthy != NULL) {

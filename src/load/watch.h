@@ -27,8 +27,9 @@ struct watch {
     struct watch_mark ring[WATCH_MINUTE];
     uint64_t n_seconds;
     uint64_t lost_since_ns[RUN_SOURCES]; /* 0: not lost */
-    bool over;                           /* going on measures nothing: the run should end */
-    char invalid[WATCH_TEXT];            /* empty: valid */
+    bool tolerates;           /* failures are for a limit to judge, or for a step of a search */
+    bool over;                /* going on measures nothing: the run should end */
+    char invalid[WATCH_TEXT]; /* empty: valid */
 };
 
 void watch_init(struct watch *watch, const struct plan *plan);

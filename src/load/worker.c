@@ -296,6 +296,7 @@ struct worker *worker_new(const struct worker_job *job, struct diag *diag)
     }
     conn_env_init(&worker->env, worker->loop, tls, &job->plan->target, job->addrs, job->n_addrs);
     worker->env.handler = (struct conn_handler){slot_ready, exchange_ended, slot_closed, slot_room};
+    worker->env.early = exchange_early;
     watch(worker);
     prepare_load(worker);
     return worker;

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 struct mint;
+struct timeline_rates;
 struct worker;
 
 /* All of it is borrowed until worker_free. */
@@ -31,6 +32,7 @@ struct worker_job {
     const struct addr *addrs;
     size_t n_addrs;
     struct mint *mint;
+    const struct timeline_rates *rates; /* of a search; else of no interest */
     unsigned index, n_workers;
     uint64_t tick_ns;
 };

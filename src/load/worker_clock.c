@@ -271,6 +271,7 @@ void worker_clock_init(struct worker *worker)
     worker->change.data = worker;
     pacer_init(&worker->pacer, worker->job.plan, worker->job.index, worker->job.n_workers);
     timeline_init(&worker->timeline, worker->job.plan);
+    worker->timeline.rates = worker->job.rates;
     set_switches(worker, 0);
     find_change(worker, 0);
 }

@@ -1,6 +1,7 @@
-/* A codec: how a ready connection speaks HTTP, in a few verbs.  There are two: HTTP/1.1
- * (codec_h1.c) and HTTP/2 (h2.c).  The connection below knows sockets, TLS, states and deadlines;
- * a codec knows what the bytes mean, and what of an end is whose fault.  Private to net. */
+/* A codec: how a ready connection speaks, in a few verbs.  There are three: HTTP/1.1 (codec_h1.c),
+ * HTTP/2 (h2.c) and raw bytes (codec_raw.c).  The connection below knows sockets, TLS, states and
+ * deadlines; a codec knows what the bytes mean, and what of an end is whose fault.  Private to net.
+ */
 #ifndef NET_CODEC_H
 #define NET_CODEC_H
 
@@ -25,6 +26,7 @@ struct codec {
 
 extern const struct codec codec_h1;
 extern const struct codec codec_h2;
+extern const struct codec codec_raw;
 
 /* What a codec says to its connection.  All of them may call handlers. */
 
@@ -39,5 +41,16 @@ void conn_drive(struct conn *conn, int revents);
 /* The server takes no more.  What it said before it closed may explain it: that is read next. */
 void conn_write_failed(struct conn *conn);
 void conn_no_delay(struct conn *conn);
+
+/* What is sent of head and body, for who sends one request after another. */
+
+/* Sets out to send them. */
+void conn_put(struct conn *conn, const struct conn_request *request);
+/* Sends what the socket takes now. */
+void conn_push(struct conn *conn);
+static inline bool conn_unsent(const struct conn *conn)
+{
+    return conn->out[0].iov_len > 0 || conn->out[1].iov_len > 0;
+}
 
 #endif

@@ -6,85 +6,25 @@
 
 #include <string.h>
 
-#define ONE_RECORD 16384 /* a request that fits is written as one */
-
 static size_t room(const struct conn *conn)
 {
     return conn->n_streams == 0 ? 1 : 0;
 }
 
-static bool is_unsent(const struct conn *conn)
-{
-    return conn->out[0].iov_len > 0 || conn->out[1].iov_len > 0;
-}
-
-static void sent(struct conn *conn, size_t n)
-{
-    conn->env->bytes_sent += n;
-    for (size_t i = 0; i < 2; i++) {
-        size_t here = n < conn->out[i].iov_len ? n : conn->out[i].iov_len;
-
-        conn->out[i].iov_base = (char *)conn->out[i].iov_base + here;
-        conn->out[i].iov_len -= here;
-        n -= here;
-    }
-}
-
-/* Head and body in one record where that is possible. */
-static enum tls_status write_once(struct conn *conn, size_t *ret_written)
-{
-    const struct iovec *head = &conn->out[0], *body = &conn->out[1];
-    char both[ONE_RECORD];
-
-    if (head->iov_len > 0 && body->iov_len > 0 && head->iov_len + body->iov_len <= sizeof both) {
-        memcpy(both, head->iov_base, head->iov_len);
-        memcpy(both + head->iov_len, body->iov_base, body->iov_len);
-        return tls_write(conn->tls, both, head->iov_len + body->iov_len, ret_written);
-    }
-    if (head->iov_len > 0) {
-        return tls_write(conn->tls, head->iov_base, head->iov_len, ret_written);
-    }
-    return tls_write(conn->tls, body->iov_base, body->iov_len, ret_written);
-}
-
-static void flush(struct conn *conn)
-{
-    enum tls_status status;
-
-    do {
-        size_t written = 0;
-
-        status = write_once(conn, &written);
-        sent(conn, written);
-    } while (status == TLS_DONE && is_unsent(conn));
-    if (status == TLS_FAILED) {
-        conn_write_failed(conn);
-    }
-}
-
 static void send_request(struct conn *conn, struct stream *stream,
                          const struct conn_request *request)
 {
-    /* iovec has no const; nothing writes through it. */
-    conn->out[0] =
-        (struct iovec){.iov_base = (void *)(uintptr_t)request->head, .iov_len = request->head_len};
-    conn->out[1] =
-        (struct iovec){.iov_base = (void *)(uintptr_t)request->body, .iov_len = request->body_len};
     h1_begin(&conn->h1, stream->head_request, conn->env->show);
     h1_keep(&conn->h1, conn->env->keep, conn->env->keep_size);
-    conn_show_request(conn, request);
-    if (request->head_len + request->body_len > ONE_RECORD) {
-        conn_no_delay(conn);
-    }
-    flush(conn);
+    conn_put(conn, request);
     conn_drive(conn, 0);
 }
 
 /* A response is complete; `extra`: bytes followed it that nobody asked for. */
 static void complete(struct conn *conn, bool extra)
 {
-    bool ends =
-        !conn->h1.keep_alive || extra || is_unsent(conn) || conn->write_failed || conn->close_after;
+    bool ends = !conn->h1.keep_alive || extra || conn_unsent(conn) || conn->write_failed ||
+                conn->close_after;
 
     if (ends) {
         conn_end(conn, OUTCOME_OK, extra ? OUTCOME_HTTP_GARBAGE : OUTCOME_OK);
@@ -151,7 +91,7 @@ const struct codec codec_h1 = {
     .name = "HTTP/1.1",
     .room = room,
     .send = send_request,
-    .flush = flush,
+    .flush = conn_push,
     .take = take,
     .ended = ended,
     .expired = expired,

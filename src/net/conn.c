@@ -4,9 +4,12 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "net/codec.h"
+#include "net/conn_cut.h"
 #include "net/conn_deadline.h"
 #include "net/conn_show.h"
 #include "net/h2.h"
+#include "net/tls_early.h"
+#include "net/tls_slow.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -60,7 +63,7 @@ static int wanted_events(const struct conn *conn)
         return EV_WRITE;
     case CONN_HANDSHAKING:
     case CONN_READY:
-        unsent = conn->out[0].iov_len > 0 || conn->out[1].iov_len > 0 || tls_unsent(conn->tls);
+        unsent = conn_unsent(conn) || tls_unsent(conn->tls) || conn->flush_due;
         return EV_READ | (unsent ? EV_WRITE : 0);
     default:
         return 0;
@@ -107,20 +110,25 @@ static void on_io(struct ev_loop *loop, ev_io *io, int revents)
 /* The end. */
 
 /* Marks only: what it holds is freed by conn_reap. */
-static void conn_shut(struct conn *conn)
+static void conn_leave(struct conn *conn, enum conn_state state)
 {
     struct conn_env *env = conn->env;
 
-    if (conn->state == CONN_READY) {
-        conn->codec->shut(conn);
-        tls_shutdown(conn->tls);
-        conn_enter(conn, CONN_DRAINING, 0);
-    } else {
-        conn_enter(conn, CONN_CLOSED, 0);
-    }
+    conn_enter(conn, state, 0);
     conn->reap_next = env->reap;
     env->reap = conn;
     conn_drive(conn, 0);
+}
+
+static void conn_shut(struct conn *conn)
+{
+    if (conn->state == CONN_READY) {
+        conn->codec->shut(conn);
+        tls_shutdown(conn->tls);
+        conn_leave(conn, CONN_DRAINING);
+    } else {
+        conn_leave(conn, CONN_CLOSED);
+    }
 }
 
 static void forget_session(struct conn *conn)
@@ -184,6 +192,25 @@ void conn_close(struct conn *conn, enum outcome outcome)
     }
     conn->end = outcome;
     conn_shut(conn);
+}
+
+void conn_cut(struct conn *conn, bool reset)
+{
+    struct linger linger = {.l_onoff = reset, .l_linger = 0};
+    char bytes[4096];
+
+    BUG_ON(conn->state != CONN_READY);
+    (void)setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    while (!reset && recv(conn->fd, bytes, sizeof bytes, 0) > 0) {
+        /* what is unread would make it a reset */
+    }
+    conn->end = OUTCOME_STOPPED;
+    conn_leave(conn, CONN_CLOSED);
+}
+
+bool conn_is_written(const struct conn *conn)
+{
+    return !tls_unsent(conn->tls) && (conn->h2 == NULL || h2_is_written(conn->h2));
 }
 
 static void let_go(struct conn *conn)
@@ -271,7 +298,7 @@ static int start_connecting(struct conn *conn)
 static bool may_try_next(const struct conn *conn, enum outcome outcome)
 {
     return (outcome == OUTCOME_REFUSED || outcome == OUTCOME_UNREACHABLE) &&
-           conn->n_tried < conn->env->n_addrs;
+           conn->n_tried < conn->env->n_addrs && conn->n_sent == 0;
 }
 
 /* OUTCOME_OK: under way. */
@@ -316,11 +343,33 @@ static void dial_failed(struct conn *conn, enum outcome outcome)
     }
 }
 
+/* What leaves with the hello cannot go on to the next address where this one refuses, so here the
+ * socket is asked. */
+static enum outcome begin_early(struct conn *conn)
+{
+    struct conn_env *env = conn->env;
+    int error = 0;
+    socklen_t len = sizeof error;
+
+    if (!env->target->early_data || env->early == NULL || !tls_early_open(conn->tls)) {
+        return OUTCOME_OK;
+    }
+    if (getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
+        return outcome_from_errno(error != 0 ? error : errno, true);
+    }
+    conn->codec = &codec_h1;
+    conn->takes_early = true;
+    env->early(conn);
+    conn->takes_early = false;
+    return OUTCOME_OK;
+}
+
 /* The hello goes out at once; if the connection failed, sending it says why, so nobody has to ask
  * first. */
 static void step_dialing(struct conn *conn, int revents)
 {
     enum tls_status status;
+    enum outcome outcome;
 
     (void)revents;
     conn->tls = tls_open(conn->env->tls, conn->fd, conn->cert, conn->session);
@@ -328,10 +377,14 @@ static void step_dialing(struct conn *conn, int revents)
         conn_fail(conn, OUTCOME_CLIENT_ERROR);
         return;
     }
+    if (conn->env->own_alpn) {
+        tls_offer(conn->tls, conn->env->target->alpn);
+    }
     conn->connected_ns = mono_now_ns();
-    status = tls_handshake(conn->tls);
+    outcome = begin_early(conn);
+    status = outcome == OUTCOME_OK ? tls_handshake(conn->tls) : TLS_FAILED;
     if (status == TLS_FAILED) {
-        dial_failed(conn, tls_outcome(conn->tls));
+        dial_failed(conn, outcome != OUTCOME_OK ? outcome : tls_outcome(conn->tls));
         return;
     }
     forget_session(conn);
@@ -341,12 +394,18 @@ static void step_dialing(struct conn *conn, int revents)
 
 static void receive(struct conn *conn);
 
+static void arm(struct conn *conn, struct stream *stream, uint64_t from_ns)
+{
+    conn_deadline_arm(conn->env, &stream->link[0], CONN_DEADLINE_FIRST_BYTE, from_ns);
+    conn_deadline_arm(conn->env, &stream->link[1], CONN_DEADLINE_EXCHANGE, from_ns);
+}
+
 /* A server that does not know ALPN speaks HTTP/1.1. */
 static enum outcome choose_protocol(struct conn *conn)
 {
     struct tls_facts facts;
 
-    conn->codec = &codec_h1;
+    conn->codec = conn->env->target->raw ? &codec_raw : &codec_h1;
     if (conn->env->h2 == NULL) {
         return OUTCOME_OK;
     }
@@ -380,6 +439,9 @@ static void step_handshaking(struct conn *conn, int revents)
     conn_enter(conn, CONN_READY, conn->ready_ns);
     conn_show_ready(conn);
     conn->cert = NULL;
+    if (conn->was_early) {
+        arm(conn, conn->streams, conn->ready_ns);
+    }
     if (conn_is_h2(conn)) {
         h2_begin(conn);
     }
@@ -402,14 +464,15 @@ size_t conn_room(const struct conn *conn)
 
 void conn_send(struct conn *conn, struct stream *stream, const struct conn_request *request)
 {
-    struct conn_env *env = conn->env;
+    bool early = conn->takes_early;
 
-    BUG_ON(conn->state != CONN_READY || conn->codec->room(conn) == 0);
+    BUG_ON((conn->state != CONN_READY && !early) || conn->codec->room(conn) == 0);
     *stream = (struct stream){.owner = stream->owner,
                               .conn = conn,
                               .next = conn->streams,
                               .sent_ns = mono_now_ns(),
-                              .head_request = request->head_request};
+                              .head_request = request->head_request,
+                              .cancelled = request->cancelled};
     if (stream->next != NULL) {
         stream->next->prev = stream;
     }
@@ -417,8 +480,14 @@ void conn_send(struct conn *conn, struct stream *stream, const struct conn_reque
     conn->n_streams++;
     conn->n_sent++;
     stream->link[0].armed = stream->link[1].armed = CONN_DEADLINE_NONE;
-    conn_deadline_arm(env, &stream->link[0], CONN_DEADLINE_FIRST_BYTE, stream->sent_ns);
-    conn_deadline_arm(env, &stream->link[1], CONN_DEADLINE_EXCHANGE, stream->sent_ns);
+    if (early) {
+        conn->was_early = true;
+    } else {
+        arm(conn, stream, stream->sent_ns);
+    }
+    if (conn->was_early && !early) {
+        conn_no_delay(conn); /* the handshake's last flight went alone, and may be on its way */
+    }
     conn->codec->send(conn, stream, request);
 }
 
@@ -430,7 +499,7 @@ void conn_finish(struct conn *conn, struct stream *stream, enum outcome outcome)
     }
     conn_deadline_disarm(conn->env, &stream->link[0]);
     conn_deadline_disarm(conn->env, &stream->link[1]);
-    if (!conn_is_h2(conn)) {
+    if (conn->codec == &codec_h1) {
         stream->status = conn->h1.status;
         stream->started = conn->h1.started;
         stream->body_bytes = conn->h1.body_bytes;

@@ -8,8 +8,9 @@
  * marks; the worker reaps after the loop turn (conn_reap), so no callback ever frees what its
  * caller still holds.
  *
- * Which protocol it is ALPN decides; from then on a codec speaks it (codec.h).  An exchange in
- * flight is a stream: the caller's memory, linked into its connection, whatever the protocol.
+ * Which protocol it is ALPN decides, or the target where that is raw (tls://); from then on a codec
+ * speaks it (codec.h).  An exchange in flight is a stream: the caller's memory, linked into its
+ * connection, whatever the protocol.
  *
  * All deadlines of one kind are equal, so each kind is one list in order of expiry with one timer
  * (conn_env). Embedded by value in the worker's slab; about 450 bytes beside the TLS library's, and
@@ -20,6 +21,7 @@
 #include "net/addr.h"
 #include "net/h1.h"
 #include "net/h2_fields.h"
+#include "net/raw.h"
 #include "net/source_addr.h"
 #include "net/tls.h"
 #include "record/outcome.h"
@@ -101,12 +103,20 @@ struct conn_env {
     size_t next_addr;
     struct source_addr source;
     struct conn_handler handler;
+    /* TCP stands, and the session to be offered allows early data: one request that is safe to
+     * repeat may be sent by conn_send now and leaves with the hello; its deadlines begin when the
+     * handshake is done.  Whether the server took it tells tls_early(conn->tls); if not, it has
+     * been sent again when ready() is called.  NULL, or where target.early_data is not set: never
+     * called. */
+    void (*early)(struct conn *conn);
     struct sink *show; /* `--once -v`: what happens, in words; usually NULL */
     char *keep;        /* gets the first keep_size bytes of each response's body; usually NULL */
     size_t keep_size;
     struct conn_deadline_list deadline[CONN_DEADLINE_COUNT];
     struct conn *reap;                   /* closed in this loop turn */
     struct h2_env *h2;                   /* NULL: the target is not offered HTTP/2 */
+    bool own_alpn;                       /* offers what `target` says, not what `tls` would */
+    bool no_window;                      /* HTTP/2: the server may send no byte of a body */
     uint64_t bytes_sent, bytes_received; /* HTTP bytes; the worker reads and clears them */
 };
 
@@ -125,6 +135,7 @@ struct stream {
     int32_t id; /* HTTP/2 */
     int status; /* of the final response; 0 until its head is complete */
     bool head_request;
+    bool cancelled;
     bool started;        /* a byte of a response has come */
     bool unprocessed;    /* the server says that it has done nothing (RFC 9113, 6.8 and 8.7) */
     bool ended;          /* HTTP/2: waits to be told, with `outcome` */
@@ -136,13 +147,16 @@ struct stream {
 
 /* What is sent, in the form of the protocol that conn_is_h2 tells. */
 struct conn_request {
-    const char *head; /* HTTP/1.1: request line and headers up to the empty line */
+    const char *head; /* HTTP/1.1: request line and headers up to the empty line; raw: all of it */
     size_t head_len;
     const struct h2_field *fields; /* HTTP/2 */
     size_t n_fields;
     const char *body;
     size_t body_len;
-    bool head_request; /* the method is HEAD */
+    const struct raw_reply *reply; /* raw: what is expected, while the connection lives */
+    bool secret;                   /* raw: `head` is never shown */
+    bool head_request;             /* the method is HEAD */
+    bool cancelled;                /* HTTP/2: RST_STREAM(CANCEL) right behind its HEADERS */
 };
 
 struct conn {
@@ -153,26 +167,32 @@ struct conn {
     struct tls *tls;             /* NULL until TCP stands */
     const struct cert *cert;     /* until the handshake has ended */
     struct tls_session *session; /* offered; our reference until TCP stands */
-    const struct codec *codec;   /* from READY on */
+    const struct codec *codec;   /* from READY on, or from early() */
     struct h2 *h2;               /* NULL: it speaks HTTP/1.1 */
-    struct h1 h1;
+    union {
+        struct h1 h1;
+        struct raw raw;
+    };
     struct stream *streams; /* in flight, the newest first */
     uint32_t n_streams;     /* of them */
     uint32_t n_sent;        /* exchanges begun on this connection */
     uint32_t n_exchanges;   /* completed on this connection */
     bool was_ready;
+    bool takes_early;      /* while env->early runs */
+    bool was_early;        /* its first exchange was begun before it was ready */
     bool close_after;      /* the worker wants it closed when what is in flight has ended */
     uint32_t n_tried;      /* addresses, in this dial */
     uint64_t dial_ns;      /* conn_dial was called */
     uint64_t connected_ns; /* TCP stands; 0 before */
     uint64_t ready_ns;     /* handshake done; 0 before */
-    struct iovec out[2];   /* HTTP/1.1: what is left to send, head and body (borrowed) */
+    struct iovec out[2];   /* but for HTTP/2: what is left to send, head and body (borrowed) */
     struct conn_link link; /* connect, handshake, ping */
     struct conn *reap_next;
     enum outcome end; /* of one that the worker closed: told by conn_reap */
     bool told;
     bool no_delay;     /* TCP_NODELAY is set */
     bool write_failed; /* the server takes no more, but may have answered */
+    bool flush_due;    /* the codec is to be flushed from the loop, unsent bytes or not */
     void *owner;       /* the worker's own record of this connection */
 };
 
@@ -189,9 +209,9 @@ void conn_dial(struct conn *conn, struct conn_env *env, const struct cert *cert,
                struct tls_session *session);
 /* How many more exchanges it takes now; 0 where it is not READY, or close_after is set. */
 size_t conn_room(const struct conn *conn);
-/* Sends one request on a READY connection that has room.  All text that `request` points to is
- * borrowed until exchanged().  With HTTP/2 it leaves at the end of the loop turn, with all others.
- */
+/* Sends one request on a READY connection that has room, or in env->early.  All text that `request`
+ * points to is borrowed until exchanged().  With HTTP/2 it leaves at the end of the loop turn, with
+ * all others. */
 void conn_send(struct conn *conn, struct stream *stream, const struct conn_request *request);
 /* Closes politely (close_notify, FIN); does nothing to one that is closing already.  conn_reap
  * tells it: exchanged(outcome) for each exchange in flight, then closed(outcome). */

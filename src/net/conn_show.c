@@ -1,8 +1,13 @@
 #include "net/conn_show.h"
 
+#include "base/escape.h"
 #include "net/codec.h"
+#include "net/show.h"
 
+#include <inttypes.h>
 #include <string.h>
+
+#define RAW_SHOWN_BYTES 4096
 
 #define MS(from_ns, to_ns) ((double)((to_ns) - (from_ns)) / 1e6)
 
@@ -96,6 +101,42 @@ static void show_fields(struct sink *show, const struct h2_field *fields, size_t
     sink_printf(show, "\n> \n");
 }
 
+static void show_raw(struct sink *show, char way, const char *bytes, size_t len, bool secret)
+{
+    size_t shown = len < RAW_SHOWN_BYTES ? len : RAW_SHOWN_BYTES;
+
+    sink_printf(show, "%c ", way);
+    if (secret) {
+        sink_printf(show, "(not shown)");
+        shown = 0;
+    } else {
+        escape_write(show, bytes, shown);
+    }
+    sink_printf(show, shown < len ? " (%zu bytes)\n" : "\n", len);
+}
+
+void conn_show_raw(const struct conn *conn, const char *data, size_t len)
+{
+    if (conn->env->show != NULL && conn->raw.n_bytes < RAW_SHOWN_BYTES) {
+        show_raw(conn->env->show, '<', data, len, false);
+    }
+}
+
+void conn_show_mismatch(const struct conn *conn, const char *data)
+{
+    const struct raw *raw = &conn->raw;
+    struct sink *show = conn->env->show;
+
+    if (show == NULL || raw->outcome != OUTCOME_REPLY_MISMATCH) {
+        return;
+    }
+    sink_printf(show, "* byte %" PRIu64 " of the reply, counted from 0, is \"", raw->n_bytes);
+    escape_write(show, data, 1);
+    sink_printf(show, "\", expected was \"");
+    escape_write(show, raw->reply->bytes + raw->n_bytes, 1);
+    sink_printf(show, "\"\n");
+}
+
 void conn_show_request(const struct conn *conn, const struct conn_request *request)
 {
     struct sink *show = conn->env->show;
@@ -105,6 +146,8 @@ void conn_show_request(const struct conn *conn, const struct conn_request *reque
     }
     if (conn_is_h2(conn)) {
         show_fields(show, request->fields, request->n_fields);
+    } else if (request->reply != NULL) {
+        show_raw(show, '>', request->head, request->head_len, request->secret);
     } else {
         show_head(show, request->head, request->head_len);
     }

@@ -9,6 +9,9 @@
 void conn_show_connected(const struct conn *conn);
 void conn_show_ready(const struct conn *conn);
 void conn_show_request(const struct conn *conn, const struct conn_request *request);
+/* Bytes of a raw reply; then the one, at `data`, that differs from what was expected. */
+void conn_show_raw(const struct conn *conn, const char *data, size_t len);
+void conn_show_mismatch(const struct conn *conn, const char *data);
 /* A field of an HTTP/2 response; name NULL: its head is complete. */
 void conn_show_field(const struct conn *conn, const char *name, size_t name_len, const char *value,
                      size_t value_len);

@@ -25,6 +25,7 @@ struct fetch {
 struct request {
     const char *head, *body;
     size_t head_len, body_len;
+    const struct raw_reply *reply; /* NULL: it is HTTP */
     struct fetch_answer *answer;
     struct stream stream;
     struct h2_fields fields;
@@ -38,7 +39,8 @@ static void fetch_ready(struct conn *conn)
     struct conn_request sent = {.head = request->head,
                                 .head_len = request->head_len,
                                 .body = request->body,
-                                .body_len = request->body_len};
+                                .body_len = request->body_len,
+                                .reply = request->reply};
 
     if (request->head == NULL) {
         conn_close(conn, OUTCOME_OK);
@@ -140,30 +142,47 @@ static void hand_over_body(struct fetch *fetch, struct fetch_answer *answer)
     answer->body[answer->body_len] = '\0';
 }
 
-void fetch_perform(struct fetch *fetch, const struct cert *cert, const char *head, size_t head_len,
-                   const char *body, size_t body_len, struct fetch_answer *ret_answer)
+static void perform(struct fetch *fetch, const struct cert *cert, struct request *request)
 {
-    struct request request = {
-        .head = head, .head_len = head_len, .body = body, .body_len = body_len};
     struct conn_env env;
-    struct conn conn = {.owner = &request};
+    struct conn conn = {.owner = request};
     uint64_t kept;
 
-    *ret_answer = (struct fetch_answer){.alert = -1, .protocol = ""};
-    request.answer = ret_answer;
+    *request->answer = (struct fetch_answer){.alert = -1, .protocol = ""};
     conn_env_init(&env, fetch->loop, fetch->tls, fetch->target, fetch->addrs, fetch->n_addrs);
     env.handler = (struct conn_handler){fetch_ready, fetch_exchanged, fetch_closed, NULL};
     env.keep = fetch->kept;
     env.keep_size = FETCH_BODY_MAX;
     ev_now_update(fetch->loop); /* its clock stood still since the last request */
     conn_dial(&conn, &env, cert, NULL);
-    if (!request.ended) { /* a dial may fail at once */
+    if (!request->ended) { /* a dial may fail at once */
         ev_run(fetch->loop, 0);
     }
     conn_reap(&env);
     conn_env_stop(&env);
-    hand_over_body(fetch, ret_answer);
-    h2_fields_clear(&request.fields);
-    kept = request.stream.body_bytes < FETCH_BODY_MAX ? request.stream.body_bytes : FETCH_BODY_MAX;
+    hand_over_body(fetch, request->answer);
+    h2_fields_clear(&request->fields);
+    kept =
+        request->stream.body_bytes < FETCH_BODY_MAX ? request->stream.body_bytes : FETCH_BODY_MAX;
     crypt_wipe(fetch->kept, (size_t)kept);
+}
+
+void fetch_perform(struct fetch *fetch, const struct cert *cert, const char *head, size_t head_len,
+                   const char *body, size_t body_len, struct fetch_answer *ret_answer)
+{
+    struct request request = {.head = head,
+                              .head_len = head_len,
+                              .body = body,
+                              .body_len = body_len,
+                              .answer = ret_answer};
+
+    perform(fetch, cert, &request);
+}
+
+void fetch_perform_raw(struct fetch *fetch, const struct cert *cert, const char *bytes, size_t len,
+                       const struct raw_reply *reply, struct fetch_answer *ret_answer)
+{
+    struct request request = {.head = bytes, .head_len = len, .reply = reply, .answer = ret_answer};
+
+    perform(fetch, cert, &request);
 }

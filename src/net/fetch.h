@@ -14,6 +14,7 @@
 
 #define FETCH_BODY_MAX (1U << 20)
 
+struct raw_reply;
 struct fetch; /* loop, TLS client and address of one target */
 
 struct fetch_answer {
@@ -40,5 +41,10 @@ void fetch_free(struct fetch *fetch);
  * body, and closes after the response.  `head` NULL: nothing is sent, the handshake is all. */
 void fetch_perform(struct fetch *fetch, const struct cert *cert, const char *head, size_t head_len,
                    const char *body, size_t body_len, struct fetch_answer *ret_answer);
+
+/* The same of a raw target: sends the bytes and waits for the reply, which is read and matched, but
+ * OUTCOME_OK has no status. */
+void fetch_perform_raw(struct fetch *fetch, const struct cert *cert, const char *bytes, size_t len,
+                       const struct raw_reply *reply, struct fetch_answer *ret_answer);
 
 #endif

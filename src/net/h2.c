@@ -251,7 +251,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to, size
 
     (void)session;
     (void)source;
-    if (stream == NULL) { /* given up: its RST_STREAM is on the way */
+    if (stream == NULL || h2->lost) { /* given up: its RST_STREAM is on the way */
         return NGHTTP2_ERR_DEFERRED;
     }
     n = stream->body_len < size ? stream->body_len : size;
@@ -328,6 +328,7 @@ static void take(struct conn *conn, const char *data, size_t len)
     if (n < 0 && h2->outcome == OUTCOME_OK) {
         h2->outcome = outcome_of_error((int)n);
     }
+    h2_note_ignored(h2, len);
     if (nghttp2_session_want_write(h2->session) != 0) {
         queue(h2);
     }
@@ -346,12 +347,30 @@ static enum outcome outcome_of_loss(const struct h2 *h2, const struct stream *st
     return stream->started ? OUTCOME_HTTP_TRUNCATED : OUTCOME_HTTP_CLOSED;
 }
 
+/* What was wrong with what came last shows in what nghttp2 would answer. */
+static void hear_out(struct h2 *h2)
+{
+    const uint8_t *frame;
+
+    h2->lost = true;
+    while (nghttp2_session_mem_send(h2->session, &frame) > 0) {
+    }
+}
+
 /* What was not yet written, and what came after the last stream of a GOAWAY, nobody has touched. */
 static void ended(struct conn *conn, enum outcome why)
 {
-    const struct h2 *h2 = conn->h2;
+    struct h2 *h2 = conn->h2;
     enum outcome end = why == OUTCOME_HTTP_RESET && h2->goaway ? OUTCOME_OK : why;
 
+    for (struct stream *stream = conn->streams; stream != NULL; stream = stream->next) {
+        stream->unprocessed = stream->unprocessed || h2_stream(h2, stream->id) != stream;
+    }
+    hear_out(h2);
+    if (h2->outcome != OUTCOME_OK) {
+        conn_fail(conn, h2->outcome);
+        return;
+    }
     end = end == OUTCOME_OK ? goaway_outcome(h2) : end;
     for (struct stream *stream = conn->streams; stream != NULL; stream = stream->next) {
         if (stream->ended) {
@@ -359,8 +378,7 @@ static void ended(struct conn *conn, enum outcome why)
         }
         stream->ended = true;
         stream->outcome = outcome_of_loss(h2, stream, why);
-        stream->unprocessed =
-            h2_stream(h2, stream->id) != stream || (h2->goaway && stream->id > h2->goaway_last);
+        stream->unprocessed = stream->unprocessed || (h2->goaway && stream->id > h2->goaway_last);
         end = stream->unprocessed ? end : stream->outcome;
     }
     conn_end(conn, why, end);
@@ -422,9 +440,9 @@ bool h2_open(struct conn *conn)
 
 void h2_begin(struct conn *conn)
 {
-    static const nghttp2_settings_entry settings[] = {
+    const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
-        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, conn->env->no_window ? 0 : STREAM_WINDOW},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, H1_MAX_HEAD},
     };
     struct h2 *h2 = conn->h2;
@@ -466,8 +484,14 @@ void h2_close(struct conn *conn)
     if (h2 == NULL) {
         return;
     }
+    unqueue(h2); /* one that was cut off has said nothing more */
     nghttp2_session_del(h2->session);
     free(h2->left);
     free(h2);
     conn->h2 = NULL;
+}
+
+bool h2_is_written(const struct h2 *h2)
+{
+    return !h2->queued && h2->left == NULL;
 }

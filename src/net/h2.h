@@ -30,5 +30,7 @@ void h2_begin(struct conn *conn);
 /* The ping deadline has passed. */
 void h2_silent(struct conn *conn);
 void h2_close(struct conn *conn); /* also without h2_open */
+/* Is nothing left that TLS has not taken? */
+bool h2_is_written(const struct h2 *h2);
 
 #endif

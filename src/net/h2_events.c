@@ -8,7 +8,8 @@
 
 #define EMPTY_FRAMES_MAX 10000
 #define EMPTY_SPAN_NS    (10 * NS_PER_S)
-#define FIELD_OVERHEAD   32 /* RFC 9113, section 6.5.2 */
+#define IGNORED_MAX      (32 << 20) /* bytes: more than all windows have room for */
+#define FIELD_OVERHEAD   32         /* RFC 9113, section 6.5.2 */
 
 void h2_end_stream(struct h2 *h2, struct stream *stream, enum outcome outcome)
 {
@@ -45,6 +46,7 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head
 
     (void)session;
     (void)header;
+    h2->n_ignored = 0;
     if (++h2->n_empty <= EMPTY_FRAMES_MAX) {
         return 0;
     }
@@ -55,6 +57,21 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *head
     h2->n_empty = 0;
     h2->empty_from_ns = h2->heard_ns;
     return 0;
+}
+
+void h2_note_ignored(struct h2 *h2, size_t len)
+{
+    if (h2->n_ignored == 0) {
+        h2->ignored_from_ns = h2->heard_ns;
+    }
+    h2->n_ignored += len;
+    if (h2->n_ignored <= IGNORED_MAX) {
+        return;
+    }
+    if (h2->outcome == OUTCOME_OK && h2->heard_ns - h2->ignored_from_ns < EMPTY_SPAN_NS) {
+        h2->outcome = OUTCOME_H2_FLOOD;
+    }
+    h2->n_ignored = 0;
 }
 
 static void progress(struct h2 *h2)
@@ -265,12 +282,25 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     return 0;
 }
 
+/* Only behind HEADERS that are out: those still in nghttp2's queue would go with them. */
+static int cancel(struct h2 *h2, struct stream *stream)
+{
+    (void)nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
+    h2_end_stream(h2, stream, OUTCOME_H2_CANCEL);
+    return nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
+}
+
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *context)
 {
     struct h2 *h2 = context;
+    struct stream *stream;
     uint32_t code;
 
     (void)session;
+    if (frame->hd.type == NGHTTP2_HEADERS) {
+        stream = h2_stream(h2, frame->hd.stream_id);
+        return stream != NULL && stream->cancelled ? cancel(h2, stream) : 0;
+    }
     if (frame->hd.type != NGHTTP2_GOAWAY) {
         return 0;
     }

@@ -29,7 +29,9 @@ struct h2 {
     uint64_t heard_ns;     /* when bytes came last */
     uint64_t ping_from_ns; /* when the ping deadline was armed */
     uint64_t empty_from_ns;
-    uint32_t n_empty;     /* frames without content since empty_from_ns */
+    uint32_t n_empty;   /* frames without content since empty_from_ns */
+    uint64_t n_ignored; /* bytes since the last frame that nghttp2 told of */
+    uint64_t ignored_from_ns;
     uint32_t goaway_code; /* valid with goaway */
     int32_t goaway_last;  /* the last stream that the server may have looked at */
     int32_t reset_id;     /* the stream that the server has just reset */
@@ -41,12 +43,16 @@ struct h2 {
     bool has_settings; /* of the server */
     bool has_room;     /* tell the worker: the server's limit may have changed */
     bool ping_sent;
+    bool lost; /* the server has gone: nothing is written any more */
 };
 
 /* The callbacks that read; NULL when memory ran out. */
 nghttp2_session_callbacks *h2_callbacks(void) __attribute__((warn_unused_result));
 /* The stream is over; it is told when nghttp2 has returned. */
 void h2_end_stream(struct h2 *h2, struct stream *stream, enum outcome outcome);
+/* So many bytes have been read: ends the connection where frames come without end that nghttp2
+ * leaves out and does not tell of (unknown ones, those of streams that are over). */
+void h2_note_ignored(struct h2 *h2, size_t len);
 /* The caller's stream of an id, or NULL: none, or we have given it up. */
 struct stream *h2_stream(const struct h2 *h2, int32_t id);
 

@@ -42,7 +42,7 @@ void tls_close(struct tls *tls)
         return;
     }
     tls_bio_forget(tls);
-    SSL_SESSION_free(tls->early);
+    SSL_SESSION_free(tls->first);
     CRYPTO_BUFFER_free(tls->leaf);
     SSL_free(tls->ssl);
     free(tls);
@@ -151,7 +151,7 @@ enum tls_status tls_handshake(struct tls *tls)
     int result;
 
     enter(tls);
-    result = SSL_do_handshake(tls->ssl);
+    result = tls_early_handshake(tls);
     if (result == 1) {
         tls->ready = true;
         return TLS_DONE; /* its last flight waits for the next verb */
@@ -164,7 +164,7 @@ enum tls_status tls_handshake(struct tls *tls)
         tls_bio_send(tls->client);
         if (tls->send_errno != 0 && status == TLS_WANT_READ) {
             tls->reads = READS_A_DRIVE;
-            status = status_of(tls, SSL_do_handshake(tls->ssl));
+            status = status_of(tls, tls_early_handshake(tls));
         }
     }
     return status;
@@ -217,6 +217,11 @@ enum tls_status tls_write(struct tls *tls, const char *data, size_t len, size_t 
     size_t written = 0;
 
     enter(tls);
+    if (tls->early == TLS_EARLY_HELD && !tls->ready) {
+        tls_early_hold(tls, data, len);
+        *ret_written = len;
+        return TLS_DONE;
+    }
     if (tls_bio_send_stash(tls)) {
         while (written < len && tls->send_errno == 0 && tls->out.bytes == NULL) {
             size_t piece = len - written < RECORD_BYTES ? len - written : RECORD_BYTES;

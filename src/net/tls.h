@@ -4,7 +4,8 @@
  * buffer and gathers what one verb writes into one send), the client chain set only when the server
  * asks, the server chain's verdict cached for a minute when verify = cached (trust.h), the
  * handshake state shed when it is over.  Sessions are kept for later connections where
- * pace.resume_ratio asks for that (tls_session.h).  Early data (0-RTT) is never sent.
+ * pace.resume_ratio asks for that (tls_session.h).  Early data (0-RTT) is never sent but where
+ * target.early_data asks for it (tls_early.h).
  *
  * Invariants: ciphertext of one connection never serves another (what one left in the shared
  * buffers moves to its own when another needs them); reading is level-triggered and bounded: a verb

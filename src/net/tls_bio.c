@@ -6,14 +6,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static void stash_add(struct stash *stash, const unsigned char *bytes, size_t len)
+void tls_stash_add(struct stash *stash, const unsigned char *bytes, size_t len)
 {
     stash->bytes = xrealloc(stash->bytes, stash->len + len);
     memcpy(stash->bytes + stash->len, bytes, len);
     stash->len += len;
 }
 
-static void stash_clear(struct stash *stash)
+void tls_stash_clear(struct stash *stash)
 {
     free(stash->bytes);
     *stash = (struct stash){0};
@@ -26,7 +26,7 @@ static void keep_ciphertext(struct tls_client *client)
     struct tls *owner = client->in_owner;
 
     if (owner != NULL && client->in_pos < client->in_len) {
-        stash_add(&owner->in, client->in + client->in_pos, client->in_len - client->in_pos);
+        tls_stash_add(&owner->in, client->in + client->in_pos, client->in_len - client->in_pos);
     }
     client->in_owner = NULL;
     client->in_pos = client->in_len = 0;
@@ -87,7 +87,7 @@ static int bio_read(BIO *bio, char *to, int len)
         size_t n =
             copy_out((unsigned char *)to, (size_t)len, tls->in.bytes, &tls->in.pos, tls->in.len);
         if (tls->in.pos == tls->in.len) {
-            stash_clear(&tls->in);
+            tls_stash_clear(&tls->in);
         }
         return (int)n;
     }
@@ -136,7 +136,7 @@ bool tls_bio_send_stash(struct tls *tls)
     }
     tls->out.pos += send_some(tls, tls->out.bytes + tls->out.pos, tls->out.len - tls->out.pos);
     if (tls->out.pos == tls->out.len || tls->send_errno != 0) {
-        stash_clear(&tls->out);
+        tls_stash_clear(&tls->out);
         return true;
     }
     return false;
@@ -156,7 +156,7 @@ void tls_bio_send(struct tls_client *client)
         sent = send_some(owner, client->out, len);
     }
     if (sent < len && owner->send_errno == 0) {
-        stash_add(&owner->out, client->out + sent, len - sent);
+        tls_stash_add(&owner->out, client->out + sent, len - sent);
     }
 }
 
@@ -171,7 +171,7 @@ static int bio_write(BIO *bio, const char *from, int len)
         tls_bio_send(client);
     }
     if (n > OUT_BYTES) { /* a flight with a huge certificate chain */
-        stash_add(&tls->out, (const unsigned char *)from, n);
+        tls_stash_add(&tls->out, (const unsigned char *)from, n);
         (void)tls_bio_send_stash(tls);
         return len;
     }
@@ -201,8 +201,9 @@ void tls_bio_forget(struct tls *tls)
         client->out_owner = NULL;
         client->out_len = 0;
     }
-    stash_clear(&tls->in);
-    stash_clear(&tls->out);
+    tls_stash_clear(&tls->in);
+    tls_stash_clear(&tls->out);
+    tls_stash_clear(&tls->held);
 }
 
 BIO_METHOD *tls_bio_method(void)

@@ -1,6 +1,7 @@
 #include "base/bug.h"
 #include "base/mem.h"
 #include "base/mono.h"
+#include "base/sink.h"
 #include "net/tls_private.h"
 #include "net/tls_slow.h"
 #include "net/tls_store.h"
@@ -147,25 +148,49 @@ static void take_signatures(SSL_CTX *ctx)
     BUG_ON(SSL_CTX_set_verify_algorithm_prefs(ctx, taken, sizeof taken / sizeof *taken) != 1);
 }
 
-void tls_offer_http1(struct tls *tls)
-{
-    static const uint8_t http1[] = "\x08http/1.1";
+/* Two or nine bytes a name, each behind its length (RFC 7301, section 3.1). */
+static const char *const protocol_lists[] = {
+    [ALPN_H1] = "\x08http/1.1",
+    [ALPN_H2] = "\x02h2",
+    [ALPN_H2_H1] = "\x02h2\x08http/1.1",
+    [ALPN_H1_H2] = "\x08http/1.1\x02h2",
+};
 
-    BUG_ON(SSL_set_alpn_protos(tls->ssl, http1, sizeof http1 - 1) != 0);
+void tls_offer(struct tls *tls, enum alpn alpn)
+{
+    const char *list = protocol_lists[alpn];
+
+    BUG_ON(SSL_set_alpn_protos(tls->ssl, (const uint8_t *)list, strlen(list)) != 0);
 }
 
-/* Two or nine bytes a name, each behind its length (RFC 7301, section 3.1). */
-static void offer_protocols(SSL_CTX *ctx, enum alpn alpn)
+/* Of tls:// what the profile names, in its words: "a, b". */
+static void offer_names(SSL_CTX *ctx, const char *names)
 {
-    static const char *const lists[] = {
-        [ALPN_H1] = "\x08http/1.1",
-        [ALPN_H2] = "\x02h2",
-        [ALPN_H2_H1] = "\x02h2\x08http/1.1",
-        [ALPN_H1_H2] = "\x08http/1.1\x02h2",
-    };
-    const char *list = lists[alpn];
+    struct sink *list = sink_new();
 
-    BUG_ON(SSL_CTX_set_alpn_protos(ctx, (const uint8_t *)list, strlen(list)) != 0);
+    for (const char *name = names; *name != '\0'; name += strspn(name, ", ")) {
+        size_t len = strcspn(name, ", ");
+        const char length = (char)len;
+
+        sink_write(list, &length, 1);
+        sink_write(list, name, len);
+        name += len;
+    }
+    size_t len;
+    const char *bytes = sink_text(list, &len);
+    BUG_ON(SSL_CTX_set_alpn_protos(ctx, (const uint8_t *)bytes, len) != 0);
+    sink_free(list);
+}
+
+static void offer_protocols(SSL_CTX *ctx, const struct plan_target *target)
+{
+    const char *list = protocol_lists[target->alpn];
+
+    if (!target->raw) {
+        BUG_ON(SSL_CTX_set_alpn_protos(ctx, (const uint8_t *)list, strlen(list)) != 0);
+    } else if (target->alpn_text != NULL) {
+        offer_names(ctx, target->alpn_text);
+    }
 }
 
 static bool set_options(struct tls_client *client, const struct plan *plan,
@@ -184,7 +209,7 @@ static bool set_options(struct tls_client *client, const struct plan *plan,
            tls_set_ciphers(ctx, target->ciphers, plan_origin(plan, &target->ciphers), diag));
     (void)(target->groups == NULL ||
            tls_set_groups(ctx, target->groups, plan_origin(plan, &target->groups), diag));
-    offer_protocols(ctx, target->alpn);
+    offer_protocols(ctx, target);
     SSL_CTX_set_session_cache_mode(ctx, resumes ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL
                                                 : SSL_SESS_CACHE_OFF);
     take_signatures(ctx);

@@ -1,9 +1,11 @@
 /* What the TLS files of net share: a worker's client with its two shared buffers, and a connection.
- */
+ * More than eight functions: what one file has for another, of the BIO, sessions, early data and
+ * names. */
 #ifndef NET_TLS_PRIVATE_H
 #define NET_TLS_PRIVATE_H
 
 #include "net/tls.h"
+#include "net/tls_early.h"
 #include "net/trust.h"
 
 #include <openssl/bio.h>
@@ -70,9 +72,13 @@ struct tls {
     struct tls_client *client;
     const struct cert *cert;
     CRYPTO_BUFFER *leaf;   /* of `cert`, for its sessions; NULL: none, or nobody resumes */
-    SSL_SESSION *early;    /* came before it was known whether sessions are kept */
+    SSL_SESSION *first;    /* came before it was known whether sessions are kept */
     uint64_t since_update; /* bytes of both directions since the last update of the keys */
     struct stash in, out;
+    struct stash held; /* to go as early data: until the handshake has ended */
+    enum tls_early early;
+    bool held_sent; /* all of it is written */
+    bool held_back; /* the server allowed less of it before the handshake */
     int fd;
     int recv_errno, send_errno;
     enum outcome outcome;
@@ -99,6 +105,12 @@ bool tls_bio_send_stash(struct tls *tls);
 void tls_bio_send(struct tls_client *client);
 /* Forgets what the connection has in the shared buffers and its own. */
 void tls_bio_forget(struct tls *tls);
+void tls_stash_add(struct stash *stash, const unsigned char *bytes, size_t len);
+void tls_stash_clear(struct stash *stash);
+/* What tls_write is given while early data is held (tls_early.c). */
+void tls_early_hold(struct tls *tls, const char *data, size_t len);
+/* SSL_do_handshake with what belongs to early data. */
+int tls_early_handshake(struct tls *tls);
 void tls_buffers_drop(struct buffers *buffers);
 /* False with a mistake that names the word at fault and what there is; the context is of no use
  * then. */

@@ -38,22 +38,22 @@ void tls_keep_session(struct tls *tls, SSL_SESSION *session)
     if (tls->keeps) {
         tls_sessions_put(tls->client->sessions, tls->leaf, session, mono_now_ns());
     } else {
-        SSL_SESSION_free(tls->early);
-        tls->early = session;
+        SSL_SESSION_free(tls->first);
+        tls->first = session;
     }
 }
 
 void tls_keep_sessions(struct tls *tls)
 {
-    SSL_SESSION *early = tls->early;
+    SSL_SESSION *first = tls->first;
 
     if (tls->client->sessions == NULL) {
         return;
     }
     tls->keeps = true;
-    tls->early = NULL;
-    if (early != NULL) {
-        tls_keep_session(tls, early);
+    tls->first = NULL;
+    if (first != NULL) {
+        tls_keep_session(tls, first);
     }
 }
 

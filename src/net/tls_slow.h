@@ -2,6 +2,8 @@
 #ifndef NET_TLS_SLOW_H
 #define NET_TLS_SLOW_H
 
+#include "profile/plan.h"
+
 #include <stddef.h>
 
 struct tls; /* one connection's (tls.h) */
@@ -9,7 +11,7 @@ struct tls; /* one connection's (tls.h) */
 /* From now on tls_read takes at most so many bytes from the socket each time. */
 void tls_read_slowly(struct tls *tls, size_t bytes);
 
-/* Before the handshake: offers http/1.1 alone, whatever target.alpn says. */
-void tls_offer_http1(struct tls *tls);
+/* Before the handshake: offers these protocols, whatever target.alpn says. */
+void tls_offer(struct tls *tls, enum alpn alpn);
 
 #endif

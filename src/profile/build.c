@@ -127,6 +127,13 @@ static bool apply_typed(const struct doc_entry *entry, const char *text, const c
     return field == NULL || type->parse(text, option->words, field);
 }
 
+#define HAS_LENGTH_BEHIND(field)                                                                   \
+    (offsetof(struct plan_request, field##_len) ==                                                 \
+     offsetof(struct plan_request, field) + sizeof(char *))
+_Static_assert(HAS_LENGTH_BEHIND(body) && HAS_LENGTH_BEHIND(send) && HAS_LENGTH_BEHIND(expect) &&
+                   HAS_LENGTH_BEHIND(expect_until),
+               "TYPE_BODY and TYPE_BYTE_TEXT write the length behind the pointer");
+
 /* A text; an empty one takes back what an earlier layer gave. */
 static void apply_text(const struct builder *b, const struct doc_entry *entry,
                        const struct value *value, char *field)
@@ -144,7 +151,7 @@ static void apply_text(const struct builder *b, const struct doc_entry *entry,
         store_keep(b->plan->store, text);
     }
     memcpy(field, &text, sizeof text);
-    if (option->type == TYPE_BODY) {
+    if (option->type == TYPE_BODY || option->type == TYPE_BYTE_TEXT) {
         memcpy(field + sizeof text, &value->len, sizeof value->len);
     }
 }
@@ -160,6 +167,20 @@ static struct plan_header *next_header(const struct builder *b, struct plan_requ
     return header;
 }
 
+/* NULL with a mistake when there are too many. */
+static char *next_limit(const struct builder *b, struct plan_limit *limit,
+                        const struct doc_entry *entry)
+{
+    if (limit->n_latencies == PLAN_LATENCY_LIMITS_MAX) {
+        diag_add(b->diag, entry->origin, "[limit]: more than %d latencies",
+                 PLAN_LATENCY_LIMITS_MAX);
+        return NULL;
+    }
+    struct plan_latency_limit *latency = &limit->latencies[limit->n_latencies++];
+    latency->name = store_keep(b->plan->store, xstrdup(entry->suffix));
+    return (char *)&latency->max_ns;
+}
+
 /* The address that the value of this entry goes to; NULL: checked only. */
 static char *field_of(const struct builder *b, const struct doc_entry *entry)
 {
@@ -173,6 +194,9 @@ static char *field_of(const struct builder *b, const struct doc_entry *entry)
     if (option->suffix != NULL && str_equal(option->suffix, "DRIVER")) {
         BUG_ON(!driver_from_name(entry->suffix, &driver));
         return base + option->offset + (size_t)driver * sizeof(double);
+    }
+    if (option->section == SECTION_LIMIT && option->suffix != NULL) {
+        return next_limit(b, (struct plan_limit *)base, entry);
     }
     if (option->suffix != NULL) {
         return (char *)&next_header(b, (struct plan_request *)base, entry)->value;

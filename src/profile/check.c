@@ -8,6 +8,7 @@
 #include "base/unit.h"
 #include "profile/check_internal.h"
 #include "profile/check_parts.h"
+#include "profile/check_raw.h"
 #include "profile/check_run.h"
 #include "profile/store.h"
 #include "profile/value.h"
@@ -159,7 +160,7 @@ static void check_pace(const struct checker *c)
         diag_add(c->diag, plan_origin(c->plan, &pace->rate_per_s),
                  "pace.rate: of no use in a closed loop (write mode = open)");
     }
-    if (pace->streams > 1 && c->plan->target.alpn == ALPN_H1) {
+    if (pace->streams > 1 && c->plan->target.alpn == ALPN_H1 && !c->plan->target.raw) {
         diag_add(c->diag, plan_origin(c->plan, &pace->streams),
                  "pace.streams: of no use with HTTP/1.1 (write target.alpn = h2)");
     }
@@ -221,7 +222,10 @@ void check_values(struct plan *plan, struct diag *diag)
     check_url(&c);
     check_target(&c);
     check_modes(&c);
+    check_limits(&c);
+    check_search(&c);
     check_phases(&c);
+    check_early_data(&c);
     check_threads(&c);
     check_pace(&c);
     check_identities(&c);
@@ -232,6 +236,7 @@ void check_values(struct plan *plan, struct diag *diag)
     check_memories(&c);
     check_factor(&c);
     check_hooks(&c);
+    check_raw(&c);
 }
 
 static void check_file(const struct checker *c, const struct option *option, const char *base)

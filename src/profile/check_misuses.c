@@ -48,17 +48,21 @@ static void check_kind(const struct checker *c, const struct plan_misuse *misuse
 {
     CLEANUP_FREE char *with = xasprintf("with misuse.kind = %s", word_of("kind", misuse->kind));
     bool abandons = misuse->kind == MISUSE_ABANDON_RESPONSE;
+    bool cuts = misuse->kind == MISUSE_ABORT_BODY || misuse->kind == MISUSE_H2_DISCONNECT;
 
     if (abandons || misuse->kind == MISUSE_HANDSHAKE_STOP) {
         check_stage(c, misuse);
     } else {
         check_unused(c, SECTION_MISUSE, misuse, CHECK_KEYS("stage"), with);
     }
-    if (!abandons && misuse->kind != MISUSE_ABORT_BODY) {
+    if (!abandons && !cuts) {
         check_unused(c, SECTION_MISUSE, misuse, CHECK_KEYS("end"), with);
     }
     if (misuse->kind != MISUSE_OVERSIZED_HEADER) {
         check_unused(c, SECTION_MISUSE, misuse, CHECK_KEYS("size"), with);
+    }
+    if (misuse->kind != MISUSE_H2_DISCONNECT && misuse->kind != MISUSE_H2_RESET) {
+        check_unused(c, SECTION_MISUSE, misuse, CHECK_KEYS("streams"), with);
     }
 }
 

@@ -60,6 +60,37 @@ void check_modes(const struct checker *c)
     }
 }
 
+/* NULL: nothing. */
+static const char *early_data_mistake(const struct plan *plan)
+{
+    if (plan->target.tls_max < TLS_VERSION_1_3) {
+        return "is of TLS 1.3, which target.tls_max = 1.2 rules out";
+    }
+    if (plan->target.raw) {
+        return "is for HTTP, which tls:// does not speak";
+    }
+    if (plan->target.alpn != ALPN_H1) {
+        return "is for HTTP/1.1 alone (leave target.alpn out)";
+    }
+    if (plan->pace.mode == PACE_HANDSHAKE) {
+        return "of no use with pace.mode = handshake, which asks for nothing";
+    }
+    return plan_peak(plan).resume_ratio > 0
+               ? NULL
+               : "needs resumed sessions (write pace.resume_ratio = 50%)";
+}
+
+void check_early_data(const struct checker *c)
+{
+    const struct plan *plan = c->plan;
+    const char *mistake = plan->target.early_data ? early_data_mistake(plan) : NULL;
+
+    if (mistake != NULL) {
+        diag_add(c->diag, plan_origin(plan, &plan->target.early_data), "target.early_data: %s",
+                 mistake);
+    }
+}
+
 const char *check_mode_word(const struct checker *c)
 {
     const char *suffix;

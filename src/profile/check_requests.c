@@ -78,7 +78,7 @@ static void check_request(const struct checker *c, const struct plan_request *re
 
 void check_requests(const struct checker *c)
 {
-    for (size_t i = 0; i < c->plan->n_requests; i++) {
+    for (size_t i = 0; i < c->plan->n_requests && !c->plan->target.raw; i++) {
         check_request(c, &c->plan->requests[i]);
     }
 }

@@ -1,4 +1,5 @@
 #include "profile/check_parts.h"
+#include "profile/check_raw.h"
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -79,14 +80,14 @@ static void derive(const struct checker *c, struct plan_target *t, const char *k
     if (t->url == NULL) {
         return;
     }
-    const char *wrong = url_parse(t->url, &url);
+    const char *wrong = t->raw ? url_parse_raw(t->url, &url) : url_parse(t->url, &url);
     if (wrong != NULL) {
         CLEANUP_FREE char *shown = shown_url(t->url);
         diag_add(c->diag, origin, "%s: \"%s\" %s", key, shown, wrong);
         return;
     }
     t->url_host = store_keep(c->plan->store, url.host);
-    t->url_path = store_keep(c->plan->store, url.path);
+    t->url_path = t->raw ? NULL : store_keep(c->plan->store, url.path);
     derive_dial(c, t, &url);
     derive_host_header(c, t, &url);
     derive_names(c, t, &url);
@@ -191,7 +192,9 @@ void check_target(const struct checker *c)
 {
     struct plan_target *t = &c->plan->target;
 
+    t->raw = t->url != NULL && str_has_prefix(t->url, "tls://");
     derive(c, t, "target.url", plan_origin(c->plan, &t->url));
+    check_protocols(c);
     check_reach(c);
     check_tls(c);
     check_timeouts(c);

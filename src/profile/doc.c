@@ -128,6 +128,15 @@ static void complain_of_fixed(const struct doc *doc, const char *key, struct ori
     sink_free(sink);
 }
 
+static void complain_of_limit(const struct doc *doc, const char *key, struct origin origin)
+{
+    struct sink *sink = sink_new();
+
+    limit_vocabulary(sink);
+    diag_add(doc->diag, origin, "unknown limit %.60s; there are %s", key, sink_text(sink, NULL));
+    sink_free(sink);
+}
+
 static void unknown_key(const struct doc *doc, enum section id, const char *key,
                         struct origin origin)
 {
@@ -135,6 +144,10 @@ static void unknown_key(const struct doc *doc, enum section id, const char *key,
 
     if (id == SECTION_PHASE && is_key_of_another(key)) {
         complain_of_fixed(doc, key, origin);
+        return;
+    }
+    if (id == SECTION_LIMIT) {
+        complain_of_limit(doc, key, origin);
         return;
     }
     if (near == NULL) {
@@ -226,6 +239,11 @@ void doc_set(struct doc *doc, size_t section, const char *key, const char *text,
     }
     if (suffix != NULL && str_equal(option->suffix, "DRIVER") &&
         !driver_is_known(doc, option, suffix, origin)) {
+        return;
+    }
+    struct limit limit;
+    if (id == SECTION_LIMIT && !limit_from_key(key, &limit)) {
+        complain_of_limit(doc, key, origin);
         return;
     }
     struct doc_entry *entry = entry_for(doc, section, option, suffix, origin);

@@ -29,9 +29,13 @@ static const char *const bad_jwt_words[] = {
     NULL};
 static const char *const bad_apikey_words[] = {"good", "none", "unknown", NULL};
 /* In the order of enum misuse_act, enum misuse_stage and enum misuse_end. */
-static const char *const misuse_words[] = {
-    "half-open",       "handshake-stop", "abort-body", "abandon-response", "early-close", "reset",
-    "no-close-notify", "slow-send",      "slow-read",  "oversized-header", "plain-http",  NULL};
+static const char *const misuse_words[] = {"half-open",       "handshake-stop",
+                                           "abort-body",      "abandon-response",
+                                           "early-close",     "reset",
+                                           "no-close-notify", "slow-send",
+                                           "slow-read",       "oversized-header",
+                                           "plain-http",      "h2-disconnect",
+                                           "h2-reset",        NULL};
 static const char *const stage_words[] = {
     "each", "hello", "server-flight", "client-flight", "request", "first-byte", NULL};
 static const char *const end_words[] = {"reset", "fin", NULL};
@@ -74,6 +78,10 @@ static const char *const factor_words[] = {
     ROW(SECTION_JUDGE, key, type, struct plan_judge, field, __VA_ARGS__)
 #define ATTRIBUTION(key, type, field, ...)                                                         \
     ROW(SECTION_ATTRIBUTION, key, type, struct plan_attribution, field, __VA_ARGS__)
+#define LIMIT(key, type, field, ...)                                                               \
+    ROW(SECTION_LIMIT, key, type, struct plan_limit, field, __VA_ARGS__)
+#define SEARCH(key, type, field, ...)                                                              \
+    ROW(SECTION_SEARCH, key, type, struct plan_search, field, __VA_ARGS__)
 #define HOOK(key, type, field, ...)                                                                \
     ROW(SECTION_HOOK, key, type, struct plan_hook, field, __VA_ARGS__)
 #define PICK_HELP                                                                                  \
@@ -102,7 +110,8 @@ static const struct option options[] = {
     RUN("dir", TYPE_STRING, dir, .help = "Run directory; not given: tlsoak-run-DATE-ID."),
 
     TARGET("url", TYPE_STRING, url, .flags = OPTION_REQUIRED,
-           .help = "https URL; its path is what a request without one asks for."),
+           .help = "https URL, whose path is what a request without one asks for; or "
+                   "tls://HOST:PORT of a server that does not speak HTTP."),
     TARGET("connect_to", TYPE_STRING, connect_to,
            .help = "HOST:PORT or ADDRESS:PORT to dial instead of the URL's."),
     TARGET("host", TYPE_STRING, host, .help = "Host header; not given: the URL's host and port."),
@@ -130,9 +139,14 @@ static const struct option options[] = {
            .help = "TLS 1.3: with the next request after so many bytes of a connection, sent and "
                    "received, update its keys and ask the server to; 1B: with each but the first; "
                    "0B: never."),
-    TARGET("alpn", TYPE_ALPN, alpn, .initial = "http/1.1",
-           .help = "Protocols to offer, the preferred first; h2 alone: a connection on which the "
-                   "server does not select it fails."),
+    TARGET("alpn", TYPE_STRING, alpn_text,
+           .help = "Protocols to offer, the preferred first: http/1.1 (not given), h2, or both, "
+                   "with a comma between; h2 alone: a connection on which the server does not "
+                   "select it fails.  tls://: any names; not given: none."),
+    TARGET("early_data", TYPE_BOOL, early_data, .initial = "no",
+           .help = "0-RTT: on a connection that resumes a session of TLS 1.3 which allows it, the "
+                   "first request leaves with the hello, if it is a GET or HEAD without a body "
+                   "(HTTP/1.1)."),
     TARGET("expect_mtls", TYPE_BOOL, expect_mtls, .initial = "yes",
            .help = "Before the load, one connection without a certificate must be refused; asked "
                    "only where the profile has a [cert]."),
@@ -341,6 +355,18 @@ static const struct option options[] = {
             .help = "Share among the requests."),
     REQUEST("expect_status", TYPE_STATUS, expect_status, .initial = "2xx",
             .help = "Status of a success."),
+    REQUEST("send", TYPE_BYTE_TEXT, send, .flags = OPTION_CONTENT | OPTION_LINES,
+            .help = "tls://: the bytes to send, with \\r \\n \\t \\\\ \\\" \\xHH, or @FILE; "
+                    "{apikey} and {jwt} stand for the client's own.  Not given: the server "
+                    "speaks first."),
+    REQUEST("expect", TYPE_BYTE_TEXT, expect, .flags = OPTION_CONTENT | OPTION_LINES,
+            .help = "tls://: the reply, byte for byte, written as send is.  With no expectation an "
+                    "exchange is done when its bytes are sent."),
+    REQUEST("expect_until", TYPE_BYTE_TEXT, expect_until, .flags = OPTION_CONTENT | OPTION_LINES,
+            .help = "tls://: the bytes that end the reply, which may be anything before them, up "
+                    "to 16MiB."),
+    REQUEST("expect_bytes", TYPE_BYTES, expect_bytes, .initial = "0B", BETWEEN(0, 1099511627776.0),
+            .help = "tls://: length of the reply, whatever its bytes are; 0B: not told."),
 
     REFUSE("cert", TYPE_WORD, cert, .initial = "good", .words = bad_cert_words,
            .help = "What is wrong with the certificate."),
@@ -387,7 +413,8 @@ static const struct option options[] = {
                    "close_notify and FIN right behind the request; reset: RST, and "
                    "no-close-notify: FIN alone, after a good exchange; slow-send: the head a few "
                    "bytes at a time; slow-read: so the response; oversized-header; plain-http: no "
-                   "TLS."),
+                   "TLS; h2-disconnect: closed with requests of HTTP/2 in flight; h2-reset: such "
+                   "requests, each reset right behind its HEADERS."),
     MISUSE("share", TYPE_RATIO, share, .initial = "1%", BETWEEN(1e-6, 0.5),
            .help = "Of all attempts, exchanges, refusals and misuses together."),
     MISUSE("hold", TYPE_DURATION, hold_ns, BETWEEN(10 * MS, H),
@@ -398,9 +425,13 @@ static const struct option options[] = {
            .help = "Where to close.  handshake-stop: hello, server-flight or client-flight; "
                    "abandon-response: request or first-byte; each: one after the other."),
     MISUSE("end", TYPE_WORD, end, .initial = "reset", .words = end_words,
-           .help = "How abort-body and abandon-response close, both without close_notify."),
+           .help = "How abort-body, abandon-response and h2-disconnect close, all without "
+                   "close_notify."),
     MISUSE("size", TYPE_BYTES, size_bytes, .initial = "64KiB", BETWEEN(1024, 1048576),
            .help = "Of an oversized header."),
+    MISUSE("streams", TYPE_COUNT, streams, .initial = "4", BETWEEN(1, 1000),
+           .help = "h2-disconnect, h2-reset: requests on each connection; in flight at once no "
+                   "more than the server allows."),
 
     MEMORY("source", TYPE_WORD, source, .words = memory_source_words, .initial = "process",
            .help = "What the kernel says of a process, or what a command prints (and the process, "
@@ -469,6 +500,30 @@ static const struct option options[] = {
     ATTRIBUTION("cooldown", TYPE_DURATION, cooldown_ns, .initial = "0", BETWEEN(0, DAY),
                 .help = "No load at the end of the run; what memory does then is reported."),
 
+    LIMIT("latency.", TYPE_DURATION, latencies, .suffix = "SERIES.STAT.max", BETWEEN(1e3, H),
+          .help = "SERIES is response (from when it was due), service, first_byte, connect, "
+                  "handshake_full or handshake_resumed; STAT p50, p99, p99.9 and the like, mean or "
+                  "max."),
+    LIMIT("errors.ratio.max", TYPE_RATIO, errors_ratio_max,
+          .help = "Exchanges and dials that failed, and answers of unexpected status, of all."),
+    LIMIT("rate.reached.min", TYPE_RATE, rate_reached_min_per_s, BETWEEN(1e-4, 1e7),
+          .help = "Exchanges completed a second; handshake: handshakes.  Not with [search]."),
+
+    SEARCH("from", TYPE_RATE, from_per_s, BETWEEN(1e-4, 1e7),
+           .help = "The first rate, which is doubled from step to step; not given: a hundredth of "
+                   "to."),
+    SEARCH("to", TYPE_RATE, to_per_s, BETWEEN(1e-4, 1e7),
+           .help = "The highest rate to be tried; with it there is a search."),
+    SEARCH("step", TYPE_DURATION, step_ns, .initial = "10s", BETWEEN(1 * S, H),
+           .help = "Load that is measured at each rate."),
+    SEARCH("ramp", TYPE_DURATION, ramp_ns, .initial = "1s", BETWEEN(0, H),
+           .help = "Before it, in which the rate grows from nothing; no shorter than an answer of "
+                   "the server takes."),
+    SEARCH("rest", TYPE_DURATION, rest_ns, .initial = "2s", BETWEEN(200 * MS, H),
+           .help = "Between steps, without load; up to 10s longer where that is in flight still."),
+    SEARCH("precision", TYPE_RATIO, precision, .initial = "5%", BETWEEN(1e-3, 1),
+           .help = "The answer is found when a rate that much above it does not hold."),
+
     HOOK("rotate", TYPE_STRING, rotate, .flags = OPTION_CONTENT,
          .help = "Rotates something on the server, such as its certificate or a key store: kill "
                  "-HUP {pid}; each that ends with exit code 0 counts as a rotation."),
@@ -488,10 +543,6 @@ static const struct option options[] = {
 
 _Static_assert(sizeof factor_words / sizeof *factor_words == DRIVER_COUNT + 1,
                "a word for each driver");
-_Static_assert(offsetof(struct plan_request, body_len) ==
-                   offsetof(struct plan_request, body) + sizeof(char *),
-               "TYPE_BODY writes the length behind the pointer");
-
 const struct option *option_at(size_t i)
 {
     return i < N_OPTIONS ? &options[i] : NULL;

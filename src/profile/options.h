@@ -25,6 +25,8 @@ enum section {
     SECTION_MEMORY,
     SECTION_JUDGE,
     SECTION_ATTRIBUTION,
+    SECTION_LIMIT,
+    SECTION_SEARCH,
     SECTION_HOOK,
     SECTION_COUNT
 };
@@ -54,8 +56,9 @@ enum option_flags {
 
 struct option {
     enum section section;
-    const char *key;    /* "rate", or "budget." when a suffix follows */
-    const char *suffix; /* what stands behind the dot: "DRIVER", "NAME"; NULL: nothing */
+    const char *key; /* "rate", or "budget." when a suffix follows */
+    /* what stands behind the dot: "DRIVER", "NAME", "SERIES.STAT.max"; NULL: nothing */
+    const char *suffix;
     enum type type;
     size_t offset;            /* in the section's struct */
     const char *initial;      /* the default as text; NULL: none, zero, or told by the help */

@@ -8,6 +8,7 @@
 #include "base/diag.h"
 #include "base/ipnet.h"
 #include "record/driver.h"
+#include "record/limit.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +16,7 @@
 
 enum verify_mode { VERIFY_ALWAYS, VERIFY_CACHED, VERIFY_NO };
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
-/* What is offered by ALPN, the preferred first. */
+/* What HTTP is offered by ALPN, the preferred first. */
 enum alpn { ALPN_H1, ALPN_H2, ALPN_H2_H1, ALPN_H1_H2 };
 enum pace_mode {
     PACE_CLOSED,   /* each connection asks again when it was answered */
@@ -83,6 +84,8 @@ enum misuse_act {
     MISUSE_SLOW_READ,        /* the response a few bytes at a time */
     MISUSE_OVERSIZED_HEADER, /* more than a server should take */
     MISUSE_PLAIN_HTTP,       /* HTTP where TLS is spoken */
+    MISUSE_H2_DISCONNECT,    /* HTTP/2: closed with requests in flight */
+    MISUSE_H2_RESET,         /* HTTP/2: each request reset right behind its HEADERS */
     MISUSE_COUNT
 };
 enum misuse_stage {
@@ -111,7 +114,10 @@ enum phase_until { PHASE_UNTIL_DURATION, PHASE_UNTIL_SETTLED };
 #define PLAN_MISUSES_MAX    16
 #define PLAN_PHASES_MAX     64
 #define PLAN_ALLOWED_MAX    16
-#define PLAN_SOURCES_MAX    16
+#define PLAN_SEARCH_STEPS   64 /* the most of one search */
+/* There are two of other kinds beside them. */
+#define PLAN_LATENCY_LIMITS_MAX (LIMITS_MAX - 2)
+#define PLAN_SOURCES_MAX        16
 
 /* "connection", "never", "30s", "50 uses", "request" (= 1 uses). */
 struct rotate {
@@ -146,12 +152,13 @@ struct plan_target {
     enum verify_mode verify;
     enum tls_version tls_min;
     enum tls_version tls_max;
-    enum alpn alpn;
+    char *alpn_text;         /* what ALPN offers; of https one of the lists of enum alpn */
     char *ciphers;           /* BoringSSL's cipher list, TLS 1.2 only; NULL: the library's */
     char *groups;            /* "X25519:P-256" */
     bool ocsp;               /* ask for a stapled OCSP response (RFC 6066, section 8) */
     bool sct;                /* ask for certificate timestamps (RFC 6962, section 3.3.1) */
     double key_update_bytes; /* TLS 1.3: between two updates of a connection's keys; 0: never */
+    bool early_data;         /* TLS 1.3: GET and HEAD go with the hello of a resumed session */
     bool expect_mtls; /* before the load, a connection without a certificate must be refused */
     uint64_t timeout_connect_ns;
     uint64_t timeout_handshake_ns;
@@ -169,7 +176,9 @@ struct plan_target {
     size_t n_allowed;
     struct ipnet sources[PLAN_SOURCES_MAX];
     size_t n_sources;
-    /* derived from url, connect_to, host and sni by plan_check: */
+    /* derived from url, alpn_text, connect_to, host and sni by plan_check: */
+    bool raw;        /* tls://: bytes are sent and expected as they are written, no HTTP */
+    enum alpn alpn;  /* of https */
     char *url_host;  /* without brackets */
     char *dial_host; /* name or address to resolve */
     uint16_t dial_port;
@@ -324,14 +333,23 @@ struct plan_misuse {
     double share;     /* of all attempts: misuses / (misuses + refusals + exchanges) */
     uint64_t hold_ns; /* the longest that one lasts once TCP stands; 0 is resolved by plan_check */
     enum misuse_stage stage;
-    enum misuse_end end; /* of abort-body and abandon-response */
+    enum misuse_end end; /* of abort-body, abandon-response and h2-disconnect */
     double size_bytes;   /* of an oversized header */
+    uint64_t streams;    /* of h2-disconnect and h2-reset, on each connection */
 };
 
 struct plan_header {
     char *name;
     char *value;
     bool secret; /* by its name: never shown */
+};
+
+#define REQUEST_PLACES 8
+
+/* Where a credential stands in what is sent. */
+struct plan_place {
+    size_t at, len; /* of "{apikey}" or "{jwt}" */
+    bool jwt;
 };
 
 struct plan_request {
@@ -345,6 +363,17 @@ struct plan_request {
     size_t body_len;
     double weight;
     uint64_t expect_status; /* 0: any 2xx */
+    /* tls:// has these instead, and at most one of the three that say what is expected; with none
+     * of them an exchange is done when the bytes are sent */
+    char *send; /* {apikey} and {jwt} stand for the client's; NULL: the server speaks first */
+    size_t send_len;
+    char *expect; /* exactly these bytes; NULL: none */
+    size_t expect_len;
+    char *expect_until; /* any bytes up to the first of these, and them; NULL: none */
+    size_t expect_until_len;
+    double expect_bytes;                      /* so many, whatever they are; 0: none */
+    struct plan_place places[REQUEST_PLACES]; /* derived, as the next: in the order of `send` */
+    size_t n_places;
 };
 
 /* A stretch of the run; plan_check gives what was left out its value of [pace]. */
@@ -404,6 +433,28 @@ struct plan_attribution {
     uint64_t cooldown_ns; /* no load at the end */
 };
 
+/* One of limit.latency. */
+struct plan_latency_limit {
+    char *name; /* "response.p99.max" */
+    uint64_t max_ns;
+};
+
+struct plan_limit {
+    struct plan_latency_limit latencies[PLAN_LATENCY_LIMITS_MAX]; /* in the order of the profile */
+    size_t n_latencies;
+    double errors_ratio_max; /* these two: whether they are given is in `list` */
+    double rate_reached_min_per_s;
+    struct limit list[LIMITS_MAX]; /* derived: all of them */
+    size_t n;
+};
+
+struct plan_search {
+    double from_per_s;
+    double to_per_s; /* 0: no search */
+    uint64_t step_ns, ramp_ns, rest_ns;
+    double precision;
+};
+
 /* Commands for sh -c, with {pid} and {run}; NULL: none. */
 struct plan_hook {
     char *rotate;   /* rotates something on the server */
@@ -419,6 +470,8 @@ struct plan {
     struct plan_pace pace;
     struct plan_judge judge;
     struct plan_attribution attribution;
+    struct plan_limit limit;
+    struct plan_search search;
     struct plan_hook hook;
     struct plan_cert *certs;
     size_t n_certs;
@@ -451,6 +504,11 @@ struct plan_peak {
     double resume_ratio;
 };
 
+/* Of tls://: does the exchange wait for a reply? */
+static inline bool plan_request_expects(const struct plan_request *request)
+{
+    return request->expect != NULL || request->expect_until != NULL || request->expect_bytes >= 1;
+}
 struct plan_peak plan_peak(const struct plan *plan);
 /* Where the value of a field came from: the address of the field in the plan, such as
  * &plan->certs[0].ca.  file:line of the profile, "--set", or "default" with line 0. */

@@ -1,5 +1,6 @@
 #include "profile/profile.h"
 
+#include "base/escape.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "profile/ini.h"
@@ -40,6 +41,22 @@ static void print_line(const struct printer *p, const char *key, const char *tex
     }
 }
 
+/* The text as it must be written to mean itself; the caller frees it. */
+static char *text_escaped(const struct option *option, const char *field, const char *text)
+{
+    size_t len;
+
+    if (option->type != TYPE_BYTE_TEXT) {
+        return value_escape(text);
+    }
+    memcpy(&len, field + sizeof text, sizeof len);
+    struct sink *bytes = sink_new();
+    escape_write(bytes, text, len);
+    char *escaped = value_escape(sink_text(bytes, NULL));
+    sink_free(bytes);
+    return escaped;
+}
+
 /* A secret, and content that was fetched, is printed as the reference that was written. */
 static void print_text(const struct printer *p, const struct option *option, const char *key,
                        const char *field, bool secret)
@@ -55,7 +72,7 @@ static void print_text(const struct printer *p, const struct option *option, con
         sink_printf(p->sink, "; %s: redacted\n", key);
         return;
     }
-    CLEANUP_FREE char *escaped = value_escape(text);
+    CLEANUP_FREE char *escaped = text_escaped(option, field, text);
     bool as_written =
         written != NULL && (secret || (option->flags & (OPTION_CONTENT | OPTION_LINES)) != 0);
     struct sink *trial = sink_new();
@@ -99,6 +116,21 @@ static void print_drivers(const struct printer *p, const struct option *option, 
     }
 }
 
+static void print_limits(const struct printer *p, const struct option *option,
+                         const struct plan_limit *limit)
+{
+    for (size_t i = 0; i < limit->n_latencies; i++) {
+        const struct plan_latency_limit *latency = &limit->latencies[i];
+        CLEANUP_FREE char *key = xasprintf("%s%s", option->key, latency->name);
+        if (!store_is_default(plan_origin(p->plan, &latency->max_ns))) {
+            struct sink *text = sink_new();
+            type_info(option->type)->print(&latency->max_ns, option->words, text);
+            print_line(p, key, sink_text(text, NULL), &latency->max_ns, false);
+            sink_free(text);
+        }
+    }
+}
+
 /* A number that has no default and was not given is left out: its zero is not a value. */
 static bool is_absent(const struct printer *p, const struct option *option, const char *field)
 {
@@ -118,6 +150,8 @@ static void print_option(const struct printer *p, const struct option *option, c
     }
     if (option->suffix != NULL && str_equal(option->suffix, "DRIVER")) {
         print_drivers(p, option, base);
+    } else if (option->section == SECTION_LIMIT && option->suffix != NULL) {
+        print_limits(p, option, (const struct plan_limit *)base);
     } else if (option->suffix != NULL) {
         print_headers(p, option, (const struct plan_request *)base);
     } else if (type_info(option->type)->parse == NULL) {

@@ -44,6 +44,17 @@ static const struct section_info sections[SECTION_COUNT] = {
     [SECTION_JUDGE] = {"judge", "What is allowed, and what is known of the server.", SINGLE(judge)},
     [SECTION_ATTRIBUTION] = {"attribution", "Varying the load so that growth can be blamed.",
                              SINGLE(attribution)},
+    [SECTION_LIMIT] = {"limit",
+                       "What the load may measure at the most, or must at the least, over the "
+                       "whole run; a limit that is broken fails it.",
+                       SINGLE(limit)},
+    [SECTION_SEARCH] = {"search",
+                        "Finds the highest rate at which the limits hold, instead of a load of "
+                        "pace.rate: steps of growing rates until one does not hold, then between "
+                        "the two.  A step must also reach its rate, with 1 % errors at the most "
+                        "where no errors.ratio.max says otherwise; one that does not hold is tried "
+                        "again, and two tries of a kind decide.",
+                        SINGLE(search)},
     [SECTION_HOOK] = {"hook",
                       "Commands around and during the run.  sh -c runs them with PATH, HOME and "
                       "few other variables; {pid} is the process of the first [memory], {run} the "
@@ -70,7 +81,7 @@ bool section_find(const char *name, enum section *ret_section)
 const char *section_suggest(const char *name)
 {
     /* meant as written, by a profile for another version: no slip of the pen */
-    static const char *const others[] = {"misuse", "limit", "output"};
+    static const char *const others[] = {"misuse", "output"};
     const char *names[SECTION_COUNT];
 
     if (str_index(name, others, sizeof others / sizeof others[0]) >= 0) {

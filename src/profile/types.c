@@ -333,45 +333,6 @@ static void print_ramp(const void *field, const char *const *words, struct sink 
     }
 }
 
-static const char *const alpn_texts[] = {[ALPN_H1] = "http/1.1",
-                                         [ALPN_H2] = "h2",
-                                         [ALPN_H2_H1] = "h2, http/1.1",
-                                         [ALPN_H1_H2] = "http/1.1, h2"};
-
-/* Blanks around the comma do not matter. */
-static bool parse_alpn(const char *text, const char *const *words, void *field)
-{
-    char compact[16];
-    size_t n = 0;
-
-    (void)words;
-    for (const char *p = text; *p != '\0'; p++) {
-        if (*p == ' ') {
-            continue;
-        }
-        if (n + 3 > sizeof compact) {
-            return false;
-        }
-        compact[n++] = *p;
-        if (*p == ',') {
-            compact[n++] = ' ';
-        }
-    }
-    compact[n] = '\0';
-    int i = str_index(compact, alpn_texts, sizeof alpn_texts / sizeof alpn_texts[0]);
-    if (i < 0) {
-        return false;
-    }
-    *(enum alpn *)field = (enum alpn)i;
-    return true;
-}
-
-static void print_alpn(const void *field, const char *const *words, struct sink *sink)
-{
-    (void)words;
-    sink_printf(sink, "%s", alpn_texts[*(const enum alpn *)field]);
-}
-
 static bool parse_budget(const char *text, const char *const *words, void *field)
 {
     if (str_equal(text, "none")) {
@@ -425,6 +386,7 @@ static void print_string(const void *field, const char *const *words, struct sin
 static const struct type_info types[] = {
     [TYPE_STRING] = {"a text", NULL, "TEXT", NULL, print_string, NULL},
     [TYPE_BODY] = {"a text", NULL, "TEXT", NULL, print_string, NULL},
+    [TYPE_BYTE_TEXT] = {"a text", NULL, "TEXT", NULL, print_string, NULL},
     [TYPE_BOOL] = {"an answer", "yes, no", "yes|no", parse_bool, print_bool, NULL},
     [TYPE_COUNT] = {"a count", "100, 10k", "N", parse_count, print_count, number_u64},
     [TYPE_PORT] = {"a port", "8443", "PORT", parse_whole, print_count, number_u64},
@@ -440,7 +402,6 @@ static const struct type_info types[] = {
     [TYPE_WORD] = {"a word", NULL, "WORD", parse_word, print_word, NULL},
     [TYPE_ROTATE] = {"a rotation rule", "connection, request, 50 uses, 30s, never", "RULE",
                      parse_rotate, print_rotate, NULL},
-    [TYPE_ALPN] = {"a list of protocols", "h2, http/1.1", "LIST", parse_alpn, print_alpn, NULL},
     [TYPE_BUDGET] = {"a budget", "64B, 2KiB, none", "SIZE", parse_budget, print_budget, NULL},
     [TYPE_BOUND] = {"a bound", "20480, 10k, none", "N", parse_bound, print_bound, NULL},
 };

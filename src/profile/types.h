@@ -10,24 +10,24 @@
 #include <stddef.h>
 
 enum type {
-    TYPE_STRING,   /* char *, NULL when not given; kept by the caller */
-    TYPE_BODY,     /* char *, followed by its size_t length */
-    TYPE_BOOL,     /* bool */
-    TYPE_COUNT,    /* uint64_t */
-    TYPE_PORT,     /* uint64_t */
-    TYPE_PID,      /* int64_t */
-    TYPE_STATUS,   /* uint64_t; 0 is "2xx" */
-    TYPE_DURATION, /* uint64_t, nanoseconds */
-    TYPE_RAMP,     /* uint64_t, nanoseconds; "no" is 0, "yes" UINT64_MAX: all the time there is */
-    TYPE_BYTES,    /* double */
-    TYPE_RATE,     /* double, a second */
-    TYPE_RATIO,    /* double, 0..1 */
-    TYPE_NUMBER,   /* double */
-    TYPE_WORD,     /* an enum, the index in the option's words */
-    TYPE_ROTATE,   /* struct rotate */
-    TYPE_ALPN,     /* enum alpn */
-    TYPE_BUDGET,   /* double, bytes; negative is "none" */
-    TYPE_BOUND,    /* double, entries; 0 is "none" */
+    TYPE_STRING,    /* char *, NULL when not given; kept by the caller */
+    TYPE_BODY,      /* char *, followed by its size_t length */
+    TYPE_BYTE_TEXT, /* the same; written with \r \n \t \\ \xHH, or @FILE for its bytes */
+    TYPE_BOOL,      /* bool */
+    TYPE_COUNT,     /* uint64_t */
+    TYPE_PORT,      /* uint64_t */
+    TYPE_PID,       /* int64_t */
+    TYPE_STATUS,    /* uint64_t; 0 is "2xx" */
+    TYPE_DURATION,  /* uint64_t, nanoseconds */
+    TYPE_RAMP,      /* uint64_t, nanoseconds; "no" is 0, "yes" UINT64_MAX: all the time there is */
+    TYPE_BYTES,     /* double */
+    TYPE_RATE,      /* double, a second */
+    TYPE_RATIO,     /* double, 0..1 */
+    TYPE_NUMBER,    /* double */
+    TYPE_WORD,      /* an enum, the index in the option's words */
+    TYPE_ROTATE,    /* struct rotate */
+    TYPE_BUDGET,    /* double, bytes; negative is "none" */
+    TYPE_BOUND,     /* double, entries; 0 is "none" */
     TYPE_COUNT_OF
 };
 

@@ -4,6 +4,7 @@
 #include "base/str.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HTTP_PORT      80
@@ -156,6 +157,25 @@ const char *url_parse(const char *text, struct url *ret_url)
         return "is not an https URL (write https://HOST:PORT/PATH)";
     }
     return parse_rest(text + strlen(scheme), HTTPS_PORT, ret_url);
+}
+
+const char *url_parse_raw(const char *text, struct url *ret_url)
+{
+    static const char scheme[] = "tls://";
+
+    if (!str_has_prefix(text, scheme)) {
+        return "is not a tls URL (write tls://HOST:PORT)";
+    }
+    const char *authority = text + strlen(scheme);
+    if (strpbrk(authority, "/?#") != NULL) {
+        return "has a path, but what is asked for says request.send (write tls://HOST:PORT)";
+    }
+    const char *wrong = url_parse_authority(authority, strlen(authority), 0, ret_url);
+    if (wrong == NULL && ret_url->port == 0) {
+        free(ret_url->host);
+        return "has no port, and tls:// has none of its own (write tls://HOST:PORT)";
+    }
+    return wrong;
 }
 
 const char *url_parse_plain(const char *text, struct url *ret_url)

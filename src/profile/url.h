@@ -16,7 +16,10 @@ struct url {
 
 /* NULL and *ret_url filled in (free its texts), or what is wrong, as the end of a sentence. */
 const char *url_parse(const char *text, struct url *ret_url) __attribute__((warn_unused_result));
-/* The same of an http:// URL. */
+/* tls://HOST:PORT, and nothing behind it (path is NULL). */
+const char *url_parse_raw(const char *text, struct url *ret_url)
+    __attribute__((warn_unused_result));
+/* The same as url_parse of an http:// URL. */
 const char *url_parse_plain(const char *text, struct url *ret_url)
     __attribute__((warn_unused_result));
 /* "HOST", "HOST:PORT", "[IPv6]:PORT"; the same, path is NULL; `port` stands when none is given. */

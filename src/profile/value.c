@@ -1,5 +1,6 @@
 #include "profile/value.h"
 
+#include "base/escape.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/sink.h"
@@ -129,7 +130,7 @@ static bool read_into(const struct doc_entry *entry, const char *label, struct v
     }
     CLEANUP_FREE char *escaped = value_escape(path);
     value->written = xasprintf("@%s", escaped);
-    if (entry->option->type == TYPE_BODY) {
+    if (entry->option->type == TYPE_BODY || entry->option->type == TYPE_BYTE_TEXT) {
         return true;
     }
     while (value->len > 0 && strchr("\r\n", value->text[value->len - 1]) != NULL) {
@@ -191,6 +192,19 @@ static bool text_is_clean(const struct doc_entry *entry, const char *label,
     return true;
 }
 
+static bool read_escapes(const struct doc_entry *entry, const char *label, struct value *value,
+                         struct diag *diag)
+{
+    const char *wrong = escape_read(value->text, &value->len);
+
+    if (wrong != NULL) {
+        diag_add(diag, entry->origin,
+                 "%s: \"%.4s\" is none of \\r \\n \\t \\\\ \\\" \\xHH (write \\\\ for a backslash)",
+                 label, wrong);
+    }
+    return wrong == NULL;
+}
+
 static bool is_reference(const char *text)
 {
     return (text[0] == '@' && text[1] != '@') || holds_variable(text);
@@ -222,7 +236,8 @@ bool value_resolve(const struct doc_entry *entry, bool stored, struct value *ret
         value.text = expand(entry->text + (entry->text[0] == '@'), label, entry->origin, diag);
         value.len = value.text != NULL ? strlen(value.text) : 0;
         value.written = holds_variable(entry->text) ? xstrdup(entry->text) : NULL;
-        ok = value.text != NULL;
+        ok = value.text != NULL &&
+             (option->type != TYPE_BYTE_TEXT || read_escapes(entry, label, &value, diag));
     }
     ok = ok && text_is_clean(entry, label, &value, diag);
     if (ok && (option->flags & OPTION_SECRET) != 0 && value.len == 0 && is_reference(entry->text)) {

@@ -18,15 +18,15 @@
     }
 
 static const struct metric counters[COUNTER_COUNT] = {
-    [COUNTER_STARTED] = COUNT("started", "1", NEITHER, "Exchanges begun on a ready connection."),
+    [COUNTER_STARTED] = COUNT("started", "1", NEITHER, "Exchanges whose request was begun."),
     [COUNTER_COMPLETED] =
         COUNT("completed", "1", HIGHER, "Exchanges that ended with a complete response."),
     [COUNTER_FAILED] =
         COUNT("failed", "1", LOWER, "Exchanges that ended without a complete response."),
     [COUNTER_UNEXPECTED] =
         COUNT("unexpected", "1", LOWER, "Complete responses with a status that was not expected."),
-    [COUNTER_RETRIED] =
-        COUNT("retried", "1", LOWER, "Requests sent again because an idle connection was closed."),
+    [COUNTER_RETRIED] = COUNT("retried", "1", LOWER,
+                              "Requests sent again, mostly after an idle connection closed."),
     [COUNTER_DUE] = COUNT("due", "1", NEITHER, "Starts that fell due in an open loop."),
     [COUNTER_LATE] = COUNT("late", "1", LOWER, "Starts more than 1 ms after they were due."),
     [COUNTER_SKIPPED] = COUNT("skipped", "1", LOWER, "Starts that were due and never made."),
@@ -47,6 +47,14 @@ static const struct metric counters[COUNTER_COUNT] = {
         COUNT("resume_expired", "1", LOWER, "Of these, full since the ticket had expired."),
     [COUNTER_RESUME_REFUSED] =
         COUNT("resume_refused", "1", LOWER, "Of these, full since the server refused the ticket."),
+    [COUNTER_EARLY_OFFERED] =
+        COUNT("early_offered", "1", NEITHER, "Requests that went as early data (0-RTT)."),
+    [COUNTER_EARLY_ACCEPTED] =
+        COUNT("early_accepted", "1", NEITHER, "Of these, taken by the server."),
+    [COUNTER_EARLY_REJECTED] =
+        COUNT("early_rejected", "1", NEITHER, "Of these, not taken, and sent after the handshake."),
+    [COUNTER_EARLY_PUT_OFF] =
+        COUNT("early_put_off", "1", NEITHER, "Of the accepted, answered 425 and sent again."),
     [COUNTER_KEY_UPDATED] =
         COUNT("key_updated", "1", NEITHER, "TLS 1.3 key updates that the client began."),
     [COUNTER_OCSP_STAPLED] =

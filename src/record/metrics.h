@@ -9,11 +9,11 @@
 
 /* Counted by workers, on the request path. */
 enum counter {
-    COUNTER_STARTED,     /* exchanges whose request was begun on a ready connection */
+    COUNTER_STARTED,     /* exchanges whose request was begun on a ready connection, or early */
     COUNTER_COMPLETED,   /* a complete response came, whatever its status */
     COUNTER_FAILED,      /* begun and ended without a complete response */
     COUNTER_UNEXPECTED,  /* completed, with a status that was not expected */
-    COUNTER_RETRIED,     /* an idle connection was closed under the request; it was sent again */
+    COUNTER_RETRIED,     /* sent again: an idle connection was closed under it, a 425, and such */
     COUNTER_DUE,         /* open loop: starts that fell due */
     COUNTER_LATE,        /* open loop: started more than 1 ms after they were due */
     COUNTER_SKIPPED,     /* open loop: due but never started (backlog bound, end of run) */
@@ -27,6 +27,10 @@ enum counter {
     COUNTER_RESUME_NO_TICKET, /* of these, should and could not: nothing to offer */
     COUNTER_RESUME_EXPIRED,   /* what there was had expired */
     COUNTER_RESUME_REFUSED,   /* the server did not take what was offered */
+    COUNTER_EARLY_OFFERED,    /* requests that went as early data (0-RTT) */
+    COUNTER_EARLY_ACCEPTED,   /* of these, taken by the server */
+    COUNTER_EARLY_REJECTED,   /* and not, so that they went again behind the handshake */
+    COUNTER_EARLY_PUT_OFF,    /* of the accepted, answered 425 and sent again */
     COUNTER_KEY_UPDATED,      /* KeyUpdate messages sent on our own account */
     COUNTER_OCSP_STAPLED,     /* full handshakes with an OCSP response */
     COUNTER_SCTS,             /* certificate timestamps that came with full handshakes */

@@ -55,12 +55,16 @@ enum outcome {
     OUTCOME_SERVER_CERT_INVALID,
     OUTCOME_NO_H2, /* target.alpn = h2, and the server did not select it */
     /* HTTP */
-    OUTCOME_STATUS,       /* a complete response with a status that was not expected */
-    OUTCOME_HTTP_GARBAGE, /* not HTTP, or HTTP that no parser may accept */
-    OUTCOME_HTTP_LIMIT,   /* header or chunk beyond our limits */
-    OUTCOME_HTTP_RESET,
+    OUTCOME_STATUS,         /* a complete response with a status that was not expected */
+    OUTCOME_HTTP_GARBAGE,   /* not HTTP, or HTTP that no parser may accept */
+    OUTCOME_HTTP_LIMIT,     /* header or chunk beyond our limits */
+    OUTCOME_HTTP_RESET,     /* this and the next two also of raw exchanges */
     OUTCOME_HTTP_CLOSED,    /* closed before the first byte of a response */
     OUTCOME_HTTP_TRUNCATED, /* closed inside a response */
+    /* raw exchanges */
+    OUTCOME_REPLY_MISMATCH, /* other bytes than those expected */
+    OUTCOME_REPLY_EXTRA,    /* bytes behind the reply, or between two exchanges */
+    OUTCOME_REPLY_LIMIT,    /* what is to end it did not come in as many bytes as we take */
     /* HTTP/2 (RFC 9113) */
     OUTCOME_H2_GOAWAY,         /* GOAWAY, and the connection ended before the response */
     OUTCOME_H2_REFUSED_STREAM, /* RST_STREAM that says so; nothing was done */

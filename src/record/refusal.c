@@ -40,6 +40,8 @@ void refusal_answer_text(const struct refusal_answer *answer, char *text, size_t
     if (answer->status != 0) {
         (void)snprintf(text, size, "status %d", answer->status);
     } else {
-        (void)str_copy(text, size, outcome_info(answer->outcome)->text);
+        (void)str_copy(text, size,
+                       answer->outcome == OUTCOME_OK ? "the expected reply"
+                                                     : outcome_info(answer->outcome)->text);
     }
 }

@@ -20,7 +20,7 @@ struct refusal_kind {
 
 enum refusal_result {
     REFUSAL_REFUSED,   /* as expected */
-    REFUSAL_LET_IN,    /* a status below 400 */
+    REFUSAL_LET_IN,    /* a status below 400, or the expected reply of a raw exchange */
     REFUSAL_OTHERWISE, /* refused, but not as the profile expects */
     REFUSAL_UNCLEAR,   /* neither: a timeout, a 404, a 5xx, or it never saw what is bad */
     REFUSAL_RESULTS
@@ -29,7 +29,7 @@ enum refusal_result {
 /* What came back. */
 struct refusal_answer {
     enum outcome outcome; /* OUTCOME_OK: a response with `status`; else how the attempt ended */
-    int status;           /* 0: no response */
+    int status;           /* 0: no response, or a raw one */
 };
 
 struct refusal_tally {

@@ -29,6 +29,7 @@ struct run {
     int ticks_fd;
     int events_fd;
     int phases_fd; /* -1: there has been none */
+    int search_fd; /* likewise */
     int memory_fd[RUN_SOURCES];
     struct hlog *hlog[LATENCY_COUNT];
     struct hist pending[LATENCY_COUNT]; /* since the last interval of the logs */
@@ -69,12 +70,20 @@ static bool refuse_file(const char *path, struct diag *diag)
     return false;
 }
 
-/* Opens a file to append records to and sends what was gathered as its head. */
+/* A new file to append records to; below 0 with errno. */
+static int begin_records(const struct run *run, const char *name)
+{
+    CLEANUP_FREE char *path = path_in(run->dir, name);
+
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+}
+
+/* Opens one and sends what was gathered as its head. */
 static bool open_records(struct run *run, const char *name, int *ret_fd, struct diag *diag)
 {
     CLEANUP_FREE char *path = path_in(run->dir, name);
 
-    *ret_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    *ret_fd = begin_records(run, name);
     if (*ret_fd < 0 || !sink_send(run->line, *ret_fd)) {
         return refuse_file(path, diag);
     }
@@ -244,6 +253,7 @@ static struct run *run_new(const char *dir, const struct run_meta *meta)
     run->ticks_fd = -1;
     run->events_fd = -1;
     run->phases_fd = -1;
+    run->search_fd = -1;
     for (int i = 0; i < RUN_SOURCES; i++) {
         run->memory_fd[i] = -1;
     }
@@ -400,8 +410,7 @@ bool run_phase(struct run *run, uint64_t at_ns, uint64_t number, const char *nam
         return true;
     }
     if (run->phases_fd < 0) {
-        CLEANUP_FREE char *path = path_in(run->dir, "phases.csv");
-        run->phases_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        run->phases_fd = begin_records(run, "phases.csv");
         sink_printf(run->line, PHASES_HEADER);
     }
     put_time(run->line, time_ns);
@@ -410,6 +419,25 @@ bool run_phase(struct run *run, uint64_t at_ns, uint64_t number, const char *nam
                 : idle       ? "idle"
                              : "load");
     if (run->phases_fd < 0 || !sink_send(run->line, run->phases_fd)) {
+        return refused(run, time_ns);
+    }
+    return true;
+}
+
+bool run_step(struct run *run, size_t number, const struct run_step *step,
+              const struct limit *limits)
+{
+    uint64_t time_ns = (uint64_t)(step->start_s * (double)NS_PER_S);
+
+    if (run->refused != 0) {
+        return true;
+    }
+    if (run->search_fd < 0) {
+        run->search_fd = begin_records(run, "search.csv");
+        search_header(run->line, limits, step->n_limits);
+    }
+    search_row(run->line, number, step);
+    if (run->search_fd < 0 || !sink_send(run->line, run->search_fd)) {
         return refused(run, time_ns);
     }
     return true;
@@ -460,6 +488,7 @@ void run_free(struct run *run)
     close_fd(run->ticks_fd);
     close_fd(run->events_fd);
     close_fd(run->phases_fd);
+    close_fd(run->search_fd);
     for (int i = 0; i < RUN_SOURCES; i++) {
         close_fd(run->memory_fd[i]);
     }

@@ -8,6 +8,7 @@
  *                 further source
  *   events.csv    what befell during the run: time, kind, one sentence
  *   phases.csv    when each phase of the profile began; only where it has phases
+ *   search.csv    the steps of a search (search.h); only where it is one
  *   latency.NAME.hlog   HdrHistogram log V2
  * Every record is appended by one write(2), so a run killed at any moment is readable.
  *
@@ -20,6 +21,7 @@
 #include "record/reading.h"
 #include "record/misuse.h"
 #include "record/refusal.h"
+#include "record/search.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -73,8 +75,9 @@ struct run_meta {
     bool healthy;     /* the generator kept up with its plan */
     char health[256]; /* why it did not, or what it has to say though it did */
     struct run_generator generator;
-    char invalid[256]; /* not empty: why the run's measurements can't be used (exit 4) */
-    char ended[256];   /* not empty: why tlsoak ended the run before its time */
+    char invalid[256];        /* not empty: why the run's measurements can't be used (exit 4) */
+    char ended[256];          /* not empty: why tlsoak ended the run before its time */
+    struct run_search search; /* known at the end only, and not read back: the steps tell */
 };
 
 struct run; /* being written */
@@ -103,6 +106,9 @@ bool run_event(struct run *run, uint64_t at_ns, const char *kind, const char *te
  * over. */
 bool run_phase(struct run *run, uint64_t at_ns, uint64_t number, const char *name, bool idle)
     __attribute__((warn_unused_result));
+/* Appends a row to search.csv, whose columns are those of the limits: step `number`, from 1 on. */
+bool run_step(struct run *run, size_t number, const struct run_step *step,
+              const struct limit *limits) __attribute__((warn_unused_result));
 const char *run_dir(const struct run *run);
 void run_free(struct run *run);
 
@@ -137,7 +143,9 @@ struct stored_run {
     struct run_event *events; /* of events.csv, oldest first */
     size_t n_phases;
     struct run_phase *phases; /* of phases.csv */
-    int torn_lines;           /* incomplete last lines that were dropped */
+    size_t n_steps;
+    struct run_step *steps; /* of search.csv */
+    int torn_lines;         /* incomplete last lines that were dropped */
 };
 /* NULL with one mistake in `diag` when the directory holds no readable run. */
 struct stored_run *run_load(const char *dir, struct diag *diag) __attribute__((warn_unused_result));

@@ -230,6 +230,7 @@ void run_json_write(struct sink *sink, const struct run_meta *meta, const struct
     put_meta(&w, meta);
     put_refusals(&w, meta, total);
     put_misuses(&w, meta, total);
+    search_json_write(&w, &meta->search, NULL);
     if (total != NULL) {
         uint64_t end_ns = total->end_ns > meta->start_ns ? total->end_ns - meta->start_ns : 0;
         jsonw_number(&w, "elapsed_s", (double)end_ns / (double)NS_PER_S);

@@ -111,6 +111,14 @@ static bool load_phases(struct stored_run *stored, struct diag *diag)
     return phases_load(path, stored, diag);
 }
 
+static bool load_steps(struct stored_run *stored, struct diag *diag)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/search.csv", stored->dir);
+
+    stored->steps = xcalloc(SEARCH_STEPS_MAX, sizeof *stored->steps);
+    return search_load(path, stored->steps, &stored->n_steps, &stored->torn_lines, diag);
+}
+
 struct stored_run *run_load(const char *dir, struct diag *diag)
 {
     if (!find_run(dir, diag)) {
@@ -129,7 +137,7 @@ struct stored_run *run_load(const char *dir, struct diag *diag)
         return NULL;
     }
     stored->total->end_ns = stored->elapsed_ns;
-    if (!load_phases(stored, diag)) {
+    if (!load_phases(stored, diag) || !load_steps(stored, diag)) {
         run_unload(stored);
         return NULL;
     }
@@ -145,6 +153,7 @@ void run_unload(struct stored_run *stored)
     free(stored->memory_csv);
     free(stored->events);
     free(stored->phases);
+    free(stored->steps);
     free(stored->dir);
     free(stored);
 }

@@ -440,6 +440,8 @@ void text_write(struct sink *sink, const struct stored_run *run, const struct ve
     if (run == NULL) {
         return;
     }
+    text_limits(sink, verdict);
+    text_search(sink, run, verdict);
     put_refusals(sink, verdict);
     text_load(sink, run);
     put_events(sink, run);

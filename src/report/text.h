@@ -12,6 +12,9 @@
 void text_write(struct sink *sink, const struct stored_run *run, const struct verdict *verdict);
 /* The part about the load: exchanges, rates, errors, handshakes, latencies. */
 void text_load(struct sink *sink, const struct stored_run *run);
+/* Each limit with what was measured; of a search its steps. */
+void text_limits(struct sink *sink, const struct verdict *verdict);
+void text_search(struct sink *sink, const struct stored_run *run, const struct verdict *verdict);
 /* `text` made safe for a terminal and broken between words into lines of TEXT_COLUMNS at most;
  * the first begins with `label`, the others with as many blanks.  Ends with a line break. */
 void text_prose(struct sink *sink, const char *label, const char *text);

@@ -1,6 +1,7 @@
 #include "report/text.h"
 
 #include "base/mono.h"
+#include "base/str.h"
 #include "base/unit.h"
 
 #include <inttypes.h>
@@ -30,10 +31,21 @@ static const char *rate_text(char text[UNIT_TEXT], double rate)
     return text;
 }
 
-static void put_exchanges(struct sink *sink, const struct interval *total)
+static bool is_raw(const struct stored_run *run)
 {
+    return str_has_prefix(run->meta.target, "tls://");
+}
+
+static void put_exchanges(struct sink *sink, const struct stored_run *run)
+{
+    const struct interval *total = run->total;
     char done[UNIT_TEXT], failed[UNIT_TEXT], odd[UNIT_TEXT], again[UNIT_TEXT];
 
+    if (is_raw(run)) {
+        text_row(sink, "exchanges", "%s completed, %s failed",
+                 counted(done, total, COUNTER_COMPLETED), counted(failed, total, COUNTER_FAILED));
+        return;
+    }
     text_row(sink, "exchanges", "%s completed, %s failed, %s of unexpected status, %s retried",
              counted(done, total, COUNTER_COMPLETED), counted(failed, total, COUNTER_FAILED),
              counted(odd, total, COUNTER_UNEXPECTED), counted(again, total, COUNTER_RETRIED));
@@ -112,6 +124,32 @@ static void put_handshakes(struct sink *sink, const struct interval *total)
              counted(resumed, total, COUNTER_HANDSHAKE_RESUMED),
              counted(failed, total, COUNTER_DIAL_FAILED),
              unit_grouped(open, total->gauge[GAUGE_OPEN]));
+}
+
+static void put_early_data(struct sink *sink, const struct interval *total)
+{
+    static const struct {
+        enum counter counter;
+        const char *text;
+    } ends[] = {
+        {COUNTER_EARLY_ACCEPTED, "accepted"},
+        {COUNTER_EARLY_REJECTED, "rejected and sent again"},
+        {COUNTER_EARLY_PUT_OFF, "answered 425 and sent again"},
+    };
+    char text[UNIT_TEXT];
+
+    if (total->count[COUNTER_EARLY_OFFERED] == 0) {
+        return;
+    }
+    struct sink *list = sink_new();
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        if (i == 0 || total->count[ends[i].counter] > 0) {
+            sink_printf(list, ", %s %s", counted(text, total, ends[i].counter), ends[i].text);
+        }
+    }
+    text_row(sink, "0-RTT", "%s offered%s", counted(text, total, COUNTER_EARLY_OFFERED),
+             sink_text(list, NULL));
+    sink_free(list);
 }
 
 /* Where some were to resume, or did. */
@@ -297,11 +335,14 @@ void text_load(struct sink *sink, const struct stored_run *run)
                    unit_duration(length, (double)run->elapsed_ns));
     sink_write(sink, "\n", 1);
     text_prose(sink, label, run->meta.target);
-    put_exchanges(sink, total);
-    put_statuses(sink, total);
+    put_exchanges(sink, run);
+    if (!is_raw(run)) {
+        put_statuses(sink, total);
+    }
     put_rate(sink, run);
     put_handshakes(sink, total);
     put_resumption(sink, total);
+    put_early_data(sink, total);
     put_tls(sink, run);
     put_identities(sink, total);
     put_misuses(sink, run);

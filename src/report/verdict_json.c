@@ -152,6 +152,37 @@ static void put_finding(struct jsonw *w, const struct memory_finding *finding)
     jsonw_end(w);
 }
 
+/* Latencies are in microseconds, as in run.json. */
+static void put_limit(struct jsonw *w, const struct limit_finding *finding)
+{
+    struct sink *metric = sink_new();
+    char text[256];
+
+    limit_column(&finding->limit, metric);
+    limits_sentence(finding, text, sizeof text);
+    jsonw_object(w, NULL);
+    jsonw_string(w, "rule", finding->limit.rule);
+    jsonw_string(w, "state", limit_state_name(finding->state));
+    jsonw_string(w, "metric", sink_text(metric, NULL));
+    jsonw_number(w, "bound", limit_number(&finding->limit, finding->limit.bound));
+    jsonw_number(w, "measured", limit_number(&finding->limit, finding->measured));
+    jsonw_string(w, "reason", text);
+    jsonw_end(w);
+    sink_free(metric);
+}
+
+/* Only of a search. */
+static void put_search(struct jsonw *w, const struct search_finding *finding)
+{
+    char text[512];
+
+    if (finding->answer.end == SEARCH_NONE) {
+        return;
+    }
+    search_sentence(finding, text, sizeof text);
+    search_json_write(w, &finding->answer, text);
+}
+
 static void put_refusal(struct jsonw *w, const struct refusal_finding *finding)
 {
     const struct refusal_tally *tally = &finding->tally;
@@ -195,7 +226,11 @@ static void put_verdict(struct sink *sink, const struct verdict *verdict, bool c
     }
     jsonw_end(&w);
     jsonw_array(&w, "limits");
+    for (size_t i = 0; i < verdict->n_limits; i++) {
+        put_limit(&w, &verdict->limits[i]);
+    }
     jsonw_end(&w);
+    put_search(&w, &verdict->search);
     jsonw_array(&w, "refusals");
     for (size_t i = 0; i < verdict->n_refusals; i++) {
         put_refusal(&w, &verdict->refusals[i]);

@@ -98,6 +98,8 @@ events {{ worker_connections 8192; }}
 http {{
   log_format serials '$ssl_client_serial $status $connection';
   log_format reused '$ssl_session_reused $ssl_protocol $connection';
+  log_format proto '$connection $status $server_protocol';
+  log_format early '$ssl_session_reused $ssl_early_data $status $ssl_client_verify $request_method $connection';
   log_format who '$ssl_client_s_dn|$http_x_api_key|$http_authorization|$request_uri';
   access_log {folder}/access.log serials;
   keepalive_requests 1000000; keepalive_timeout 600s;
@@ -157,6 +159,19 @@ def haproxy(folder, pki, bind=""):
     config = folder / "haproxy.cfg"
     config.write_text(HAPROXY.format(port=port, pki=pki, bind=bind))
     with running([program, "-f", str(config), "-db"], port, folder) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def redis(folder, pki, *options, clients="yes"):
+    """Redis over TLS; clients: yes, optional, no (tls-auth-clients)."""
+    port = free_port()
+    command = [need("redis-server"), "--port", "0", "--tls-port", port, "--bind", "127.0.0.1",
+               "--tls-cert-file", f"{pki}/server.pem", "--tls-key-file", f"{pki}/server.key",
+               "--tls-ca-cert-file", f"{pki}/ca.pem", "--tls-auth-clients", clients, "--save", "",
+               "--dir", folder, *options]
+    with running([str(word) for word in command], port, folder) as server:
+        server.url = f"tls://127.0.0.1:{port}"
         yield server
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from servers import embedded, last_truth, make_pki, nginx, profile, tlsoak, totals
+from servers import embedded, free_port, last_truth, make_pki, need, nginx, profile, running, tlsoak, totals
 
 LASTING = ["half-open", "slow-send", "slow-read"]
 QUICK = ["handshake-stop", "abort-body", "abandon-response", "early-close", "reset", "no-close-notify",
@@ -178,6 +178,92 @@ def test_nginx_logs_what_was_done_to_it(tmp_path, pki, version):
         "abort-body", "slow-send", "oversized-header", "plain-http"))
     assert statuses["499"] == done["abandon-response"]
     assert statuses["200"] == counts["completed"] + done["reset"] + done["no-close-notify"]
+
+
+# HTTP/2, beside a load that may speak HTTP/1.1 itself.
+
+H2 = ["h2-disconnect", "h2-reset"]
+STREAMS = {"h2-disconnect": 5, "h2-reset": 7}
+
+
+def h2_misuses(share, more=""):
+    return "".join(f"[misuse {kind}]\nkind = {kind}\nshare = {share}\nstreams = {STREAMS[kind]}\n" +
+                   (more if kind == "h2-disconnect" else "") for kind in H2)
+
+
+SHORT = BASE.replace("duration = 3s", "duration = 1500ms")
+
+
+def streams_of(tallies):
+    return {kind: STREAMS[kind] * tally["done"] for kind, tally in tallies.items()}
+
+
+@pytest.mark.parametrize("alpn, end", [("http/1.1", "reset"), ("h2", "fin")])
+def test_the_embedded_server_agrees_on_http2(tmp_path, pki, alpn, end):
+    text = SHORT.replace("[pace]", f"alpn = {alpn}\n[pace]") + CREDENTIALS + h2_misuses("10%", f"end = {end}\n")
+    with embedded(tmp_path, pki, "--leak", "aborted=512") as server:
+        counts, tallies = soak(tmp_path, text.format(url=server.url, pki=pki))
+        truth = last_truth(server)
+    check_shares(counts, tallies, 0.1)
+    streams = streams_of(tallies)
+    assert counts["misuse_request"] == sum(streams.values())
+    assert counts["misuse_handshake"] == counts["misuse_done"]  # one a connection
+    assert truth["requests"] == counts["completed"] + sum(streams.values())
+    assert truth["connections"] == counts["handshake_full"] + counts["misuse_handshake"]
+    # every stream, though this server answers at once: no body gets through
+    assert truth["aborted"] == sum(streams.values())
+    assert truth["retained_bytes"] == 512 * truth["aborted"]
+    # h2-reset closes politely; an answer that comes behind our FIN meets a reset
+    cut = tallies["h2-disconnect"]["done"]
+    assert 0 < truth["cut"] <= cut if end == "fin" else truth["cut"] == 0
+    for name, ours in (("client_certificates", "cert_new"), ("api_keys", "key_new"), ("jwts", "jwt_new")):
+        assert truth[name] == counts[ours], name
+    report = " ".join(tlsoak("report", tmp_path / "run").stdout.split())
+    assert f"{tallies['h2-reset']['done']} HTTP/2 connections whose requests were reset at once" in report
+    assert f"{tallies['h2-disconnect']['done']} HTTP/2 connections closed with requests in flight" in report
+
+
+def test_nginx_sees_the_streams(tmp_path, pki):
+    """Each stream is a line of its log; its limit of streams bounds what is in flight, not what is reset."""
+    with nginx(tmp_path, pki, listen="http2", extra="http2_max_concurrent_streams 4;"
+               f"access_log {tmp_path}/h2.log proto;") as server:
+        counts, tallies = soak(tmp_path, (SHORT + h2_misuses("10%")).format(url=server.url, pki=pki))
+        server.stop()
+        log = (tmp_path / "h2.log").read_text().splitlines()
+        errors = (tmp_path / "error.log").read_text()
+    over_h2 = [line for line in log if "HTTP/2.0" in line]
+    assert len(over_h2) == counts["misuse_request"] == 4 * tallies["h2-disconnect"]["done"] + \
+        7 * tallies["h2-reset"]["done"]
+    assert len({line.split()[0] for line in over_h2}) == counts["misuse_done"]  # connections
+    assert "[alert]" not in errors and "[crit]" not in errors, errors
+
+
+def test_nghttpd_sees_the_resets(tmp_path, pki):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "index.html").write_bytes(b"x" * 10_000)
+    port = free_port()
+    command = [need("nghttpd"), "-v", "-d", tmp_path / "root", "--verify-client", port, f"{pki}/server.key",
+               f"{pki}/server.pem"]
+    with running([str(c) for c in command], port, tmp_path) as server:
+        text = SHORT.replace("[pace]", "alpn = h2\nexpect_mtls = no\n[pace]") + h2_misuses("10%")
+        counts, tallies = soak(tmp_path, text.format(url=server.url, pki=pki))
+        server.stop()
+        log = server.log.read_text()
+    streams = streams_of(tallies)
+    assert len(re.findall(r"recv .*HEADERS.* frame", log)) == counts["completed"] + sum(streams.values())
+    assert len(re.findall(r"recv .*RST_STREAM.* frame", log)) == streams["h2-reset"]
+    assert len(re.findall(r"error_code=CANCEL", log)) == streams["h2-reset"]
+
+
+def test_a_server_without_http2_is_told(tmp_path, pki):
+    with nginx(tmp_path, pki) as server:
+        text = (SHORT + h2_misuses("10%")).format(url=server.url, pki=pki)
+        done = tlsoak("run", profile(tmp_path, text), "-o", tmp_path / "run", "--quiet")
+        assert done.returncode == 0, (done.stdout, done.stderr)
+    run = totals(tmp_path / "run")
+    for tally in run["misuses"]:
+        assert tally["undone"] == tally["tried"] > 5 and tally["why"] in ("no_h2", "alert_no_application_protocol")
+    assert run["totals"]["misuse_request"] == run["totals"]["misuse_done"] == run["totals"]["failed"] == 0
 
 
 def test_too_many_are_a_mistake(tmp_path, pki):

@@ -81,6 +81,16 @@ def test_spiffe(place):
     assert counts["cert_new"] >= 40 and counts["identity_expired"] == 0
 
 
+def test_search(place):
+    few = ["search.from=50/s", "search.to=100/s", "search.step=1s", "search.rest=200ms", "search.ramp=200ms",
+           "limit.latency.response.p99.max=10s", "limit.errors.ratio.max=5%"]
+    with embedded(place, place / "pki", credentials=False) as server:
+        done = tlsoak("run", place / "search.ini", *(arg for pair in few for arg in ("--set", pair)), "-o", place / "run",
+                      "--quiet", env={"TARGET_URL": server.url})
+    assert done.returncode == 0 and "at least 100/s holds" in done.stdout, (done.stdout, done.stderr)
+    assert [entry["state"] for entry in verdict(place / "run")["limits"]] == ["held", "held"]
+
+
 @pytest.mark.parametrize("name", ["leak-hunt.ini", "ci-gate.ini"])
 def test_hunts_are_accepted(place, name):
     done = tlsoak("check", place / name, env={"TARGET_URL": "https://127.0.0.1:8443/"})

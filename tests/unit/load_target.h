@@ -42,11 +42,13 @@ struct target {
     unsigned say_close_after; /* announces "Connection: close" in that response */
     const char *client_ca;    /* NULL: the one that signs the clients */
     bool tls12;
-    bool lets_all_in;     /* whatever the certificate, or none; never refuses a key */
-    bool never_asks;      /* for a certificate */
-    bool checks_keys;     /* 401 without a key of its secret, or a token */
-    const char *query;    /* "api_key=": where the key is instead of a header */
-    const char *names[3]; /* in the leaves: how often each shook hands in full */
+    bool lets_all_in;              /* whatever the certificate, or none; never refuses a key */
+    bool never_asks;               /* for a certificate */
+    bool checks_keys;              /* 401 without a key of its secret, or a token */
+    const char *query;             /* "api_key=": where the key is instead of a header */
+    bool puts_off;                 /* answers 425 to early data */
+    void (*prepare)(SSL_CTX *ctx); /* more about the context; or NULL */
+    const char *names[3];          /* in the leaves: how often each shook hands in full */
 
     char dir[64];
     char *secret; /* owns: of the API keys */
@@ -57,6 +59,7 @@ struct target {
     atomic_bool stop;
     atomic_uint n_threads;
     atomic_ulong n_refused, n_accepted, n_full, n_resumed, n_requests, n_closed, n_body_bytes;
+    atomic_ulong n_early;  /* requests that came as early data */
     pthread_mutex_t mutex; /* of the sets */
     atomic_ulong n_named[3], n_unauthorized;
     /* Requests that broke off, and what ended the connections: close_notify, an end without it, a
@@ -196,6 +199,8 @@ static inline bool target_answer(struct target *target, SSL *ssl, unsigned n_ser
     }
     atomic_fetch_add(&target->n_requests, 1);
     atomic_fetch_add(&target->n_body_bytes, body);
+    bool early = SSL_in_early_data(ssl) == 1;
+    atomic_fetch_add(&target->n_early, early);
     bool known = target_note_request(target, ssl, head) || !target->checks_keys;
     if (!known) {
         atomic_fetch_add(&target->n_unauthorized, 1);
@@ -208,9 +213,10 @@ static inline bool target_answer(struct target *target, SSL *ssl, unsigned n_ser
     }
     bool last = target->say_close_after != 0 && n_served + 1 == target->say_close_after;
     int len = snprintf(response, sizeof response, "HTTP/1.1 %d X\r\nContent-Length: 2\r\n%s\r\nok",
-                       target->status != 0 ? target->status
-                       : known             ? 200
-                                           : 401,
+                       target->puts_off && early ? 425
+                       : target->status != 0     ? target->status
+                       : known                   ? 200
+                                                 : 401,
                        last ? "Connection: close\r\n" : "");
     bool sent = SSL_write(ssl, response, len) == len;
     atomic_fetch_add(&target->n_reset, !sent);
@@ -334,6 +340,9 @@ static inline SSL_CTX *target_context(struct target *target)
         SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, target_trusts_all);
     } else {
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    }
+    if (target->prepare != NULL) {
+        target->prepare(ctx);
     }
     if (!ok) {
         abort();

@@ -157,7 +157,7 @@ struct server {
     pthread_t thread;
     SSL_CTX *ctx;
     unsigned n_accepted; /* read after server_stop */
-    char request[8192];  /* the last one, with what of its body came in one piece */
+    char request[65536]; /* the last one, with what of its body came in one piece */
 };
 
 #define ORDINARY "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"

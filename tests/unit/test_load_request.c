@@ -2,6 +2,8 @@
 #include "load/request.h"
 
 #include "base/mem.h"
+#include "net/conn.h"
+#include "profile/store.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -101,6 +103,50 @@ static void heads_name_the_run(void **state)
     plan.requests[1].n_headers = 0;
 }
 
+/* The profile's bytes, with the client's credentials where their names stand. */
+static void raw_bytes_with_credentials(void **state)
+{
+    static char send[] = "A {apikey}\0{jwt}{apikey}\r\n";
+    (void)state;
+    struct plan plan = plan_of(1);
+    struct plan_request raw[] = {
+        {.weight = 1,
+         .send = send,
+         .send_len = sizeof send - 1,
+         .places = {{2, 8, false}, {11, 5, true}, {16, 8, false}},
+         .n_places = 3,
+         .expect_until = (char[]){"aab"},
+         .expect_until_len = 3},
+        {.weight = 1},
+    };
+    struct request_set set;
+    struct conn_request made;
+    char to[64];
+    struct credential key = {.text = (char[]){"key-17"}, .text_len = 6};
+    struct credential token = {.text = (char[]){"t"}, .text_len = 1};
+    struct credential *both[CREDENTIAL_PARTS] = {NULL, &key, &token};
+    static const char expected[] = "A key-17\0tkey-17\r\n";
+    plan.target.raw = true;
+    plan.requests = raw;
+    plan.n_requests = 2;
+    plan.store = store_new();
+    request_set_init(&set, &plan, "a run");
+    assert_in_range(request_size(&set, 0, &set.requests[0], both), sizeof expected - 1, sizeof to);
+    request_make(&set, 0, &set.requests[0], both, false, to, &made);
+    assert_int_equal(made.head_len, sizeof expected - 1);
+    assert_memory_equal(made.head, expected, made.head_len);
+    assert_int_equal(made.reply->kind, RAW_UNTIL);
+    assert_true(made.secret);
+    assert_false(set.requests[0].idempotent);
+    request_make(&set, 0, &set.requests[1], both, false, to, &made);
+    assert_int_equal(made.head_len, 0);
+    assert_int_equal(made.reply->kind, RAW_NOTHING);
+    assert_false(made.secret);
+    assert_true(request_expects(&set.requests[0], 0));
+    request_set_clear(&set);
+    store_free(plan.store);
+}
+
 /* Each identity carries its key in its own way. */
 static void keys_where_they_belong(void **state)
 {
@@ -190,9 +236,13 @@ static void backlog_keeps_order_and_bound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(heads_to_the_byte),      cmocka_unit_test(heads_name_the_run),
-        cmocka_unit_test(keys_where_they_belong), cmocka_unit_test(expected_status),
-        cmocka_unit_test(picked_by_weight),       cmocka_unit_test(backlog_keeps_order_and_bound),
+        cmocka_unit_test(heads_to_the_byte),
+        cmocka_unit_test(heads_name_the_run),
+        cmocka_unit_test(raw_bytes_with_credentials),
+        cmocka_unit_test(keys_where_they_belong),
+        cmocka_unit_test(expected_status),
+        cmocka_unit_test(picked_by_weight),
+        cmocka_unit_test(backlog_keeps_order_and_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

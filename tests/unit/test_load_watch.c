@@ -65,6 +65,22 @@ static void a_bad_minute_is_enough(void **state)
     interval_free(total);
 }
 
+/* How many may fail is for a limit to say, where the profile has one. */
+static void a_limit_on_errors_judges_a_bad_minute(void **state)
+{
+    (void)state;
+    struct plan limited = {.limit = {.n = 1, .list = {{.metric = LIMIT_ERRORS}}}};
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    watch_init(&watch, &limited);
+    for (int i = 0; i < 100; i++) {
+        pass(&watch, total, 100, 90);
+    }
+    watch_finish(&watch, total, false, NULL);
+    assert_string_equal(watch.invalid, "");
+    interval_free(total);
+}
+
 static void half_a_bad_minute_is_not(void **state)
 {
     (void)state;
@@ -363,6 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_good_run_is_valid),
         cmocka_unit_test(a_bad_minute_is_enough),
+        cmocka_unit_test(a_limit_on_errors_judges_a_bad_minute),
         cmocka_unit_test(half_a_bad_minute_is_not),
         cmocka_unit_test(a_short_run_is_judged_whole),
         cmocka_unit_test(a_target_that_went_away),

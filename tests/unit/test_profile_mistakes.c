@@ -201,6 +201,14 @@ static void plain_http_is_refused(void **state)
     check_file("urls.ini");
 }
 
+static void http_and_raw_bytes_do_not_mix(void **state)
+{
+    (void)state;
+    assert_int_equal(setenv("TLSOAK_TEST_SECRET", "canary", 1), 0);
+    check_file("raw.ini");
+    check_file("raw-https.ini");
+}
+
 static void secrets_are_refused_and_not_repeated(void **state)
 {
     CLEANUP_FREE char *found = NULL;
@@ -413,6 +421,7 @@ int main(void)
         cmocka_unit_test(factors_without_a_switch_are_named),
         cmocka_unit_test(phases_that_cannot_be_are_named),
         cmocka_unit_test(plain_http_is_refused),
+        cmocka_unit_test(http_and_raw_bytes_do_not_mix),
         cmocka_unit_test(secrets_are_refused_and_not_repeated),
         cmocka_unit_test(a_circle_of_extends_is_a_mistake),
         cmocka_unit_test(an_absent_profile_is_a_mistake),

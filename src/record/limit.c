@@ -1,0 +1,195 @@
+#include "record/limit.h"
+
+#include "base/mono.h"
+#include "base/sink.h"
+#include "base/str.h"
+#include "base/unit.h"
+#include "record/interval.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Those of the load itself stand first in the table: not refusals, not the generator's delay. */
+#define N_SERIES ((int)LATENCY_FIRST_BYTE + 1)
+
+_Static_assert(LIMIT_VALUE == UNIT_TEXT, "values are written as units write them");
+
+#define DIGITS_MAX 5 /* of a percentile: p99.999 */
+
+/* "p50", "p99.9": the digits are the numerator, so that 99.9 % is the double nearest to 0.999. */
+static bool parse_percentile(const char *text, double *ret_quantile)
+{
+    double digits = 0, whole = 100;
+    size_t n = 0, n_whole = 0;
+    bool behind_dot = false;
+
+    if (*text++ != 'p') {
+        return false;
+    }
+    for (; *text != '\0'; text++) {
+        if (*text == '.' && !behind_dot && n > 0) {
+            behind_dot = true;
+            continue;
+        }
+        if (*text < '0' || *text > '9' || n == DIGITS_MAX) {
+            return false;
+        }
+        digits = 10 * digits + (*text - '0');
+        whole *= behind_dot ? 10 : 1;
+        n_whole += !behind_dot;
+        n++;
+    }
+    *ret_quantile = digits / whole;
+    return n > 0 && n_whole <= 2 && (!behind_dot || n > n_whole) && digits > 0;
+}
+
+static bool parse_stat(const char *text, struct limit *limit)
+{
+    if (str_equal(text, "mean") || str_equal(text, "max")) {
+        limit->stat = str_equal(text, "mean") ? LIMIT_MEAN : LIMIT_LARGEST;
+        return true;
+    }
+    limit->stat = LIMIT_QUANTILE;
+    return parse_percentile(text, &limit->quantile);
+}
+
+/* "response.p99.max" */
+static bool parse_latency(const char *text, struct limit *limit)
+{
+    char stat[LIMIT_KEY];
+    const char *dot = strchr(text, '.'), *end = strrchr(text, '.');
+    int series = 0;
+
+    if (dot == NULL || dot == end || !str_equal(end, ".max") ||
+        !str_copy(stat, sizeof stat, dot + 1)) {
+        return false;
+    }
+    stat[end - dot - 1] = '\0';
+    for (; series < N_SERIES; series++) {
+        const char *name = metric_latency((enum latency)series)->name;
+        if (strlen(name) == (size_t)(dot - text) && str_has_prefix(text, name)) {
+            break;
+        }
+    }
+    limit->metric = LIMIT_LATENCY;
+    limit->latency = series;
+    return series < N_SERIES && parse_stat(stat, limit);
+}
+
+bool limit_from_key(const char *key, struct limit *ret_limit)
+{
+    struct limit limit = {.metric = LIMIT_ERRORS};
+    bool known = str_equal(key, "errors.ratio.max");
+
+    if (str_has_prefix(key, "latency.")) {
+        known = parse_latency(key + strlen("latency."), &limit);
+    } else if (str_equal(key, "rate.reached.min")) {
+        limit.metric = LIMIT_RATE;
+        known = true;
+    }
+    if (!known || !str_copy(limit.key, sizeof limit.key, key)) {
+        return false;
+    }
+    *ret_limit = limit;
+    return true;
+}
+
+void limit_vocabulary(struct sink *sink)
+{
+    sink_printf(sink, "latency.SERIES.STAT.max (SERIES: ");
+    for (int i = 0; i < N_SERIES; i++) {
+        sink_printf(sink, "%s%s", i > 0 ? ", " : "", metric_latency((enum latency)i)->name);
+    }
+    sink_printf(sink, "; STAT: p50, p99, p99.9 and the like, mean, max), errors.ratio.max and "
+                      "rate.reached.min");
+}
+
+static bool measure_latency(const struct limit *limit, const struct hist *hist, double *ret_value)
+{
+    if (hist->n == 0) {
+        return false;
+    }
+    *ret_value = limit->stat == LIMIT_MEAN      ? hist_mean_ns(hist)
+                 : limit->stat == LIMIT_LARGEST ? (double)hist->max_ns
+                                                : (double)hist_quantile(hist, limit->quantile);
+    return true;
+}
+
+static uint64_t n_done(const struct limit *limit, const struct interval *interval)
+{
+    const uint64_t *count = interval->count;
+
+    return limit->handshakes ? count[COUNTER_HANDSHAKE_FULL] + count[COUNTER_HANDSHAKE_RESUMED]
+                             : count[COUNTER_COMPLETED];
+}
+
+/* What the client lacked itself, and what it stopped at the end, is no fault of the server's. */
+static uint64_t n_errors(const struct interval *interval)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < OUTCOME_COUNT; i++) {
+        enum outcome_class class = outcome_info((enum outcome)i)->class;
+        n += class == OUTCOME_CLASS_OK || class == OUTCOME_CLASS_CLIENT ? 0 : interval->outcome[i];
+    }
+    return n;
+}
+
+bool limit_measure(const struct limit *limit, const struct interval *interval, double seconds,
+                   double *ret_value)
+{
+    double done = (double)n_done(limit, interval), errors = (double)n_errors(interval);
+    double unexpected = (double)interval->count[COUNTER_UNEXPECTED];
+
+    switch (limit->metric) {
+    case LIMIT_LATENCY:
+        return measure_latency(limit, &interval->latency[limit->latency], ret_value);
+    case LIMIT_ERRORS:
+        /* an answer of unexpected status is both: it was completed */
+        *ret_value = errors / (done + errors - unexpected);
+        return done + errors > 0;
+    case LIMIT_RATE:
+        *ret_value = done / seconds;
+        return seconds > 0;
+    }
+    return false;
+}
+
+bool limit_holds(const struct limit *limit, double value)
+{
+    return limit->metric == LIMIT_RATE ? value >= limit->bound : value <= limit->bound;
+}
+
+const char *limit_value(const struct limit *limit, double value, char text[LIMIT_VALUE])
+{
+    if (isnan(value)) {
+        (void)str_copy(text, LIMIT_VALUE, "no value");
+    } else if (limit->metric == LIMIT_LATENCY) {
+        (void)unit_duration(text, value);
+    } else {
+        (void)snprintf(text, LIMIT_VALUE, limit->metric == LIMIT_ERRORS ? "%.3g %%" : "%.1f/s",
+                       limit->metric == LIMIT_ERRORS ? 100 * value : value);
+    }
+    return text;
+}
+
+void limit_column(const struct limit *limit, struct sink *sink)
+{
+    static const char *const units[] = {
+        [LIMIT_LATENCY] = "_us", [LIMIT_ERRORS] = "", [LIMIT_RATE] = "_per_s"};
+    const char *end = strrchr(limit->key, '.');
+
+    sink_write(sink, limit->key, (size_t)(end - limit->key));
+    sink_printf(sink, "%s", units[limit->metric]);
+}
+
+double limit_number(const struct limit *limit, double value)
+{
+    return limit->metric == LIMIT_LATENCY ? value / (double)NS_PER_US : value;
+}
+
+double limit_from_number(const struct limit *limit, double number)
+{
+    return limit->metric == LIMIT_LATENCY ? number * (double)NS_PER_US : number;
+}

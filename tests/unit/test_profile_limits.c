@@ -1,0 +1,191 @@
+/* [limit] and [search]: what they come to, what is a mistake and where, and that the effective
+ * profile says the same again. */
+#include "base/mem.h"
+#include "base/mono.h"
+#include "base/str.h"
+#include "profile/profile.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define HEAD   "[target]\nurl = https://127.0.0.1:8443/\n[pace]\n"
+#define OPEN   HEAD "mode = open\n" /* lines 1 to 4 */
+#define LIMIT  "[limit]\nlatency.response.p99.max = 25ms\n"
+#define SEARCH "[search]\nto = 2k/s\n"
+
+static struct plan *load(const char *text, const char *const *sets, size_t n_sets)
+{
+    struct diag *diag = diag_new();
+    struct plan *plan = profile_load_text("limits.ini", text, sets, n_sets, diag);
+    if (plan == NULL) {
+        fail_msg("%s", diag_text(diag, 0));
+    }
+    diag_free(diag);
+    return plan;
+}
+
+/* The first of so many mistakes. */
+static void refuses(const char *text, size_t n, const char *mistake)
+{
+    struct diag *diag = diag_new();
+    assert_null(profile_load_text("limits.ini", text, NULL, 0, diag));
+    if (diag_count(diag) != n || !str_has_prefix(diag_text(diag, 0), mistake)) {
+        diag_print(diag, stderr);
+        fail_msg("not %zu of %s", n, mistake);
+    }
+    diag_free(diag);
+}
+
+static char *effective(const struct plan *plan)
+{
+    struct sink *sink = sink_new();
+    profile_print(plan, false, sink);
+    char *text = xstrdup(sink_text(sink, NULL));
+    sink_free(sink);
+    return text;
+}
+
+static void assert_same_again(const struct plan *plan)
+{
+    CLEANUP_FREE char *text = effective(plan);
+    struct plan *again = load(text, NULL, 0);
+    CLEANUP_FREE char *twice = effective(again);
+    assert_string_equal(twice, text);
+    plan_free(again);
+}
+
+static void limits_come_to_a_list(void **state)
+{
+    static const char *const sets[] = {"limit.latency.response.p99.9.max=50ms",
+                                       "limit.latency.connect.mean.max=1ms"};
+    struct plan *plan = load(HEAD "[limit]\nlatency.response.p99.9.max = 25ms\n"
+                                  "errors.ratio.max = 0.1%\nrate.reached.min = 24k/m\n"
+                                  "latency.handshake_full.max.max = 1s\n",
+                             sets, 2);
+    const struct plan_limit *limits = &plan->limit;
+
+    (void)state;
+    assert_int_equal(limits->n, 5);
+    assert_string_equal(limits->list[0].rule, "latency.response.p99.9.max = 50ms");
+    assert_true(limits->list[0].bound == 50e6 && limits->list[0].quantile == 0.999);
+    assert_string_equal(limits->list[1].key, "latency.handshake_full.max.max");
+    assert_string_equal(limits->list[2].rule, "latency.connect.mean.max = 1ms");
+    assert_string_equal(limits->list[3].rule, "errors.ratio.max = 0.1%");
+    assert_true(limits->list[3].bound == 0.001);
+    assert_string_equal(limits->list[4].rule, "rate.reached.min = 400/s");
+    assert_true(limits->list[4].bound == 400 && !limits->list[4].handshakes);
+    CLEANUP_FREE char *text = effective(plan);
+    assert_non_null(strstr(text, "[limit]\nlatency.response.p99.9.max = 50ms\n"
+                                 "latency.handshake_full.max.max = 1s\n"
+                                 "latency.connect.mean.max = 1ms\nerrors.ratio.max = 0.001\n"
+                                 "rate.reached.min = 400/s\n"));
+    assert_same_again(plan);
+    plan_free(plan);
+    plan = load(HEAD "mode = handshake\nrate = 9/s\n[limit]\nrate.reached.min = 8/s\n", NULL, 0);
+    assert_true(plan->limit.list[0].handshakes);
+    plan_free(plan);
+}
+
+/* A zero is a limit too; an empty value takes one back. */
+static void none_and_no_more(void **state)
+{
+    static const char *const sets[] = {"limit.latency.response.p99.max="};
+    struct plan *plan = load(HEAD LIMIT "errors.ratio.max = 0\n", sets, 1);
+
+    (void)state;
+    assert_int_equal(plan->limit.n, 1);
+    assert_true(plan->limit.list[0].metric == LIMIT_ERRORS && plan->limit.list[0].bound == 0);
+    assert_same_again(plan);
+    plan_free(plan);
+    plan = load(HEAD, NULL, 0);
+    assert_int_equal(plan->limit.n, 0);
+    plan_free(plan);
+}
+
+static void limits_that_are_none(void **state)
+{
+    (void)state;
+    refuses(HEAD "[limit]\nlatency.respons.p99.max = 25ms\n", 1,
+            "limits.ini:5: unknown limit latency.respons.p99.max; there are "
+            "latency.SERIES.STAT.max (SERIES: response, service, connect, handshake_full, "
+            "handshake_resumed, first_byte; STAT: p50, p99, p99.9 and the like, mean, max), "
+            "errors.ratio.max and rate.reached.min");
+    refuses(HEAD "[limit]\nlatency.response.p99.min = 25ms\n", 1, "limits.ini:5: unknown limit");
+    refuses(HEAD "[limit]\nmemory.growth.max = 1KiB\n", 1,
+            "limits.ini:5: unknown limit memory.growth.max; there are ");
+    refuses(HEAD "[limit]\nlatency.response.p99.max = 25\n", 1,
+            "limits.ini:5: limit.latency.response.p99.max: \"25\" is not a duration");
+    refuses(HEAD "[limit]\nlatency.response.p99.max = 0\n", 1,
+            "limits.ini:5: limit.latency.response.p99.max: \"0\" is out of range");
+    refuses(HEAD "[limit]\nerrors.ratio.max = 2\n", 1,
+            "limits.ini:5: limit.errors.ratio.max: \"2\" is not a ratio");
+    refuses(HEAD LIMIT "latency.response.p99.max = 5ms\n", 1,
+            "limits.ini:6: duplicate key limit.latency.response.p99.max");
+}
+
+static void a_search_has_what_it_needs(void **state)
+{
+    struct plan *plan = load(OPEN LIMIT SEARCH, NULL, 0);
+    const struct plan_search *search = &plan->search;
+    struct plan_peak peak = plan_peak(plan);
+
+    (void)state;
+    assert_true(search->from_per_s == 20 && search->to_per_s == 2000 && search->precision == 0.05);
+    assert_true(search->step_ns == 10 * NS_PER_S && search->rest_ns == 2 * NS_PER_S);
+    assert_true(peak.rate_per_s == 2000 && peak.exchanges_per_s == 2000);
+    assert_true(plan->run.duration_ns == PLAN_SEARCH_STEPS * 14 * NS_PER_S);
+    /* without a limit on errors a step has one */
+    assert_int_equal(plan->limit.n, 2);
+    assert_string_equal(plan->limit.list[1].rule, "errors.ratio.max = 1%");
+    assert_same_again(plan);
+    CLEANUP_FREE char *text = effective(plan);
+    assert_null(strstr(text, "\nrate ="));
+    assert_null(strstr(text, "errors.ratio.max"));
+    plan_free(plan);
+    plan = load(OPEN LIMIT "errors.ratio.max = 3%\n" SEARCH "from = 50/s\n", NULL, 0);
+    assert_true(plan->limit.n == 2 && plan->limit.list[1].bound == 0.03);
+    assert_true(plan->search.from_per_s == 50);
+    plan_free(plan);
+    plan = load(HEAD LIMIT, NULL, 0);
+    assert_true(plan->search.to_per_s == 0);
+    assert_same_again(plan);
+    plan_free(plan);
+}
+
+static void searches_that_cannot_be(void **state)
+{
+    (void)state;
+    refuses(OPEN SEARCH, 1, "limits.ini:6: [search]: it needs a limit that the load can break");
+    refuses(OPEN LIMIT "rate.reached.min = 9/s\n" SEARCH, 1,
+            "limits.ini:7: limit.rate.reached.min: of no use with [search]");
+    refuses(HEAD LIMIT SEARCH, 1,
+            "limits.ini:7: [search]: a search varies the rate, and pace.mode = closed");
+    refuses(HEAD "mode = hold\n" LIMIT SEARCH, 1,
+            "limits.ini:8: [search]: a search varies the rate, and pace.mode = hold");
+    refuses(OPEN "rate = 9/s\n" LIMIT SEARCH, 1,
+            "limits.ini:5: pace.rate: of no use with [search]");
+    refuses(OPEN LIMIT SEARCH "[phase a]\nduration = 9s\n", 1,
+            "limits.ini:8: [search]: a search has phases of its own (leave [phase a] out)");
+    refuses(OPEN LIMIT SEARCH "[attribution]\nmode = crossover\n", 1,
+            "limits.ini:8: [search]: attribution.mode varies the load as well");
+    refuses(OPEN LIMIT SEARCH "from = 3k/s\n", 1, "limits.ini:9: search.from: more than search.to");
+    refuses(OPEN "rate = 9/s\n" LIMIT "[search]\nfrom = 5/s\nstep = 3s\n", 2,
+            "limits.ini:9: search.from: of no use without search.to");
+    refuses("[run]\nduration = 5s\n" OPEN LIMIT SEARCH, 1,
+            "limits.ini:2: run.duration: 5 s has no room for a step of the search");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(limits_come_to_a_list),   cmocka_unit_test(none_and_no_more),
+        cmocka_unit_test(limits_that_are_none),    cmocka_unit_test(a_search_has_what_it_needs),
+        cmocka_unit_test(searches_that_cannot_be),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
