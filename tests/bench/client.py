@@ -49,7 +49,8 @@ class Client:
     """tlsoak with one profile after the other against one server."""
 
     def __init__(self, binary, server, folder):
-        self.binary, self.server, self.dir = binary, server, pathlib.Path(folder)
+        self.binary, self.server = binary, server
+        self.dir = pathlib.Path(tempfile.mkdtemp(dir=folder))
         self.files = f"source = files\npath = {server.pki}/clients/client-1.pem"
         self.n = 0
 

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -36,17 +37,22 @@ def need(program):
     return path
 
 
+_PORTS = {"given": 0, "lock": threading.Lock()}
+
+
 def free_port():
-    """A port below the ephemeral range, where no outgoing connection can take it first."""
+    """A port below the ephemeral range, where no outgoing connection can take it first; none is given twice, since
+    whoever asked for the last may not have bound it yet."""
     low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    start = low - 10000 + os.getpid() % 5000
-    for port in range(start, low):
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+    with _PORTS["lock"]:
+        for port in range(max(low - 10000 + os.getpid() % 5000, _PORTS["given"] + 1), low):
+            with socket.socket() as s:
+                try:
+                    s.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+            _PORTS["given"] = port
+            return port
     raise RuntimeError("no free port below the ephemeral range")
 
 
