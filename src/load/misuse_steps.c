@@ -356,7 +356,7 @@ static enum misuse_result step_plain_answer(struct misuse *misuse)
 /* We say nothing more, and listen on. */
 static enum misuse_result step_notify(struct misuse *misuse)
 {
-    tls_shutdown(misuse->tls);
+    tls_shutdown(misuse->tls, true);
     (void)shutdown(misuse->fd, SHUT_WR);
     return MISUSE_NEXT;
 }

@@ -327,7 +327,7 @@ static void prove(struct slot *slot)
     if (slot->worker->phase->resume_ratio > 0) {
         (void)tls_write(slot->conn.tls, "", 0, &written); /* lets the last flight go */
     } else {
-        tls_shutdown(slot->conn.tls);
+        tls_shutdown(slot->conn.tls, true);
     }
     (void)shutdown(slot->conn.fd, SHUT_WR);
     wait_for(slot, slot->worker->job.plan->target.timeout_handshake_ns);

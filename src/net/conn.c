@@ -60,7 +60,7 @@ static int wanted_events(const struct conn *conn)
 
     switch (conn->state) {
     case CONN_DIALING:
-        return EV_WRITE;
+        return conn->stands ? EV_READ : EV_WRITE;
     case CONN_HANDSHAKING:
     case CONN_READY:
         unsent = conn_unsent(conn) || tls_unsent(conn->tls) || conn->flush_due;
@@ -99,6 +99,9 @@ void conn_drive(struct conn *conn, int revents)
         ev_io_set(&conn->io, conn->fd, wanted);
         ev_io_start(loop, &conn->io);
     }
+    if (conn->state == CONN_DIALING && conn->stands) {
+        ev_feed_event(loop, &conn->io, EV_WRITE);
+    }
 }
 
 static void on_io(struct ev_loop *loop, ev_io *io, int revents)
@@ -124,7 +127,8 @@ static void conn_shut(struct conn *conn)
 {
     if (conn->state == CONN_READY) {
         conn->codec->shut(conn);
-        tls_shutdown(conn->tls);
+        /* a reset would overtake what waits for a FIN */
+        tls_shutdown(conn->tls, !conn->env->source.target->reset_on_close);
         conn_leave(conn, CONN_DRAINING);
     } else {
         conn_leave(conn, CONN_CLOSED);
@@ -275,6 +279,8 @@ static int start_connecting(struct conn *conn)
 {
     struct conn_env *env = conn->env;
     const struct addr *addr = &env->addrs[env->next_addr % env->n_addrs];
+    struct sockaddr_storage peer;
+    socklen_t len = sizeof peer;
     int error;
 
     env->next_addr = (env->next_addr + 1) % env->n_addrs;
@@ -291,6 +297,8 @@ static int start_connecting(struct conn *conn)
         errno != EINPROGRESS) {
         return errno;
     }
+    /* Over loopback it stands by now: no turn of the loop and no change of what is watched. */
+    conn->stands = getpeername(conn->fd, (struct sockaddr *)&peer, &len) == 0;
     return 0;
 }
 

@@ -190,6 +190,7 @@ struct conn {
     struct conn *reap_next;
     enum outcome end; /* of one that the worker closed: told by conn_reap */
     bool told;
+    bool stands;       /* the connection stood when connect() returned */
     bool no_delay;     /* TCP_NODELAY is set */
     bool write_failed; /* the server takes no more, but may have answered */
     bool flush_due;    /* the codec is to be flushed from the loop, unsent bytes or not */

@@ -254,9 +254,10 @@ bool tls_unsent(const struct tls *tls)
     return tls->out.bytes != NULL;
 }
 
-void tls_shutdown(struct tls *tls)
+void tls_shutdown(struct tls *tls, bool fin_follows)
 {
     enter(tls);
+    tls->fin_follows = fin_follows;
     if (tls->ready && !tls->eof && tls->recv_errno == 0 && tls->send_errno == 0) {
         (void)SSL_shutdown(tls->ssl);
         ERR_clear_error();

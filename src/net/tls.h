@@ -58,8 +58,9 @@ enum tls_status tls_read(struct tls *tls, const char **ret_data, size_t *ret_len
 enum tls_status tls_write(struct tls *tls, const char *data, size_t len, size_t *ret_written);
 /* True while bytes wait for the socket to take them: call tls_write when it does. */
 bool tls_unsent(const struct tls *tls);
-/* close_notify, once, without waiting for the peer's. */
-void tls_shutdown(struct tls *tls);
+/* close_notify, once, without waiting for the peer's.  `fin_follows`: the caller closes its side
+ * right away, and both go in one segment. */
+void tls_shutdown(struct tls *tls, bool fin_follows);
 void tls_close(struct tls *tls); /* frees; NULL is fine */
 
 /* Why the last verb failed: alerts from the server, certificate verdicts, resets, garbage. */

@@ -112,10 +112,11 @@ static int bio_read(BIO *bio, char *to, int len)
 
 static size_t send_some(struct tls *tls, const unsigned char *bytes, size_t len)
 {
+    int flags = MSG_NOSIGNAL | (tls->fin_follows ? MSG_MORE : 0);
     size_t sent = 0;
 
     while (sent < len && tls->send_errno == 0) {
-        ssize_t n = send(tls->fd, bytes + sent, len - sent, MSG_NOSIGNAL);
+        ssize_t n = send(tls->fd, bytes + sent, len - sent, flags);
 
         if (n >= 0) {
             sent += (size_t)n;

@@ -86,7 +86,8 @@ struct tls {
     size_t sip;          /* bytes that it asks the socket for at a time; 0: as many as there are */
     unsigned char reads; /* that may still ask the socket before TLS_WANT_READ */
     bool eof;
-    bool sent;  /* a byte went out: the connection stood */
+    bool sent; /* a byte went out: the connection stood */
+    bool fin_follows;
     bool heard; /* a byte came */
     bool not_tls;
     bool ready;

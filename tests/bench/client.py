@@ -54,7 +54,7 @@ class Client:
         self.files = f"source = files\npath = {server.pki}/clients/client-1.pem"
         self.n = 0
 
-    def text(self, url="full", duration="3s", tls="1.3", connections=16, requests=1, cert=None, pace="",
+    def text(self, url="full", duration="6s", tls="1.3", connections=16, requests=1, cert=None, pace="",
              target=""):
         return PROFILE.format(url=self.server.url(url), pki=self.server.pki, duration=duration, tls=tls,
                               connections=connections, requests=requests, cert=cert or self.files, pace=pace,
@@ -121,13 +121,14 @@ def ratios(client, other, peers, floor):
                  lambda: client.cost("handshake_full", tls="1.2"), lambda: peers.ab("TLS1.2"), "ab -E", 0.70, 0.60)
     for tls, version, goal, aim in (("1.3", "-tls1_3", 0.55, 0.45), ("1.2", "-tls1_2", 0.45, 0.35)):
         yield Figure(f"resumed TLS {tls} connection and a request", unit,
-                     lambda tls=tls: client.cost("handshake_resumed", url="resume", tls=tls, pace="resume_ratio = 1"),
+                     lambda tls=tls: client.cost("handshake_resumed", url="resume", tls=tls, duration="10s",
+                                                    pace="resume_ratio = 1"),
                      lambda version=version: peers.s_time(version, True), "openssl s_time -reuse", goal, aim)
     kept = lambda: client.cost("completed", connections=64, requests=0)  # noqa: E731
     yield Figure("request on 64 kept connections", unit, kept, peers.wrk, "wrk, no client certificate", 0.88, 0.78)
     yield Figure("request on 64 kept connections", unit, kept, lambda: peers.ab(keep_alive=True), "ab -k -E", None, None)
     yield Figure("HTTP/2 request, 16 connections, 32 streams", unit,
-                 lambda: client.cost("completed", url="h2", requests=0, target="alpn = h2", pace="streams = 32"),
+                 lambda: client.cost("completed", url="h2", requests=0, target="alpn = h2\nexpect_mtls = no", pace="streams = 32"),
                  peers.h2load, "h2load, no client certificate", 0.95, 0.80)
     yield Figure("handshake with 10,000 certificates in turn", unit, lambda: client.minted(10_000),
                  lambda: client.minted(1), "one certificate", 1.03, None)

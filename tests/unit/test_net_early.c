@@ -120,7 +120,7 @@ static struct tls *dial(struct pair *pair, int *ret_fd)
 
 static void hang_up(struct tls *tls, int fd)
 {
-    tls_shutdown(tls);
+    tls_shutdown(tls, false);
     tls_close(tls);
     (void)close(fd);
 }

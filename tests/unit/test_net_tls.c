@@ -42,8 +42,8 @@ static void test_two_connections_share_the_buffer(void **state)
     write_request(two);
     read_all(two, fd[1], len);
     read_all(one, fd[0], len - n);
-    tls_shutdown(one);
-    tls_shutdown(two);
+    tls_shutdown(one, false);
+    tls_shutdown(two, false);
     for (size_t i = 0; i < 2; i++) {
         tls_close(i == 0 ? one : two);
         (void)close(fd[i]);

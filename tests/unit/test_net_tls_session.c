@@ -209,7 +209,7 @@ static bool resumes(struct pair *pair, int client)
     tls_keep_sessions(tls);
     tls_facts(tls, &facts);
     exchange(tls, fd);
-    tls_shutdown(tls);
+    tls_shutdown(tls, false);
     tls_close(tls);
     (void)close(fd);
     return facts.resumed;
