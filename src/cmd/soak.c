@@ -435,6 +435,7 @@ static int judge_and_report(struct soak *soak)
     write_report(soak, stored, verdict, "json", "verdict.json");
     write_report(soak, stored, verdict, "text", "report.txt");
     write_report(soak, stored, verdict, "csv", "findings.csv");
+    write_report(soak, stored, verdict, "html", "report.html");
     if (soak->options->quiet) {
         (void)printf("%s: %s\n", verdict_kind_name(verdict->kind), verdict->reason);
     } else {

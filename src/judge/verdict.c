@@ -366,6 +366,10 @@ static void copy_numbers(const struct hearing *h, struct memory_finding *f)
     f->level_bytes = g->level;
     f->noise_bytes = g->noise;
     f->duration_s = h->stretch.seconds;
+    if (g->to > g->from) {
+        f->from_s = h->series->t[h->stretch.from + g->from];
+        f->to_s = h->series->t[h->stretch.from + g->to - 1];
+    }
     f->n_readings = h->series->n_readings;
     f->n_gaps = h->series->n_gaps;
     f->n_restarts = g->n_parts > 0 ? g->n_parts - 1 : 0;

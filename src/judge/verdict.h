@@ -84,6 +84,7 @@ struct memory_finding {
     double limit_bytes;                  /* 0: none */
     double seconds_to_limit_low, seconds_to_limit_high; /* NAN: no limit or no growth */
     double growth_bytes, level_bytes, noise_bytes, duration_s;
+    double from_s, to_s; /* readings that the growth was judged by: without warm-up; to_s 0: none */
     size_t n_readings, n_gaps, n_restarts;
     double refresh_s; /* above 0: the metric is refreshed so seldom that no driver is separable */
     struct driver_finding drivers[DRIVER_COUNT];

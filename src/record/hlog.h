@@ -21,12 +21,19 @@ bool hlog_append(struct hlog *hlog, uint64_t start_ns, uint64_t end_ns, const st
     __attribute__((warn_unused_result));
 void hlog_close(struct hlog *hlog);
 
-/* Adds all intervals of a log to `total`.  An incomplete last line is dropped and counted in
+/* Told each interval in turn, in seconds since the start; the histogram is the reader's. */
+struct hlog_listener {
+    void (*interval)(double from_s, double to_s, const struct hist *hist, void *context);
+    void *context;
+};
+
+/* Adds all intervals of a log to `total`; with a listener each is told to it instead, and `total`
+ * holds one at a time.  An incomplete last line is dropped and counted in
  * *torn_lines.  False with one mistake when the log is not one of ours: the geometry must be that
  * of struct hist.  Memory is bounded whatever the file holds.  The sum of what is read is that of
  * the middles of the slots, its maximum that which the log says in its third column. */
-bool hlog_load(const char *path, struct hist *total, int *torn_lines, struct diag *diag)
-    __attribute__((warn_unused_result));
+bool hlog_load(const char *path, const struct hlog_listener *listener, struct hist *total,
+               int *torn_lines, struct diag *diag) __attribute__((warn_unused_result));
 
 /* The largest encoded histogram: a header of 40 bytes and at most 9 bytes a slot. */
 #define HLOG_HEADER_BYTES   40u

@@ -167,9 +167,8 @@ static void add_max(struct hist *total, uint64_t top, double max_ms)
     total->max_ns = max_ns > total->max_ns ? max_ns : total->max_ns;
 }
 
-static const char *add_line(struct decoder *d, char *line, struct hist *total)
+static const char *add_line(struct decoder *d, char *line, struct hist *total, double numbers[3])
 {
-    double numbers[3];
     uint64_t top = HIST_SLOTS;
     size_t len;
 
@@ -199,7 +198,22 @@ static bool is_header(const char *line)
     return line[0] == '#' || line[0] == '"';
 }
 
-bool hlog_load(const char *path, struct hist *total, int *torn_lines, struct diag *diag)
+/* One line: added, or told and forgotten. */
+static const char *take_line(struct decoder *d, char *line, const struct hlog_listener *listener,
+                             struct hist *total)
+{
+    double numbers[3];
+    const char *problem = add_line(d, line, total, numbers);
+
+    if (problem == NULL && listener != NULL) {
+        listener->interval(numbers[0], numbers[0] + numbers[1], total, listener->context);
+        hist_clear(total);
+    }
+    return problem;
+}
+
+bool hlog_load(const char *path, const struct hlog_listener *listener, struct hist *total,
+               int *torn_lines, struct diag *diag)
 {
     struct lines lines;
     const char *problem = NULL;
@@ -211,7 +225,7 @@ bool hlog_load(const char *path, struct hist *total, int *torn_lines, struct dia
     }
     struct decoder *decoder = xmalloc(sizeof *decoder);
     while (problem == NULL && (line = lines_next(&lines)) != NULL) {
-        problem = is_header(line) ? NULL : add_line(decoder, line, total);
+        problem = is_header(line) ? NULL : take_line(decoder, line, listener, total);
     }
     if (problem == NULL && (lines.end == LINES_TOO_LONG || lines.end == LINES_ERROR)) {
         problem = lines.end == LINES_ERROR ? "a line that can't be read"

@@ -40,7 +40,7 @@ static bool load_latencies(struct stored_run *stored, struct diag *diag)
     for (int i = 0; i < LATENCY_COUNT; i++) {
         CLEANUP_FREE char *path =
             xasprintf("%s/latency.%s.hlog", stored->dir, metric_latency((enum latency)i)->name);
-        if (!hlog_load(path, &stored->total->latency[i], &stored->torn_lines, diag)) {
+        if (!hlog_load(path, NULL, &stored->total->latency[i], &stored->torn_lines, diag)) {
             return false;
         }
     }
@@ -92,9 +92,15 @@ static bool find_memory(struct stored_run *stored, struct diag *diag)
 static bool load_ticks(struct stored_run *stored, struct diag *diag)
 {
     CLEANUP_FREE char *path = xasprintf("%s/ticks.csv", stored->dir);
+    struct ticks_end end;
 
-    return ticks_load(path, stored->total, &stored->n_ticks, &stored->elapsed_ns,
-                      &stored->torn_lines, diag);
+    if (!ticks_load(path, NULL, stored->total, &end, diag)) {
+        return false;
+    }
+    stored->n_ticks = end.n;
+    stored->elapsed_ns = end.time_ns;
+    stored->torn_lines += end.torn;
+    return true;
 }
 
 static bool load_events(struct stored_run *stored, struct diag *diag)

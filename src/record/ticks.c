@@ -189,13 +189,17 @@ static const char *read_row(struct reader *reader, char *line, struct interval *
     return NULL;
 }
 
-static const char *read_ticks(struct reader *reader, struct lines *lines, struct interval *to)
+static const char *read_ticks(struct reader *reader, struct lines *lines, struct interval *to,
+                              const struct ticks_listener *listener)
 {
     char *line = lines_next(lines);
     const char *problem = line != NULL ? read_header(reader, line) : NULL;
 
     while (problem == NULL && (line = lines_next(lines)) != NULL) {
         problem = read_row(reader, line, to);
+        if (problem == NULL && listener != NULL) {
+            listener->row(reader->time_s, to, listener->context);
+        }
     }
     if (problem != NULL) {
         return problem;
@@ -210,8 +214,8 @@ static const char *read_ticks(struct reader *reader, struct lines *lines, struct
     }
 }
 
-bool ticks_load(const char *path, struct interval *ret_last, uint64_t *ret_n, uint64_t *ret_time_ns,
-                int *torn_lines, struct diag *diag)
+bool ticks_load(const char *path, const struct ticks_listener *listener, struct interval *ret_last,
+                struct ticks_end *ret_end, struct diag *diag)
 {
     struct reader reader = {0};
     struct lines lines;
@@ -220,13 +224,15 @@ bool ticks_load(const char *path, struct interval *ret_last, uint64_t *ret_n, ui
         diag_add(diag, (struct origin){path, 0}, "can't be read: %s", strerror(errno));
         return false;
     }
-    const char *problem = read_ticks(&reader, &lines, ret_last);
+    const char *problem = read_ticks(&reader, &lines, ret_last, listener);
     if (problem != NULL) {
         diag_add(diag, (struct origin){path, lines.number}, "%s", problem);
     } else {
-        *ret_n = reader.n_rows;
-        *ret_time_ns = (uint64_t)llround(reader.time_s * (double)NS_PER_S);
-        *torn_lines += lines.end == LINES_TORN;
+        *ret_end = (struct ticks_end){
+            .n = reader.n_rows,
+            .time_ns = (uint64_t)llround(reader.time_s * (double)NS_PER_S),
+            .torn = lines.end == LINES_TORN,
+        };
     }
     lines_close(&lines);
     return problem == NULL;

@@ -17,10 +17,22 @@ void ticks_header(struct sink *sink);
 void ticks_row(struct sink *sink, uint64_t time_ns, const struct interval *tick,
                const struct interval *cumulative);
 
+/* Told each whole row in turn: the cumulative counts and the gauges at that time. */
+struct ticks_listener {
+    void (*row)(double time_s, const struct interval *cumulative, void *context);
+    void *context;
+};
+
+struct ticks_end {
+    uint64_t n; /* whole rows */
+    uint64_t time_ns;
+    bool torn; /* an incomplete last line was dropped */
+};
+
 /* Sets counts, outcomes, statuses and gauges of `ret_last` to the last whole row (zeros when there
- * is none).  An incomplete last line is dropped and counted in *torn_lines.  False with one mistake
- * when the file is not of this format. */
-bool ticks_load(const char *path, struct interval *ret_last, uint64_t *ret_n, uint64_t *ret_time_ns,
-                int *torn_lines, struct diag *diag) __attribute__((warn_unused_result));
+ * is none).  `listener` may be NULL.  False with one mistake when the file is not of this
+ * format. */
+bool ticks_load(const char *path, const struct ticks_listener *listener, struct interval *ret_last,
+                struct ticks_end *ret_end, struct diag *diag) __attribute__((warn_unused_result));
 
 #endif

@@ -2,12 +2,14 @@
 
 #include "base/str.h"
 #include "report/csv.h"
+#include "report/html.h"
 #include "report/text.h"
 #include "report/verdict_json.h"
 
 static const struct renderer renderers[] = {
     {"text", "txt", "what the terminal shows at the end", text_write},
     {"json", "json", "verdict.json, schema tlsoak.verdict/1", verdict_json_write},
+    {"html", "html", "a page with charts: one file, opens offline, without scripts", html_write},
     {"csv", "csv", "findings, one row a memory metric and driver", csv_write},
 };
 

@@ -1,8 +1,10 @@
 #include "report/text.h"
 
+#include "base/mem.h"
 #include "base/mono.h"
 #include "base/str.h"
 #include "base/unit.h"
+#include "report/headline.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -63,62 +65,15 @@ void text_row(struct sink *sink, const char *name, const char *format, ...)
     text_prose(sink, label, text);
 }
 
-/* "the server keeps 2.0 KiB per new client certificate (95 % 1.9 KiB to 2.1 KiB)"; false when no
- * event is blamed. */
-static bool name_leak(struct sink *sink, const struct verdict *verdict)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < verdict->n_memory; i++) {
-        const struct memory_finding *finding = &verdict->memory[i];
-        /* the first that leaks is the one that the judge trusts most; the others show the same
-         * leak */
-        for (size_t k = 0; k < finding->n_drivers && finding->class == MEMORY_LEAK; k++) {
-            const struct driver_finding *driver = &finding->drivers[k];
-            char size[UNIT_TEXT], low[UNIT_TEXT], high[UNIT_TEXT];
-            if (driver->blamed) {
-                sink_printf(
-                    sink, "%s %s per %s (95 %% %s to %s)", n++ == 0 ? "the server keeps" : " and",
-                    unit_bytes(size, driver->bytes_per_event), driver_info(driver->driver)->event,
-                    unit_bytes(low, driver->low), unit_bytes(high, driver->high));
-            }
-        }
-        if (n > 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool has_leak(const struct verdict *verdict)
-{
-    for (size_t i = 0; i < verdict->n_memory; i++) {
-        if (verdict->memory[i].class == MEMORY_LEAK) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* False when it says the leak in its own words, so that the judge's reason is still to be given. */
 static bool put_headline(struct sink *sink, const struct verdict *verdict)
 {
-    static const char *const labels[] = {
-        [VERDICT_PASS] = "PASS: ",
-        [VERDICT_FAIL] = "FAIL: ",
-        [VERDICT_INCONCLUSIVE] = "INCONCLUSIVE: ",
-        [VERDICT_INVALID] = "INVALID: ",
-        [VERDICT_REFUSED] = "REFUSED: ",
-        [VERDICT_INTERRUPTED] = "INTERRUPTED: ",
-    };
-    bool let_in = verdict->kind == VERDICT_FAIL && verdict->n_let_in > 0;
-    bool leak = verdict->kind == VERDICT_FAIL && has_leak(verdict) && !let_in;
-    const char *label = let_in ? "LET IN: " : leak ? "LEAK: " : labels[verdict->kind];
-    struct sink *named = sink_new();
+    struct sink *sentence = sink_new();
+    CLEANUP_FREE char *label = xasprintf("%s: ", headline_word(verdict));
 
-    bool own_words = leak && name_leak(named, verdict);
-    text_prose(sink, label, own_words ? sink_text(named, NULL) : verdict->reason);
-    sink_free(named);
+    bool own_words = headline_write(sentence, verdict);
+    text_prose(sink, label, sink_text(sentence, NULL));
+    sink_free(sentence);
     return !own_words;
 }
 

@@ -15,6 +15,8 @@ void text_load(struct sink *sink, const struct stored_run *run);
 /* Each limit with what was measured; of a search its steps. */
 void text_limits(struct sink *sink, const struct verdict *verdict);
 void text_search(struct sink *sink, const struct stored_run *run, const struct verdict *verdict);
+/* What people call it. */
+const char *text_latency(enum latency latency);
 /* `text` made safe for a terminal and broken between words into lines of TEXT_COLUMNS at most;
  * the first begins with `label`, the others with as many blanks.  Ends with a line break. */
 void text_prose(struct sink *sink, const char *label, const char *text);

@@ -286,27 +286,34 @@ static void put_errors(struct sink *sink, const struct interval *total)
     }
 }
 
+const char *text_latency(enum latency latency)
+{
+    static const char *const names[LATENCY_COUNT] = {
+        [LATENCY_RESPONSE] = "response",
+        [LATENCY_SERVICE] = "service",
+        [LATENCY_OWN_DELAY] = "generator's delay",
+        [LATENCY_CONNECT] = "connect",
+        [LATENCY_HANDSHAKE_FULL] = "handshake, full",
+        [LATENCY_HANDSHAKE_RESUMED] = "handshake, resumed",
+        [LATENCY_FIRST_BYTE] = "first byte",
+        [LATENCY_REFUSAL] = "refusal",
+    };
+
+    return names[latency];
+}
+
 static void put_latencies(struct sink *sink, const struct interval *total)
 {
-    static const struct {
-        enum latency latency;
-        const char *name;
-    } rows[LATENCY_COUNT] = {
-        {LATENCY_RESPONSE, "response"},
-        {LATENCY_SERVICE, "service"},
-        {LATENCY_OWN_DELAY, "generator's delay"},
-        {LATENCY_CONNECT, "connect"},
-        {LATENCY_HANDSHAKE_FULL, "handshake, full"},
-        {LATENCY_HANDSHAKE_RESUMED, "handshake, resumed"},
-        {LATENCY_FIRST_BYTE, "first byte"},
-        {LATENCY_REFUSAL, "refusal"},
+    static const enum latency order[LATENCY_COUNT] = {
+        LATENCY_RESPONSE,       LATENCY_SERVICE,           LATENCY_OWN_DELAY,  LATENCY_CONNECT,
+        LATENCY_HANDSHAKE_FULL, LATENCY_HANDSHAKE_RESUMED, LATENCY_FIRST_BYTE, LATENCY_REFUSAL,
     };
     static const double quantiles[] = {0.5, 0.9, 0.99, 0.999};
 
     bool begun = false;
 
     for (int i = 0; i < LATENCY_COUNT; i++) {
-        const struct hist *hist = &total->latency[rows[i].latency];
+        const struct hist *hist = &total->latency[order[i]];
         char text[UNIT_TEXT];
         if (hist->n == 0) {
             continue;
@@ -316,7 +323,7 @@ static void put_latencies(struct sink *sink, const struct interval *total)
                         "p99.9", "max", "n");
             begun = true;
         }
-        sink_printf(sink, "  %-18s", rows[i].name);
+        sink_printf(sink, "  %-18s", text_latency(order[i]));
         for (size_t k = 0; k < sizeof quantiles / sizeof quantiles[0]; k++) {
             sink_printf(sink, " %8s",
                         unit_duration(text, (double)hist_quantile(hist, quantiles[k])));

@@ -86,7 +86,7 @@ static void load_or_fail(const char *from, struct hist *total, int *torn)
 {
     struct diag *diag = diag_new();
 
-    if (!hlog_load(from, total, torn, diag)) {
+    if (!hlog_load(from, NULL, total, torn, diag)) {
         fail_msg("%s", diag_text(diag, 0));
     }
     diag_free(diag);
@@ -297,7 +297,7 @@ static void assert_refused(const char *expected)
     struct diag *diag = diag_new();
     int torn = 0;
 
-    assert_false(hlog_load(path, total, &torn, diag));
+    assert_false(hlog_load(path, NULL, total, &torn, diag));
     assert_int_equal(diag_count(diag), 1);
     if (strstr(diag_text(diag, 0), expected) == NULL) {
         fail_msg("\"%s\" does not say \"%s\"", diag_text(diag, 0), expected);

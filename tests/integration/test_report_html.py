@@ -1,0 +1,133 @@
+"""report.html: one page that stands for itself, whatever a server or a profile put into the run."""
+import html.parser
+import json
+import re
+import xml.etree.ElementTree
+
+import pytest
+
+from servers import embedded, load_text, make_pki, profile, tlsoak, verdict
+
+VOID = {"meta", "br", "img", "link", "input"}
+HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m&amp;\'\x00'.replace("\x00", "")
+
+
+class Page(html.parser.HTMLParser):
+    """Tags must be closed in order; nothing may run or be fetched."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.texts = [], [], {}
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        assert tag not in ("script", "img", "link", "iframe", "object"), tag
+        for name, value in attributes:
+            assert not name.startswith("on") and name not in ("src", "href", "xlink:href"), (tag, name, value)
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, tag
+
+    def handle_data(self, data):
+        for tag in self.open:
+            self.texts[tag] = self.texts.get(tag, "") + data
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("html")
+    pki = make_pki(folder / "pki", 1)
+    with embedded(folder, pki, credentials=False) as server:
+        text = load_text(server, pki, "threads = 1", "mode = open\nrate = 100/s\nconnections = 4",
+                         memory="every = 100ms\nlimit = 8GiB") + """
+[phase up]
+duration = 3s
+[phase rest]
+duration = 2s
+idle = yes
+"""
+        done = tlsoak("run", profile(folder, text), "-o", folder / "run", "--inconclusive-ok")
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    return folder / "run"
+
+
+def charts(text):
+    """Each as XML, with the numbers of its lines."""
+    found = [xml.etree.ElementTree.fromstring(svg) for svg in re.findall(r"<svg.*?</svg>", text, re.S)]
+    for chart in found:
+        for path in chart.iter("path"):
+            assert not re.search("nan|inf", path.get("d")), path.get("d")
+    return {chart.get("aria-label"): chart for chart in found if chart.get("class") == "chart"}
+
+
+def points(chart, kind):
+    path = next(p for p in chart.iter("path") if p.get("class") == f"line {kind}")
+    return [tuple(map(float, pair)) for pair in re.findall(r"[ML]([\d.]+) ([\d.]+)", path.get("d"))]
+
+
+def test_a_run_leaves_its_page(run):
+    text = (run / "report.html").read_text()
+    page = Page(text)
+    judged = verdict(run)
+    assert judged["reason"].lower() in page.texts["h1"].lower() or "server keeps" in page.texts["h1"]
+    assert tlsoak("report", run, "--format", "html").stdout == text
+    drawn = charts(text)
+    assert list(drawn) == ["Memory of the server over time", "Response and service time by percentile",
+                           "Response and service time over the run", "Rates asked and reached over the run"]
+    readings = sum(line[0] not in "#t" for line in (run / "memory.csv").read_text().splitlines())
+    memory = points(drawn["Memory of the server over time"], "memory")
+    assert readings - 2 <= len(memory) <= readings
+    assert [x for x, _ in memory] == sorted(x for x, _ in memory)
+    shades = [r.get("class") for r in drawn["Memory of the server over time"].iter("rect")]
+    assert "shade idle" in shades and "shade even" in shades
+    rates = points(drawn["Rates asked and reached over the run"], "asked")
+    assert rates[0][1] < rates[-1][1]  # y grows downwards: asked for at first, and no more at the end
+    response = points(drawn["Response and service time by percentile"], "response")
+    assert [y for _, y in response] == sorted((y for _, y in response), reverse=True)
+    assert "[phase rest]" in page.texts["pre"] and "exchanges" in page.texts["pre"]
+
+
+def test_what_a_stranger_wrote_is_text(run, tmp_path):
+    doctored = tmp_path / "run"
+    doctored.mkdir()
+    for path in run.iterdir():
+        (doctored / path.name).write_bytes(path.read_bytes())
+    told = json.loads((doctored / "run.json").read_text())
+    told["server"] = told["target"] = HOSTILE
+    (doctored / "run.json").write_text(json.dumps(told))
+    with open(doctored / "events.csv", "a") as events:
+        events.write('1.000,memory,"' + HOSTILE.replace('"', '""') + '"\n')
+    done = tlsoak("report", doctored, "--format", "html")
+    assert done.returncode == 0, done.stderr
+    page = Page(done.stdout)
+    assert "\x1b" not in done.stdout
+    assert page.texts["dd"].count("alert(1)") >= 1 and "alert(2)" in page.texts["p"]
+
+
+def test_a_series_alone_has_no_charts(run):
+    text = tlsoak("analyse", run / "memory.csv", "--format", "html").stdout
+    assert "figure" not in Page(text).tags and "h1" in Page(text).tags
+
+
+def test_a_killed_run_and_one_that_misses_files_are_still_pages(run, tmp_path):
+    doctored = tmp_path / "run"
+    doctored.mkdir()
+    for path in run.iterdir():
+        (doctored / path.name).write_bytes(path.read_bytes())
+    told = json.loads((doctored / "run.json").read_text())
+    told["finished"] = False
+    (doctored / "run.json").write_text(json.dumps(told))
+    (doctored / "phases.csv").unlink()
+    done = tlsoak("report", doctored, "--format", "html")
+    assert done.returncode == 0, done.stderr
+    assert "was killed" in Page(done.stdout).texts["p"]
