@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cmd/judging.h"
 #include "cmd/presented.h"
+#include "cmd/reports.h"
 #include "cmd/provisional.h"
 #include "cmd/settling.h"
 #include "ident/mint.h"
@@ -409,19 +410,6 @@ static bool perform(struct soak *soak)
     return true;
 }
 
-static void write_report(const struct soak *soak, const struct stored_run *stored,
-                         const struct verdict *verdict, const char *format, const char *file)
-{
-    CLEANUP_FREE char *path = xasprintf("%s/%s", soak->dir, file);
-    struct sink *sink = sink_new();
-
-    renderer_find(format)->write(sink, stored, verdict);
-    if (!sink_replace_file(sink, path)) {
-        log_warn("cannot write %s", path);
-    }
-    sink_free(sink);
-}
-
 static int judge_and_report(struct soak *soak)
 {
     struct stored_run *stored = run_load(soak->dir, soak->diag);
@@ -432,10 +420,7 @@ static int judge_and_report(struct soak *soak)
         run_unload(stored);
         return 4;
     }
-    write_report(soak, stored, verdict, "json", "verdict.json");
-    write_report(soak, stored, verdict, "text", "report.txt");
-    write_report(soak, stored, verdict, "csv", "findings.csv");
-    write_report(soak, stored, verdict, "html", "report.html");
+    reports_write(stored, verdict);
     if (soak->options->quiet) {
         (void)printf("%s: %s\n", verdict_kind_name(verdict->kind), verdict->reason);
     } else {

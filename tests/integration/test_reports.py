@@ -1,13 +1,16 @@
-"""report.html: one page that stands for itself, whatever a server or a profile put into the run."""
+"""What a run leaves for people to look at: report.html, and the plots of its files."""
 import html.parser
 import json
+import pathlib
 import re
+import subprocess
 import xml.etree.ElementTree
 
 import pytest
 
-from servers import embedded, load_text, make_pki, profile, tlsoak, verdict
+from servers import embedded, load_text, make_pki, need, profile, tlsoak, totals, verdict
 
+PLOTS = pathlib.Path(__file__).parents[2] / "plots"
 VOID = {"meta", "br", "img", "link", "input"}
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m&amp;\'\x00'.replace("\x00", "")
 
@@ -47,7 +50,7 @@ class Page(html.parser.HTMLParser):
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("html")
     pki = make_pki(folder / "pki", 1)
-    with embedded(folder, pki, credentials=False) as server:
+    with embedded(folder, pki, "--leak", "request=4096", credentials=False) as server:
         text = load_text(server, pki, "threads = 1", "mode = open\nrate = 100/s\nconnections = 4",
                          memory="every = 100ms\nlimit = 8GiB") + """
 [phase up]
@@ -131,3 +134,37 @@ def test_a_killed_run_and_one_that_misses_files_are_still_pages(run, tmp_path):
     done = tlsoak("report", doctored, "--format", "html")
     assert done.returncode == 0, done.stderr
     assert "was killed" in Page(done.stdout).texts["p"]
+
+
+def plot(name, *arguments):
+    return subprocess.run([need("gnuplot"), "-c", PLOTS / f"{name}.gp", *map(str, arguments)],
+                          capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name, lines", [("memory", 2), ("latency", 2), ("rate", 4), ("attribution", 1), ("compare", 2)])
+def test_plots_show_what_the_run_has(run, tmp_path, name, lines):
+    runs = [run, run] if name == "compare" else [run]
+    done = plot(name, *runs, tmp_path / "plot.svg")
+    assert done.returncode == 0 and not re.search("warning|error", done.stderr), done.stderr
+    drawn = [p.get("d", "") for p in xml.etree.ElementTree.parse(tmp_path / "plot.svg").iter("{http://www.w3.org/2000/svg}path")]
+    # a curve of a few seconds has more points than a tick or a frame
+    assert sum(len(re.findall("[0-9.]+,[0-9.]+", d)) >= 4 for d in drawn) >= lines, drawn
+    assert plot(name, *runs, tmp_path / "plot.png").returncode == 0
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG") and (tmp_path / "plot.png").stat().st_size > 5000
+    assert len(plot(name, *runs).stdout.splitlines()) > 20  # drawn in the terminal
+
+
+def test_a_plot_says_how_it_is_called(tmp_path):
+    for name in ("memory", "latency", "rate", "attribution", "compare"):
+        done = plot(name)
+        assert done.returncode == 2 and "usage: gnuplot -c" in done.stderr
+    assert plot("memory", tmp_path).returncode == 1
+
+
+def test_percentile_tables_are_those_of_the_run(run):
+    rows = [list(map(float, line.split())) for line in (run / "latency.response.hgrm").read_text().splitlines()[2:]
+            if not line.startswith("#")]
+    told = totals(run)["latency"]["response"]
+    assert rows[-1][:3] == [pytest.approx(told["max_us"] / 1000, abs=0.001), 1, told["n"]]
+    median = next(row for row in rows if row[1] == 0.5)
+    assert median[0] == pytest.approx(told["p50_us"] / 1000, abs=0.001)

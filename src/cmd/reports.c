@@ -1,0 +1,50 @@
+#include "cmd/reports.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "record/hgrm.h"
+#include "report/renderer.h"
+
+static void write_file(struct sink *sink, const struct stored_run *stored, const char *file)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%s", stored->dir, file);
+
+    if (!sink_replace_file(sink, path)) {
+        log_warn("cannot write %s", path);
+    }
+}
+
+static void write_percentiles(const struct stored_run *stored)
+{
+    for (int i = 0; i < LATENCY_COUNT; i++) {
+        const struct hist *hist = &stored->total->latency[i];
+        CLEANUP_FREE char *file =
+            xasprintf("latency.%s.hgrm", metric_latency((enum latency)i)->name);
+        struct sink *sink = sink_new();
+        if (hist->n > 0) {
+            hgrm_write(sink, hist);
+            write_file(sink, stored, file);
+        }
+        sink_free(sink);
+    }
+}
+
+void reports_write(const struct stored_run *stored, const struct verdict *verdict)
+{
+    static const struct {
+        const char *format, *file;
+    } reports[] = {
+        {"json", "verdict.json"},
+        {"text", "report.txt"},
+        {"csv", "findings.csv"},
+        {"html", "report.html"},
+    };
+
+    for (size_t i = 0; i < sizeof reports / sizeof reports[0]; i++) {
+        struct sink *sink = sink_new();
+        renderer_find(reports[i].format)->write(sink, stored, verdict);
+        write_file(sink, stored, reports[i].file);
+        sink_free(sink);
+    }
+    write_percentiles(stored);
+}
