@@ -16,7 +16,7 @@
 
 static const struct cli_option options[] = {
     {"format", 'f', "FORMAT",
-     "text, json (the schema of verdict.json), csv or html (default: text)"},
+     RENDERER_NAMES "; json has the schema of verdict.json (default: text)"},
     {"budget", 0, "DRIVER=SIZE", "growth per event that is allowed; time=SIZE is per second"},
     {"expect-bound", 0, "DRIVER=N", "entries that a bounded store of the server holds"},
     {"expect-ttl", 0, "DURATION", "how long the server keeps an entry"},
@@ -203,7 +203,7 @@ static int run(const struct cli *cli)
     int code = 2;
 
     if (renderer == NULL) {
-        diag_add(diag, (struct origin){"--format", 0}, "unknown format %s (text, json, csv, html)",
+        diag_add(diag, (struct origin){"--format", 0}, "unknown format %s (" RENDERER_NAMES ")",
                  format);
     }
     if (read_options(cli, &given, diag)) {
@@ -216,7 +216,7 @@ static int run(const struct cli *cli)
 
 const struct command command_analyse = {
     .name = "analyse",
-    .arguments = "DIR|SERIES.csv|EXPORT.json|-... [--format text|json|csv|html]",
+    .arguments = "DIR|SERIES.csv|EXPORT.json|-... [--format FORMAT]",
     .summary = "judges a stored run or any CSV of memory readings",
     .details =
         "DIR is a stored run, judged by its own profile; options here go before what it says.\n"

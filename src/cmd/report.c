@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 static const struct cli_option options[] = {
-    {"format", 'f', "FORMAT", "text, json, csv or html (default: text)"},
+    {"format", 'f', "FORMAT", RENDERER_NAMES " (default: text)"},
     {NULL, 0, NULL, NULL},
 };
 
@@ -45,7 +45,7 @@ static int run(const struct cli *cli)
     int code = 2;
 
     if (renderer == NULL) {
-        diag_add(diag, (struct origin){"--format", 0}, "unknown format %s (text, json, csv, html)",
+        diag_add(diag, (struct origin){"--format", 0}, "unknown format %s (" RENDERER_NAMES ")",
                  format);
     } else {
         code = render(cli->rest[0], renderer, diag);
@@ -57,7 +57,7 @@ static int run(const struct cli *cli)
 
 const struct command command_report = {
     .name = "report",
-    .arguments = "DIR [--format text|json|csv|html]",
+    .arguments = "DIR [--format FORMAT]",
     .summary = "renders a stored run again, also one that was killed",
     .options = options,
     .min_rest = 1,

@@ -2,8 +2,16 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "record/hgrm.h"
+#include "report/annotations.h"
 #include "report/renderer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 static void write_file(struct sink *sink, const struct stored_run *stored, const char *file)
 {
@@ -34,10 +42,8 @@ void reports_write(const struct stored_run *stored, const struct verdict *verdic
     static const struct {
         const char *format, *file;
     } reports[] = {
-        {"json", "verdict.json"},
-        {"text", "report.txt"},
-        {"csv", "findings.csv"},
-        {"html", "report.html"},
+        {"json", "verdict.json"}, {"text", "report.txt"}, {"csv", "findings.csv"},
+        {"html", "report.html"},  {"junit", "junit.xml"}, {"markdown", "summary.md"},
     };
 
     for (size_t i = 0; i < sizeof reports / sizeof reports[0]; i++) {
@@ -47,4 +53,37 @@ void reports_write(const struct stored_run *stored, const struct verdict *verdic
         sink_free(sink);
     }
     write_percentiles(stored);
+}
+
+static void append_summary(const char *path, const struct stored_run *stored,
+                           const struct verdict *verdict)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
+    struct sink *sink = sink_new();
+
+    renderer_find("markdown")->write(sink, stored, verdict);
+    if (fd < 0 || !sink_send(sink, fd)) {
+        log_warn("cannot write the job's summary %s: %s", path, strerror(errno));
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    sink_free(sink);
+}
+
+void reports_tell_github(const struct stored_run *stored, const struct verdict *verdict,
+                         const char *profile)
+{
+    const char *actions = getenv("GITHUB_ACTIONS"), *summary = getenv("GITHUB_STEP_SUMMARY");
+
+    if (actions == NULL || !str_equal(actions, "true")) {
+        return;
+    }
+    struct sink *sink = sink_new();
+    annotations_write(sink, verdict, profile);
+    sink_print(sink, stdout);
+    sink_free(sink);
+    if (summary != NULL && summary[0] != '\0') {
+        append_summary(summary, stored, verdict);
+    }
 }

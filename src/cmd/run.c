@@ -33,6 +33,7 @@ static int run(const struct cli *cli)
     struct sets sets;
     struct soak_options soak = {
         .dir = cli_value(cli, "output", NULL),
+        .profile = cli->rest[0],
         .quiet = cli_flag(cli, "quiet"),
         .inconclusive_ok = cli_flag(cli, "inconclusive-ok"),
     };

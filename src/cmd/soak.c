@@ -429,6 +429,7 @@ static int judge_and_report(struct soak *soak)
         sink_print(sink, stdout);
         sink_free(sink);
     }
+    reports_tell_github(stored, verdict, soak->options->profile);
     int code = verdict->exit_code;
     free(verdict);
     run_unload(stored);

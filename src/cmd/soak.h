@@ -9,6 +9,7 @@
 
 struct soak_options {
     const char *dir;      /* run directory; NULL: the plan's, or a new name */
+    const char *profile;  /* its file, for what CI shows; NULL: none */
     bool quiet;           /* no live view and no report, only the verdict's sentence */
     bool inconclusive_ok; /* exit 0 where the verdict is inconclusive */
 };

@@ -59,9 +59,7 @@ static void decide_by(struct verdict *v, enum verdict_kind kind, const struct me
 /* One connection in a hundred may be reset for reasons of its own, which is no answer at all. */
 #define OTHERWISE_SHARE 0.01
 
-/* The worst result: let in even once, then otherwise than the profile asked for, then nothing that
- * tells. */
-static enum refusal_result worst(const struct refusal_finding *finding)
+enum refusal_result refusal_worst(const struct refusal_finding *finding)
 {
     const struct refusal_tally *tally = &finding->tally;
     if (tally->n[REFUSAL_LET_IN] > 0) {
@@ -75,7 +73,7 @@ static enum refusal_result worst(const struct refusal_finding *finding)
 
 void refusal_sentence(const struct refusal_finding *finding, char *text, size_t size)
 {
-    enum refusal_result result = worst(finding);
+    enum refusal_result result = refusal_worst(finding);
     uint64_t n = finding->tally.n[result];
     char answer[128], of[64];
     refusal_answer_text(&finding->tally.first[result], answer, sizeof answer);
@@ -103,7 +101,7 @@ static const struct refusal_finding *first_refusal(const struct verdict *v,
                                                    enum refusal_result result)
 {
     for (size_t i = 0; i < v->n_refusals; i++) {
-        if (worst(&v->refusals[i]) == result) {
+        if (refusal_worst(&v->refusals[i]) == result) {
             return &v->refusals[i];
         }
     }

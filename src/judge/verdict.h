@@ -159,6 +159,9 @@ void judge_series(const struct series *series, const struct judge_options *optio
 void judge_provisional(const struct series *series, const struct judge_options *options,
                        struct memory_finding *ret_finding);
 const char *memory_class_name(enum memory_class class);
+/* The worst result: let in even once, then otherwise than the profile asked for, then nothing that
+ * tells. */
+enum refusal_result refusal_worst(const struct refusal_finding *finding);
 /* "the server let in an expired certificate (refuse NAME): 3 of 40 attempts, status 200", and the
  * like for one that was refused in another way than the profile expects, or of which nothing can be
  * said; empty when all is as it should be. */

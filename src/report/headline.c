@@ -2,26 +2,28 @@
 
 #include "base/unit.h"
 
-/* False when no event is blamed. */
-static bool name_leak(struct sink *sink, const struct verdict *verdict)
+bool headline_leak(struct sink *sink, const struct memory_finding *finding)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < verdict->n_memory; i++) {
-        const struct memory_finding *finding = &verdict->memory[i];
-        /* the first that leaks is the one that the judge trusts most; the others show the same
-         * leak */
-        for (size_t k = 0; k < finding->n_drivers && finding->class == MEMORY_LEAK; k++) {
-            const struct driver_finding *driver = &finding->drivers[k];
-            char size[UNIT_TEXT], low[UNIT_TEXT], high[UNIT_TEXT];
-            if (driver->blamed) {
-                sink_printf(
-                    sink, "%s %s per %s (95 %% %s to %s)", n++ == 0 ? "the server keeps" : " and",
-                    unit_bytes(size, driver->bytes_per_event), driver_info(driver->driver)->event,
-                    unit_bytes(low, driver->low), unit_bytes(high, driver->high));
-            }
+    for (size_t k = 0; k < finding->n_drivers && finding->class == MEMORY_LEAK; k++) {
+        const struct driver_finding *driver = &finding->drivers[k];
+        char size[UNIT_TEXT], low[UNIT_TEXT], high[UNIT_TEXT];
+        if (driver->blamed) {
+            sink_printf(
+                sink, "%s %s per %s (95 %% %s to %s)", n++ == 0 ? "the server keeps" : " and",
+                unit_bytes(size, driver->bytes_per_event), driver_info(driver->driver)->event,
+                unit_bytes(low, driver->low), unit_bytes(high, driver->high));
         }
-        if (n > 0) {
+    }
+    return n > 0;
+}
+
+/* The first that leaks is the one that the judge trusts most; the others show the same leak. */
+static bool name_leak(struct sink *sink, const struct verdict *verdict)
+{
+    for (size_t i = 0; i < verdict->n_memory; i++) {
+        if (headline_leak(sink, &verdict->memory[i])) {
             return true;
         }
     }

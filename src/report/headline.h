@@ -13,4 +13,7 @@ const char *headline_word(const struct verdict *verdict);
  * blamed for a leak, and then true: the judge's reason is not in it; else the verdict's reason. */
 bool headline_write(struct sink *sink, const struct verdict *verdict);
 
+/* The same of one finding; false, and nothing written, when no event is blamed for a leak. */
+bool headline_leak(struct sink *sink, const struct memory_finding *finding);
+
 #endif

@@ -3,6 +3,8 @@
 #include "base/str.h"
 #include "report/csv.h"
 #include "report/html.h"
+#include "report/junit.h"
+#include "report/markdown.h"
 #include "report/text.h"
 #include "report/verdict_json.h"
 
@@ -10,6 +12,8 @@ static const struct renderer renderers[] = {
     {"text", "txt", "what the terminal shows at the end", text_write},
     {"json", "json", "verdict.json, schema tlsoak.verdict/1", verdict_json_write},
     {"html", "html", "a page with charts: one file, opens offline, without scripts", html_write},
+    {"junit", "xml", "the checks as JUnit XML, for CI", junit_write},
+    {"markdown", "md", "a screenful, for a job's summary or a comment", markdown_write},
     {"csv", "csv", "findings, one row a memory metric and driver", csv_write},
 };
 

@@ -9,6 +9,9 @@
 
 #include <stddef.h>
 
+/* For messages and --help. */
+#define RENDERER_NAMES "text, json, html, junit, markdown, csv"
+
 struct renderer {
     const char *name;   /* "text", "json", "csv" */
     const char *suffix; /* "txt" */

@@ -1,0 +1,88 @@
+"""What a run tells CI: JUnit XML, a page of Markdown, and the annotations and the summary of GitHub Actions."""
+import os
+import re
+import xml.etree.ElementTree
+
+import pytest
+
+from servers import embedded, load_text, make_pki, profile, tlsoak
+
+LIMITS = """
+[limit]
+latency.response.p99.max = 1us
+errors.ratio.max = 1%
+"""
+
+
+@pytest.fixture(scope="module")
+def gate(tmp_path_factory):
+    """A run in a job: one limit is broken, one holds, and memory was read for too short to tell."""
+    folder = tmp_path_factory.mktemp("ci")
+    pki, summary = make_pki(folder / "pki", 1), folder / "summary.md"
+    summary.write_text("# What was before\n")
+    with embedded(folder, pki, credentials=False) as server:
+        ini = profile(folder, load_text(server, pki, "threads = 1\nduration = 2s", "connections = 2",
+                                        memory="every = 100ms") + LIMITS)
+        done = tlsoak("run", ini, "-o", folder / "run",
+                      env={**os.environ, "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)})
+    assert done.returncode == 1, done.stdout + done.stderr
+    return folder / "run", ini, done.stdout, summary.read_text()
+
+
+def junit(text):
+    """The one suite and its cases by name; what the xUnit schema and GitLab ask of them."""
+    suites = xml.etree.ElementTree.fromstring(text)
+    suite, = suites
+    assert (suites.tag, suite.tag) == ("testsuites", "testsuite")
+    cases = suite.findall("testcase")
+    kinds = [case[0].tag if len(case) else "passed" for case in cases]
+    for attribute, kind in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        assert int(suite.get(attribute)) == kinds.count(kind)
+    assert int(suite.get("tests")) == len(cases)
+    for element in (suites, suite, *cases):
+        assert re.fullmatch(r"\d+(\.\d{1,3})?", element.get("time"))
+        assert element.get("name")
+    assert all(set(case.attrib) == {"name", "classname", "time"} and case.get("classname") for case in cases)
+    names = [case.get("name") for case in cases]
+    assert len(set(names)) == len(names)  # GitLab drops the second of a name
+    return suite, {case.get("name"): case[0] if len(case) else None for case in cases}
+
+
+def test_junit_has_a_case_a_check(gate):
+    run, _, _, _ = gate
+    suite, cases = junit((run / "junit.xml").read_text())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", suite.get("timestamp"))
+    broken = cases["latency.response.p99.max = 1us"]
+    assert broken.tag == "failure" and broken.get("type") == "broken" and "is broken" in broken.get("message")
+    assert cases["errors.ratio.max = 1%"] is None
+    memory = next(case for name, case in cases.items() if name.startswith("memory of server"))
+    assert memory.tag == "skipped" and memory.get("message")
+    assert {"the run can be trusted", "the generator kept up with its plan"} <= set(cases)
+    assert tlsoak("report", run, "--format", "junit").stdout == (run / "junit.xml").read_text()
+
+
+def test_a_job_of_github_gets_annotations_and_a_summary(gate):
+    run, ini, out, summary = gate
+    lines = [line for line in out.splitlines() if line.startswith("::")]
+    error, = (line for line in lines if line.startswith("::error "))
+    assert error.startswith(f"::error file={ini},title=tlsoak%3A latency.response.p99.max = 1us::")
+    assert any(line.startswith("::warning ") and "memory of server" in line for line in lines)
+    assert summary == "# What was before\n" + (run / "summary.md").read_text()
+    rows = [line for line in summary.splitlines() if line.startswith("| ")]
+    assert any("FAILED" in row and "latency.response.p99.max" in row for row in rows)
+    assert any(row.startswith("| response |") for row in rows)
+
+
+def test_elsewhere_nobody_sees_any_of_it(gate, tmp_path):
+    run, _, _, _ = gate
+    done = tlsoak("report", run)
+    assert "::" not in done.stdout
+    alone = {k: v for k, v in os.environ.items() if not k.startswith("GITHUB_")}
+    done = tlsoak("report", run, "--format", "markdown", env=alone)
+    assert done.stdout == (run / "summary.md").read_text()
+
+
+def test_a_series_alone_has_checks_too(gate):
+    run, _, _, _ = gate
+    suite, cases = junit(tlsoak("analyse", run / "memory.csv", "--format", "junit").stdout)
+    assert suite.get("timestamp") is None and any(name.startswith("memory of") for name in cases)
