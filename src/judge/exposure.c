@@ -14,6 +14,9 @@
 /* The JDK's TLS session cache: javax.net.ssl.sessionCacheSize, 20,480 by default; so is OpenSSL's
  * SSL_SESSION_CACHE_MAX_SIZE_DEFAULT, which is in play only where the server kept it. */
 #define SESSION_CACHE 20480
+/* And its cache of parsed certificates (X509Factory), which no property sizes. */
+#define CERTIFICATE_CACHE 750
+#define MAX_BOUNDS        3
 
 static bool advances(const struct series *s, size_t row)
 {
@@ -114,30 +117,56 @@ static void name_bound(struct memory_finding *f, const char *name, double size, 
 
 /* A bound on a driver's entries, declared or known. */
 struct bound {
-    double entries;     /* 0: none */
+    double entries;
     enum driver filler; /* whose events fill it */
     char name[64];
 };
 
-/* A session holds the certificate that the client showed, so that a session cache grows with new
- * certificates too; handshakes fill it. */
-static struct bound bound_of(const struct series *series, const struct judge_options *options,
-                             enum driver d)
+/* All that bounds what is kept of a driver's events.  A session holds the certificate that the
+ * client showed, so that a session cache grows with new certificates too; handshakes fill it. */
+static size_t bounds_of(const struct series *series, const struct judge_options *options,
+                        enum driver d, struct bound bounds[MAX_BOUNDS])
 {
-    struct bound b = {.entries = options->judge.expect_bound[d], .filler = d};
-    bool held_by_sessions = d == DRIVER_CONNECTION || d == DRIVER_CLIENT_CERTIFICATE;
-    if (b.entries > 0) {
-        snprintf(b.name, sizeof b.name, "expect_bound.%s", driver_info(d)->name);
-    } else if (held_by_sessions && options->judge.expect_bound[DRIVER_CONNECTION] > 0) {
-        b.entries = options->judge.expect_bound[DRIVER_CONNECTION];
-        b.filler = DRIVER_CONNECTION;
-        (void)str_copy(b.name, sizeof b.name, "expect_bound.connection");
-    } else if (held_by_sessions && str_equal(series->runtime, "jvm")) {
-        b.entries = SESSION_CACHE;
-        b.filler = DRIVER_CONNECTION;
-        (void)str_copy(b.name, sizeof b.name, "TLS session cache of the JDK");
+    const double *declared = options->judge.expect_bound;
+    bool jvm = str_equal(series->runtime, "jvm");
+    bool certificate = d == DRIVER_CLIENT_CERTIFICATE;
+    size_t n = 0;
+    if (declared[d] > 0) {
+        bounds[n] = (struct bound){.entries = declared[d], .filler = d};
+        snprintf(bounds[n++].name, sizeof bounds->name, "expect_bound.%s", driver_info(d)->name);
     }
-    return b;
+    if (certificate && declared[DRIVER_CONNECTION] > 0) {
+        bounds[n++] = (struct bound){.entries = declared[DRIVER_CONNECTION],
+                                     .filler = DRIVER_CONNECTION,
+                                     .name = "expect_bound.connection"};
+    }
+    if (jvm && (certificate || d == DRIVER_CONNECTION) && declared[DRIVER_CONNECTION] <= 0) {
+        bounds[n++] = (struct bound){.entries = SESSION_CACHE,
+                                     .filler = DRIVER_CONNECTION,
+                                     .name = "TLS session cache of the JDK"};
+    }
+    if (jvm && certificate) {
+        bounds[n++] = (struct bound){
+            .entries = CERTIFICATE_CACHE, .filler = d, .name = "certificate cache of the JDK"};
+    }
+    return n;
+}
+
+/* Takes the place of `worst` when it needs more. */
+static void weigh_bound(const struct bound *bound, const struct stretch *stretch, bool matters,
+                        struct unreached *worst, struct memory_finding *finding)
+{
+    double passed = stretch->events[bound->filler];
+    if (passed <= 0) {
+        return;
+    }
+    double needed = ceil(bound->entries / BOUND_SHARE) - passed;
+    bool unreached = matters && needed > worst->events;
+    name_bound(finding, bound->name, bound->entries, unreached);
+    if (unreached) {
+        *worst = (struct unreached){.is = true, .driver = (int)bound->filler, .events = needed};
+        worst->seconds = needed * stretch->seconds / passed;
+    }
 }
 
 struct unreached exposure_unreached(const struct series *series, const struct stretch *stretch,
@@ -147,17 +176,11 @@ struct unreached exposure_unreached(const struct series *series, const struct st
     struct unreached worst = {.driver = -1};
     double ttl = (double)options->judge.expect_ttl_ns * NS;
     for (int d = DRIVER_TIME + 1; d < DRIVER_COUNT; d++) {
-        struct bound bound = bound_of(series, options, (enum driver)d);
-        double passed = stretch->events[bound.filler];
-        if (bound.entries <= 0 || stretch->events[d] <= 0 || passed <= 0) {
-            continue;
-        }
-        double needed = ceil(bound.entries / BOUND_SHARE) - passed;
-        bool unreached = needed > worst.events && (blamed == NULL || blamed[d]);
-        name_bound(finding, bound.name, bound.entries, unreached);
-        if (unreached) {
-            worst = (struct unreached){.is = true, .driver = (int)bound.filler, .events = needed};
-            worst.seconds = needed * stretch->seconds / passed;
+        struct bound bounds[MAX_BOUNDS];
+        size_t n = bounds_of(series, options, (enum driver)d, bounds);
+        bool matters = blamed == NULL || blamed[d];
+        for (size_t i = 0; i < n && stretch->events[d] > 0; i++) {
+            weigh_bound(&bounds[i], stretch, matters, &worst, finding);
         }
     }
     double needed_s = ttl / TTL_SHARE - stretch->seconds;
@@ -174,15 +197,20 @@ struct unreached exposure_unreached(const struct series *series, const struct st
 size_t exposure_passed(const struct series *series, const struct judge_options *options,
                        enum driver driver, size_t from, size_t to)
 {
-    struct bound bound = bound_of(series, options, driver);
-    const double *x = series->x[bound.filler];
+    struct bound bounds[MAX_BOUNDS];
+    size_t n = bounds_of(series, options, driver, bounds);
     double ttl = (double)options->judge.expect_ttl_ns * NS;
-    double events = 0, began = HUGE_VAL;
+    double events[DRIVER_COUNT] = {0}, began = HUGE_VAL;
     for (size_t i = from; i < to; i++) {
-        events += i > from ? fmax(0, x[i] - x[i - 1]) : 0;
-        began = events > 0 ? fmin(began, series->t[i]) : began;
-        if ((bound.entries <= 0 || events > bound.entries) &&
-            (ttl <= 0 || series->t[i] - began > ttl)) {
+        for (int d = DRIVER_TIME + 1; d < DRIVER_COUNT; d++) {
+            events[d] += i > from ? fmax(0, series->x[d][i] - series->x[d][i - 1]) : 0;
+        }
+        began = events[driver] > 0 ? fmin(began, series->t[i]) : began;
+        bool passed = ttl <= 0 || series->t[i] - began > ttl;
+        for (size_t j = 0; j < n; j++) {
+            passed = passed && events[bounds[j].filler] > bounds[j].entries;
+        }
+        if (passed) {
             return i;
         }
     }

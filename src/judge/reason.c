@@ -309,8 +309,11 @@ static void say_garbage(struct sink *s, const struct series *series, const struc
         "read the live heap after a forced collection: source = command, settle = command, ",
         reason_metric(f->metric), series->runtime);
     if (str_equal(series->runtime, "jvm")) {
-        sink_printf(s, "command = sh -c \"jcmd {pid} GC.class_histogram | sed -n 's/^Total *[0-9]* "
-                       "*//p'\"");
+        /* of four collections of the JDK one leaves no dead objects
+         * (MarkSweepAlwaysCompactCount) */
+        sink_printf(s,
+                    "command = sh -c \"printf '%%s\\n' GC.run GC.run GC.run GC.class_histogram | "
+                    "jcmd {pid} -f /dev/stdin | sed -n 's/^Total *[0-9]* *//p'\"");
     } else {
         sink_printf(s, "command = one that collects and prints the bytes of the heap");
     }

@@ -143,10 +143,25 @@ static void judge_end(struct watch *watch, const struct interval *total,
     }
 }
 
+/* Who answers only errors from some moment on, such as behind a lock that was never released, may
+ * have done well for most of the run; a second in which nothing ended says nothing. */
+static void count_bad(struct watch *watch, const struct watch_mark *now)
+{
+    static const struct watch_mark begin;
+    const struct watch_mark *from =
+        watch->n_seconds > 0 ? &watch->ring[(watch->n_seconds - 1) % WATCH_MINUTE] : &begin;
+
+    if (now->n_ended > from->n_ended) {
+        bool bad = less(now->n_failing, from->n_failing) >= now->n_ended - from->n_ended;
+        watch->n_bad_seconds = bad ? watch->n_bad_seconds + 1 : 0;
+    }
+}
+
 void watch_second(struct watch *watch, const struct interval *total, uint64_t elapsed_ns)
 {
     struct watch_mark now = mark_of(total);
     struct watch_mark *slot = &watch->ring[watch->n_seconds % WATCH_MINUTE];
+    count_bad(watch, &now);
     if (now.n_ready == 0 && total->count[COUNTER_DIALED] > 0 && elapsed_ns >= ANSWER_WITHIN_NS) {
         never_answered(watch, total);
         watch->over = true;
@@ -193,6 +208,10 @@ void watch_finish(struct watch *watch, const struct interval *total, bool interr
     }
     if (!interrupted && watch->plan->search.to_per_s <= 0) { /* a search ends in a rest */
         judge_end(watch, total, &now);
+        if (watch->n_bad_seconds >= LOST_AFTER_S) {
+            say(watch->invalid, "all exchanges of the last %llu s of the load failed: %s",
+                (unsigned long long)watch->n_bad_seconds, failure_text(total));
+        }
     }
     if (unhealthy != NULL) {
         say(watch->invalid, "%s", unhealthy);

@@ -7,6 +7,7 @@
 #include "base/unit.h"
 #include "report/headline.h"
 #include "report/html_charts.h"
+#include "report/html_limits.h"
 #include "report/html_style.h"
 #include "report/text.h"
 
@@ -377,6 +378,7 @@ void html_write(struct sink *sink, const struct stored_run *run, const struct ve
         put_finding(sink, run, &verdict->memory[i]);
     }
     if (run != NULL) {
+        html_limits(sink, run, verdict);
         put_refusals(sink, verdict);
         put_load(sink, run);
         put_errors(sink, run->total);

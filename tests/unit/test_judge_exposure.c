@@ -103,6 +103,30 @@ static void knows_the_session_cache_of_a_jvm(void **state)
     assert_int_equal(finding.class, MEMORY_LEAK);
 }
 
+/* It keeps 750 parsed certificates, however small its session cache is said to be. */
+static void knows_the_certificate_cache_of_a_jvm(void **state)
+{
+    (void)state;
+    options.judge.expect_bound[DRIVER_CONNECTION] = 100;
+    serve(12, 1e9, "jvm");
+    expect(MEMORY_INCONCLUSIVE, "bound of 750 entries (certificate cache of the JDK)");
+    assert_int_equal(finding.needed_driver, DRIVER_CLIENT_CERTIFICATE);
+    assert_float_equal(finding.needed_events, 150, 1); /* 750 / 0.6 less 1,100 */
+    serve(150, 1e9, "jvm");
+    assert_int_equal(finding.class, MEMORY_LEAK);
+    serve(12, 1e9, NULL);
+    assert_null(strstr(finding.reason, "JDK"));
+}
+
+/* Sessions hold certificates, whatever the service's own bound is. */
+static void waits_for_each_store_of_certificates(void **state)
+{
+    (void)state;
+    options.judge.expect_bound[DRIVER_CLIENT_CERTIFICATE] = 1000;
+    serve(150, 20480, "jvm");
+    expect(MEMORY_INCONCLUSIVE, "TLS session cache of the JDK");
+}
+
 static void waits_for_twice_the_time_to_live(void **state)
 {
     (void)state;
@@ -136,6 +160,8 @@ int main(void)
         cmocka_unit_test_setup(judges_beyond_a_declared_bound, begin),
         cmocka_unit_test_setup(calls_a_leak_without_a_declared_bound, begin),
         cmocka_unit_test_setup(knows_the_session_cache_of_a_jvm, begin),
+        cmocka_unit_test_setup(knows_the_certificate_cache_of_a_jvm, begin),
+        cmocka_unit_test_setup(waits_for_each_store_of_certificates, begin),
         cmocka_unit_test_setup(waits_for_twice_the_time_to_live, begin),
         cmocka_unit_test_setup(names_the_bound_that_needs_most, begin),
     };

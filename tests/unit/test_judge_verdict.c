@@ -196,7 +196,7 @@ static void does_not_judge_garbage(void **state)
         .seconds = 60, .bytes_per_s = 200 * KIB, .noise = 20 * KIB, .runtime = "jvm"};
     tell(&leak);
     expect(MEMORY_INCONCLUSIVE, "few_gc");
-    expect_said("settle = command, command = sh -c \"jcmd {pid}");
+    expect_said("settle = command, command = sh -c \"printf '%s\\n' GC.run");
     leak.runtime = "go";
     tell(&leak);
     expect(MEMORY_LEAK, "trend");

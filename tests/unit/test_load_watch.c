@@ -81,6 +81,36 @@ static void a_limit_on_errors_judges_a_bad_minute(void **state)
     interval_free(total);
 }
 
+/* Nothing but errors to the end, after `n_bad` of 300 seconds and `idle` in which nothing ended. */
+static void bad_at_the_end(struct watch *watch, int n_bad, int idle)
+{
+    struct interval *total = begin(watch);
+    for (int i = 0; i < 300; i++) {
+        bool rests = i >= 300 - idle;
+        uint64_t n_bad_now = !rests && i >= 300 - idle - n_bad ? 100 : 0;
+        total->count[COUNTER_UNEXPECTED] += n_bad_now; /* answered, with an error */
+        total->outcome[OUTCOME_STATUS] += n_bad_now;
+        pass(watch, total, rests ? 0 : 100, 0);
+    }
+    watch_finish(watch, total, false, NULL);
+    interval_free(total);
+}
+
+static void errors_alone_at_the_end_are_enough(void **state)
+{
+    (void)state;
+    struct watch watch;
+
+    bad_at_the_end(&watch, 10, 0);
+    assert_ptr_equal(strstr(watch.invalid, "all exchanges of the last 10 s of the load failed: "),
+                     watch.invalid);
+    assert_non_null(strstr(watch.invalid, outcome_info(OUTCOME_STATUS)->text));
+    bad_at_the_end(&watch, 3, 20); /* a cool-down does not hide them */
+    assert_ptr_equal(strstr(watch.invalid, "all exchanges of the last 3 s"), watch.invalid);
+    bad_at_the_end(&watch, 2, 0);
+    assert_string_equal(watch.invalid, "");
+}
+
 static void half_a_bad_minute_is_not(void **state)
 {
     (void)state;
@@ -380,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_good_run_is_valid),
         cmocka_unit_test(a_bad_minute_is_enough),
         cmocka_unit_test(a_limit_on_errors_judges_a_bad_minute),
+        cmocka_unit_test(errors_alone_at_the_end_are_enough),
         cmocka_unit_test(half_a_bad_minute_is_not),
         cmocka_unit_test(a_short_run_is_judged_whole),
         cmocka_unit_test(a_target_that_went_away),

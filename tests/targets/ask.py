@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""Asks a server of the fleet once, as one of the PKI's clients with a good key and token.
+
+usage: ask.py METHOD URL PKI [--find REGEX]
+
+Prints the answer's body, or with --find only what the first group of REGEX matches in it. Exit code 1 unless the status
+is 2xx: hooks and memory commands of tlsoak are told by it.
+"""
+import argparse
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import pathlib
+import re
+import ssl
+import sys
+import time
+import urllib.parse
+
+
+def secret(path):
+    return path.read_text().strip().encode() if path.exists() else None
+
+
+def api_key(pki):
+    text = "client-hook"
+    return f"{text}.{hmac.new(secret(pki / 'apikey.secret'), text.encode(), hashlib.sha256).hexdigest()}"
+
+
+def token(pki):
+    def part(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+    now = int(time.time())
+    claims = {"sub": "client-hook", "iat": now, "nbf": now - 5, "exp": now + 3600}
+    text = part(b'{"alg":"HS256","typ":"JWT"}') + b"." + part(json.dumps(claims).encode())
+    return (text + b"." + part(hmac.new(secret(pki / "jwt.secret"), text, hashlib.sha256).digest())).decode()
+
+
+def ask(method, url, pki):
+    """Status and body of one exchange on a connection of its own."""
+    where = urllib.parse.urlsplit(url)
+    context = ssl.create_default_context(cafile=pki / "ca.pem")
+    context.load_cert_chain(pki / "clients" / "client-1.pem")
+    context.check_hostname = False
+    connection = http.client.HTTPSConnection(where.hostname, where.port, context=context, timeout=30)
+    path = where.path + ("?" + where.query if where.query else "")
+    connection.request(method, path, headers={"X-API-Key": api_key(pki), "Authorization": f"Bearer {token(pki)}"})
+    response = connection.getresponse()
+    body = response.read().decode(errors="replace")
+    connection.close()
+    return response.status, body
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("method")
+    parser.add_argument("url")
+    parser.add_argument("pki", type=pathlib.Path)
+    parser.add_argument("--find", metavar="REGEX")
+    args = parser.parse_args([word for word in sys.argv[1:] if word])
+    status, body = ask(args.method, args.url, args.pki)
+    if not 200 <= status < 300:
+        sys.exit(f"ask: {args.method} {args.url}: status {status}")
+    if args.find is not None:
+        found = re.search(args.find, body)
+        if found is None:
+            sys.exit(f"ask: {args.url} does not match {args.find}")
+        body = found[1]
+    print(body)
+
+
+if __name__ == "__main__":
+    main()

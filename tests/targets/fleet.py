@@ -1,0 +1,445 @@
+#!/usr/bin/env python3
+"""Holds tlsoak against the fleet: servers that know themselves what they keep.
+
+usage: fleet.py [--tlsoak BINARY] [--only PATTERN]... [--label LABEL] [--short] [--jobs N] [--again] [--list]
+                [--out DIR] [--write FILE]
+
+Each row of matrix.csv is one server in one mode, soaked with profiles/leak-hunt.ini for 320 s; verdict, driver and bytes
+per event are held against what the row expects and what the server says it kept (truth.py). README.md beside this file
+has the columns. Rows labelled soak take 20 minutes each and run only by --only or --label.
+
+A row's folder, DIR/ROW, keeps the profile, the run directory, the server's log and truth, and result.json. A result
+holds while the server's sources, the judge, the load and tlsoak's version are what they were: what holds is not run again,
+so a matrix that was broken off goes on where it was. --write puts the table of all results between the marks in FILE.
+
+PATTERN is a shell pattern of row names (axum/*). Exit code 1: a row is not as it must be.
+"""
+import argparse
+import concurrent.futures
+import csv
+import dataclasses
+import datetime
+import fnmatch
+import hashlib
+import json
+import pathlib
+import re
+import shlex
+import sys
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(HERE.parent / "integration"), str(HERE.parent / "bench")]
+
+import fixtures  # noqa: E402
+import loads  # noqa: E402
+import servers  # noqa: E402
+import thirdparty  # noqa: E402
+import truth  # noqa: E402
+from judge_live import bytes_text, machine  # noqa: E402
+from servers import make_pki, totals, tlsoak, verdict  # noqa: E402
+
+TOLERANCE, TOLERANCE_SHORT = 0.15, 0.30
+RATE = 400
+TAKES_S = {"start": 10, "drive": 45}  # beside the run, for the time that is left
+EXPECT = ("leak", "pass", "control", "short")
+GOOD = ("stable", "bounded")
+BEGIN, END = "<!-- the fleet: written by ./dev targets -->", "<!-- the fleet's end -->"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    fixture: str
+    mode: str
+    options: tuple
+    load: tuple
+    expect: str
+    driver: str
+    low: float
+    high: float
+    tolerance: float
+    budget: str
+    judge: tuple
+    labels: tuple
+    rate: int
+    note: str
+
+    def length(self, short):
+        collected = fixtures.exists(self.fixture) and fixtures.fixture_of(self.fixture).collected
+        if short:
+            usual = loads.SHORT_COLLECTED if collected else loads.SHORT
+        else:
+            usual = loads.SOAK if "soak" in self.labels else loads.LONG_COLLECTED if collected else loads.LONG
+        return loads.length_of(self.load, usual)
+
+    def apart(self):
+        """Its truth needs a run of its own."""
+        return self.expect == "leak" and fixtures.fixture_of(self.fixture).collected
+
+    def takes_s(self, short):
+        warm = (loads.WARM_SHORT_S if short else loads.WARM_S) if "warm" in self.load else 0
+        return self.length(short).run + warm + TAKES_S["start"] + (TAKES_S["drive"] if self.apart() else 0)
+
+
+def number(text, otherwise):
+    return float(text) if text else otherwise
+
+
+def row_of(line, fields):
+    row = Row(name=fields["row"], fixture=fields["fixture"], mode=fields["mode"],
+              options=tuple(shlex.split(fields["options"])), load=tuple(fields["load"].split()),
+              expect=fields["expect"], driver=fields["driver"], low=number(fields["bytes_low"], 0),
+              high=number(fields["bytes_high"], float("inf")), tolerance=number(fields["tolerance"], TOLERANCE),
+              budget=fields["budget"], judge=tuple(fields["judge"].split()), labels=tuple(fields["labels"].split()),
+              rate=int(number(fields["rate"], RATE)), note=fields["note"])
+    wrong = [word for word in row.load if not loads.is_known(word)]
+    if wrong or row.expect not in EXPECT or (row.driver not in truth.EMBEDDED and (row.driver or row.expect == "leak")):
+        sys.exit(f"matrix.csv:{line}: {row.name}: not known: {' '.join(wrong) or row.expect + ' ' + row.driver}")
+    return row
+
+
+def read_matrix(path=HERE / "matrix.csv"):
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(line for line in file)
+        rows = [row_of(reader.line_num, {k: (v or "").strip() for k, v in fields.items()}) for fields in reader]
+    names = [row.name for row in rows]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        sys.exit(f"matrix.csv: twice: {', '.join(twice)}")
+    return rows
+
+
+# What a result depends on.
+
+def files_of(path):
+    if path.is_file():
+        return [path]
+    return sorted(p for p in path.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+
+
+def hash_of(paths):
+    h = hashlib.sha256()
+    for path in paths:
+        for file in files_of(path):
+            h.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return h.hexdigest()[:16]
+
+
+def version(binary):
+    return tlsoak("--version", binary=binary).stdout.split("\n")[0].strip()
+
+
+def marks_of(row, short, common):
+    sources = [(HERE / source).resolve() for source in fixtures.fixture_of(row.fixture).sources]
+    own = hashlib.sha256(repr((dataclasses.replace(row, note=""), row.length(short))).encode()).hexdigest()[:16]
+    own_profile = loads.own_profile(row.load)
+    load = {"load": hash_of([own_profile])} if own_profile else {}
+    return {**common, **load, "server": hash_of([path for path in sources if path.exists()]), "row": own}
+
+
+def common_marks(binary):
+    src = ROOT / "src"
+    tool = [path for path in sorted(src.iterdir()) if path.name not in ("judge", "demo", "report", "live")]
+    return {"judge": hash_of([src / "judge"]), "tlsoak": hash_of(tool), "version": version(binary),
+            "load": hash_of([HERE / "loads.py", loads.HUNT])}
+
+
+CHANGED = {"server": "the server's sources", "judge": "the judge", "tlsoak": "tlsoak's sources",
+           "version": "tlsoak's version", "load": "the load", "row": "the row"}
+
+
+def stored(folder):
+    try:
+        return json.loads((folder / "result.json").read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def stale(result, marks):
+    """Why a result holds no more, in words; nothing: it holds."""
+    return ", ".join(text for key, text in CHANGED.items() if result["marks"].get(key) != marks[key])
+
+
+# One row.
+
+def first_blamed(memory):
+    """The blamed drivers, that with most bytes first."""
+    blamed = [d for d in memory["drivers"] if d["blamed"]]
+    return sorted(blamed, key=lambda d: -(d["bytes_per_event"] or 0) * d["events"])
+
+
+def assess_leak(row, memory, known, tolerance):
+    if memory["class"] != "leak":
+        return f"{memory['class']}: {memory['reason']}"
+    blamed = first_blamed(memory)
+    if not blamed or blamed[0]["driver"] != row.driver:
+        return f"blamed {', '.join(d['driver'] for d in blamed) or 'nobody'} first"
+    if known is None:
+        return "the server's truth does not tell the bytes per event"
+    kept, said = known["bytes_per_event"], blamed[0]["bytes_per_event"]
+    if not row.low <= kept <= row.high:
+        return f"the server kept {kept:.0f} B per event, out of its range {row.low:.0f} to {row.high:.0f} B"
+    if abs(said - kept) > tolerance * kept:
+        return f"said {said:.0f} B per event, the server kept {kept:.0f} B"
+    return ""
+
+
+def assess(row, judged, known, short):
+    """What is wrong, in words; nothing: all is as it must be."""
+    if judged["verdict"] == "invalid":
+        return f"invalid: {judged['reason']}"
+    memory = judged["memory"][0]
+    if row.expect == "leak":
+        return assess_leak(row, memory, known, max(row.tolerance, TOLERANCE_SHORT) if short else row.tolerance)
+    if memory["class"] == "leak":
+        return f"called a leak: {memory['reason']}"
+    if row.expect == "short":
+        needed = memory["needed"] or {}
+        return "" if memory["class"] == "inconclusive" and needed.get("events") else \
+            f"{memory['class']}, and does not say how many events are needed: {memory['reason']}"
+    # a minute is short for a pass: there it is only never a leak
+    if memory["class"] not in GOOD and not short:
+        return f"{memory['class']}: {memory['reason']}"
+    return ""
+
+
+def judged_of(run):
+    judged = verdict(run)
+    if not judged["memory"] and judged["verdict"] != "invalid":
+        raise RuntimeError(f"{run}: judged no memory: {judged['reason']}")
+    return judged
+
+
+def soak(row, pki, folder, binary, short):
+    """Runs tlsoak against the row's server; its exit code, what the server is, and its truth."""
+    length = row.length(short)
+    with fixtures.started(row, pki, folder, binary) as target:
+        if "warm" in row.load:
+            warm = tlsoak("run", loads.write_warm(folder, row, target, pki, short), "-o", folder / "warm", "-q",
+                          binary=binary)
+            if warm.returncode not in (0, 3, 4):
+                raise RuntimeError(f"{row.name}: the warm-up ended with {warm.returncode}: {warm.stderr.strip()}")
+        ini = loads.write(folder, row, target, pki, length)
+        done = tlsoak("run", ini, "-o", folder / "run", "-q", binary=binary, timeout=length.run + 180,
+                      env=fixtures.environment(target), cwd=folder)
+        (folder / "output.txt").write_text(done.stdout + done.stderr)
+        if not (folder / "run" / "verdict.json").exists():
+            raise RuntimeError(f"{row.name}: exit code {done.returncode}: {done.stderr.strip()}")
+        if not fixtures.alive(target):
+            raise RuntimeError(f"{row.name}: the server ended: {(folder / 'server.log').read_text().strip()}")
+    known = truth.of_run(row, target, length.warmup) if row.expect == "leak" and not row.apart() else None
+    return done.returncode, target.impl, known
+
+
+def perform(row, pki, folder, binary, short):
+    """Runs the row in a folder of its own; its result."""
+    loads.clear(folder)
+    begun = time.time()
+    code, impl, known = soak(row, pki, folder, binary, short)
+    if row.apart():
+        apart = folder / "truth-run"
+        known = truth.of_floors(row, pki, apart, binary, lambda *args: tlsoak(*args, "-q", binary=binary, cwd=apart))
+    if known is not None:
+        truth.store(folder, known)
+    judged = judged_of(folder / "run")
+    memory = judged["memory"][0] if judged["memory"] else {"class": "none", "drivers": [], "reason": ""}
+    run = totals(folder / "run")
+    return {"row": row.name, "impl": impl, "begun": begun, "length_s": row.length(short).run, "expect": row.expect,
+            "driver": row.driver, "verdict": judged["verdict"], "class": memory["class"], "exit_code": code,
+            "blamed": [[d["driver"], d["bytes_per_event"], d["events"]] for d in first_blamed(memory)],
+            "truth": known, "reason": judged["reason"], "library": run["tls_library"],
+            "wrong": assess(row, judged, known, short)}
+
+
+def folder_of(out, row):
+    return out / re.sub(r"[^\w.+-]+", "_", row.name)
+
+
+# What is shown.
+
+def expectation(row):
+    twin = f", of {row.driver}" if row.driver else ""
+    return {"leak": f"leak per {row.driver}", "pass": "no leak" + twin, "control": "no leak: without what triggers it",
+            "short": "inconclusive: too short"}[row.expect]
+
+
+HEAD = ["server", "row", "expected", "verdict", "bytes per event", "the server's own account", "off", "run", ""]
+
+
+def cells(row, result):
+    blamed, known = result["blamed"], result["truth"]
+    if result["class"] != "leak":
+        blamed = []
+    said = ", ".join(f"{driver} {bytes_text(size)}" for driver, size, _ in blamed) or "-"
+    kept = bytes_text(known["bytes_per_event"]) if known else "-"
+    off = f"{100 * (blamed[0][1] / known['bytes_per_event'] - 1):+.0f} %" if blamed and known else "-"
+    state = "ok" if not result["wrong"] else "**" + result["wrong"].split("\n")[0].replace("|", "/")[:160] + "**"
+    return [result["impl"], row.name, expectation(row), result["class"], said, kept, off, f"{result['length_s']:.0f} s",
+            state]
+
+
+def table(pairs):
+    lines = [HEAD, ["---"] * len(HEAD), *(cells(row, result) for row, result in pairs)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def report(pairs, lacking):
+    right = sum(not result["wrong"] for _, result in pairs)
+    day = max(datetime.date.fromtimestamp(result["begun"]) for _, result in pairs).isoformat()
+    libraries = ", ".join(sorted({result["library"] for _, result in pairs}))
+    text = f"Measured up to {day} by `./dev targets` on {machine()}; {libraries}. {right} of {len(pairs)} rows are as " \
+           f"they must be.\n\n{table(pairs)}\n"
+    if lacking:
+        text += "\nNot measured: " + "; ".join(f"{name} ({why})" for name, why in lacking) + ".\n"
+    return text
+
+
+def write(path, text):
+    """Between the marks."""
+    whole = path.read_text(encoding="utf-8")
+    if BEGIN not in whole or END not in whole:
+        sys.exit(f"fleet: {path} has no line {BEGIN} with {END} behind it")
+    before, after = whole.split(BEGIN)[0], whole.split(END)[1]
+    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
+
+
+# The whole matrix.
+
+class Progress:
+    """Rows that are left, and for how long by what the others took."""
+
+    def __init__(self, rows, short, jobs):
+        self.left_s = sum(row.takes_s(short) for row in rows)
+        self.n, self.done, self.jobs, self.short = len(rows), 0, jobs, short
+        self.took_s = self.thought_s = 0.0
+        self.lock = threading.Lock()
+
+    def say(self, text):
+        print(f"fleet: {text}", file=sys.stderr, flush=True)
+
+    def ended(self, row, took_s, text):
+        with self.lock:
+            self.done += 1
+            self.left_s -= row.takes_s(self.short)
+            self.took_s += took_s
+            self.thought_s += row.takes_s(self.short)
+            left_s = self.left_s / self.jobs * self.took_s / self.thought_s
+            self.say(f"{self.done} of {self.n}: {row.name}: {text}; {left_s / 60:.0f} min left")
+
+
+def chosen(rows, only, label, short):
+    wanted = ["short"] if short and not label else [label] if label else []
+    picked = [row for row in rows if (not only or any(fnmatch.fnmatch(row.name, p) for p in only))
+              and all(word in row.labels for word in wanted)
+              and ("soak" not in row.labels or only or label == "soak")]
+    for pattern in only or []:
+        if not fnmatch.filter([row.name for row in rows], pattern):
+            sys.exit(f"fleet: no row {pattern}; --list names them")
+    return picked
+
+
+class Fleet:
+    def __init__(self, args):
+        self.args = args
+        self.out = pathlib.Path(args.out).resolve() / ("short" if args.short else "long")
+        self.rows = read_matrix()
+        self.common = common_marks(args.tlsoak)
+
+    def state(self, row):
+        """The result that holds, if any, and else why there is none."""
+        if not fixtures.exists(row.fixture):
+            return None, f"there is no {row.fixture} here"
+        result = stored(folder_of(self.out, row))
+        if result is None:
+            return None, "not run yet"
+        changed = stale(result, marks_of(row, self.args.short, self.common))
+        return (None, f"stale: {changed} changed") if changed else (result, "")
+
+    def pki(self):
+        folder = self.out.parent / "pki"
+        if not (folder / "ca.pem").exists():
+            make_pki(folder)
+        return folder
+
+    def one(self, row, pki, progress):
+        """Runs it; its result, or why there is none."""
+        marks, began = marks_of(row, self.args.short, self.common), time.monotonic()
+        progress.say(f"{row.name} ({row.takes_s(self.args.short):.0f} s)")
+        folder = folder_of(self.out, row)
+        try:
+            result = perform(row, pki, folder, self.args.tlsoak, self.args.short)
+        except (fixtures.Missing, thirdparty.Missing) as why:
+            progress.ended(row, 0.1, f"skipped: {why}")
+            return None, str(why)
+        except (RuntimeError, OSError, ValueError, KeyError) as why:
+            progress.ended(row, time.monotonic() - began, f"FAILED: {why}")
+            return None, f"failed: {str(why).splitlines()[0]}"
+        # a machine too busy to measure says nothing for good
+        if result["verdict"] != "invalid":
+            (folder / "result.json").write_text(json.dumps({**result, "marks": marks}, indent=1) + "\n")
+        progress.ended(row, time.monotonic() - began, result["wrong"] or "ok")
+        return result, ""
+
+    def list(self, rows):
+        for row in rows:
+            result, why = self.state(row)
+            said = why if result is None else "ok" if not result["wrong"] else "WRONG: " + result["wrong"]
+            print(f"{row.name:40} {row.expect:8} {row.driver or '-':19} {said}")
+
+    def run(self, rows):
+        """Results of these rows, of which only those that do not hold are run."""
+        states = {row.name: (None, "again") if self.args.again else self.state(row) for row in rows}
+        for name, (result, why) in states.items():
+            if result is None and why.startswith("stale"):
+                print(f"fleet: {name} is {why}", file=sys.stderr)
+        due = [row for row in rows if states[row.name][0] is None and fixtures.exists(row.fixture)]
+        if due:
+            pki, progress = self.pki(), Progress(due, self.args.short, self.args.jobs)
+            with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
+                for row, state in zip(due, pool.map(lambda row: self.one(row, pki, progress), due)):
+                    states[row.name] = state
+        return states
+
+
+def arguments(given=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--tlsoak", default=str(ROOT / "build/release/tlsoak"))
+    parser.add_argument("--only", action="append", metavar="PATTERN", help="rows whose names match (may be repeated)")
+    parser.add_argument("--label", help="rows with this label")
+    parser.add_argument("--short", action="store_true", help="the rows labelled short, in a crossover of a minute")
+    parser.add_argument("--jobs", type=int, default=1, help="rows at a time (each keeps a core and a half busy)")
+    parser.add_argument("--again", action="store_true", help="run also those whose result holds")
+    parser.add_argument("--list", action="store_true", help="name the rows, and what is known of each")
+    parser.add_argument("--out", default=str(ROOT / "build/targets/runs"), metavar="DIR")
+    parser.add_argument("--write", metavar="FILE", help="put the table there, between its marks")
+    args = parser.parse_args(given)
+    args.tlsoak = str(pathlib.Path(args.tlsoak).resolve())
+    servers.TLSOAK = args.tlsoak
+    return args
+
+
+def main():
+    args = arguments()
+    fleet = Fleet(args)
+    rows = chosen(fleet.rows, args.only, args.label, args.short)
+    if args.list:
+        fleet.list(rows)
+        return 0
+    states = fleet.run(rows)
+    print(table([(row, states[row.name][0]) for row in rows if states[row.name][0]]))
+    if args.write and not args.short:
+        everything = {row.name: states.get(row.name) or fleet.state(row) for row in fleet.rows}
+        pairs = [(row, everything[row.name][0]) for row in fleet.rows if everything[row.name][0]]
+        lacking = [(name, why) for name, (result, why) in everything.items() if result is None]
+        if pairs:
+            write(pathlib.Path(args.write), report(pairs, lacking))
+    failed = [name for name, (result, why) in states.items()
+              if (result and result["wrong"]) or (result is None and why.startswith("failed"))]
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Rows of matrix.csv labelled short: in each framework a leak and its remedy, by a crossover of a minute each.
+
+A leak must be found, its driver blamed first, with bytes per event within 30 % of the server's own account; a remedy may be
+inconclusive in a minute, but never a leak. The whole matrix, in runs of 320 s, is ./dev targets."""
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
+
+import fixtures  # noqa: E402
+import fleet  # noqa: E402
+from servers import RELEASE, make_pki  # noqa: E402
+
+BINARY = str(pathlib.Path(RELEASE).resolve())
+ROWS = [row for row in fleet.read_matrix() if "short" in row.labels]
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory):
+    return make_pki(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.mark.parametrize("name", sorted({row.fixture for row in ROWS}))
+def test_the_matrix_has_every_mode(name):
+    """And says of each what the server says of itself."""
+    try:
+        command = fixtures.build(name)
+    except fixtures.Missing as why:
+        pytest.skip(f"{name}: {why}")
+    told = subprocess.run([*command, "--modes"], capture_output=True, text=True, check=True).stdout
+    modes = {mode: (verdict, driver) for mode, verdict, driver in map(str.split, told.strip().splitlines())}
+    rows = [row for row in fleet.read_matrix() if row.fixture == name]
+    assert {row.mode for row in rows} == set(modes)
+    for row in rows:
+        verdict, driver = modes[row.mode]
+        assert verdict == ("leak" if row.expect in ("leak", "control") else "pass"), row.name
+        assert verdict == "pass" or driver == row.driver, row.name
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_row(row, pki, tmp_path):
+    try:
+        result = fleet.perform(row, pki, tmp_path / "row", BINARY, short=True)
+        if result["verdict"] == "invalid":  # the machine was too busy to measure
+            result = fleet.perform(row, pki, tmp_path / "again", BINARY, short=True)
+    except fixtures.Missing as why:
+        pytest.skip(f"{row.fixture}: {why}")
+    assert not result["wrong"], result
