@@ -274,7 +274,7 @@ struct verdict *judging_run(const struct stored_run *stored, const struct plan *
         return NULL;
     }
     verdict_decide(verdict, stored->meta.invalid[0] != '\0' ? stored->meta.invalid : NULL,
-                   stored->meta.interrupted || !stored->meta.finished, false);
+                   stored->meta.interrupted || !stored->meta.finished);
     return verdict;
 }
 
@@ -330,7 +330,7 @@ struct verdict *judging_series(const char *path, const struct judge_options *giv
         free(verdict);
         return NULL;
     }
-    verdict_decide(verdict, NULL, false, false);
+    verdict_decide(verdict, NULL, false);
     return verdict;
 }
 

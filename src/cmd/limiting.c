@@ -23,14 +23,10 @@ static const struct run_step *last_at(const struct stored_run *stored, double pe
 
 /* The step that tells why the rate did not hold, in the words of whoever's fault that is. */
 static const struct run_step *telling_step(const struct stored_run *stored,
-                                           const struct run_search *answer)
+                                           const struct search_answer *answer)
 {
-    bool own = answer->end == SEARCH_SATURATED;
-    const struct run_step *step =
-        last_at(stored, answer->beyond_per_s, own ? STEP_GENERATOR : STEP_BROKEN);
-
-    return step != NULL ? step
-                        : last_at(stored, answer->beyond_per_s, own ? STEP_BROKEN : STEP_GENERATOR);
+    return last_at(stored, answer->so_far.beyond_per_s,
+                   answer->own_fault ? STEP_GENERATOR : STEP_BROKEN);
 }
 
 static void judge_step(const struct run_step *step, const struct plan_limit *limits,
@@ -49,7 +45,7 @@ static void judge_search(const struct stored_run *stored, const struct plan *pla
     struct search_answer answer = search_decide(&plan->search, stored->steps, stored->n_steps);
     struct search_finding *finding = &verdict->search;
     const struct run_step *held = last_at(stored, answer.so_far.held_per_s, STEP_HELD);
-    const struct run_step *beyond = telling_step(stored, &answer.so_far);
+    const struct run_step *beyond = telling_step(stored, &answer);
 
     *finding = (struct search_finding){
         .answer = answer.so_far,
@@ -60,7 +56,10 @@ static void judge_search(const struct stored_run *stored, const struct plan *pla
     if (beyond != NULL) {
         (void)str_copy(finding->beyond_reason, sizeof finding->beyond_reason, beyond->reason);
     }
-    judge_step(held != NULL ? held : beyond, &plan->limit, verdict);
+    /* where nothing held, the server is to blame for what it broke, but not for what the generator
+     * could not do */
+    bool broke = answer.so_far.end == SEARCH_NOTHING_HELD;
+    judge_step(held == NULL && broke ? beyond : held, &plan->limit, verdict);
 }
 
 void limiting_judge(const struct stored_run *stored, const struct plan *plan,

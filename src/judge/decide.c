@@ -210,11 +210,12 @@ static void decide_ended(struct verdict *v, const struct memory_finding *undecid
  * unusable run, a refusal that is not as it should be or a limit that is broken, an interrupted
  * run, then what is undecided.  A leak that gets its server killed is a leak, but a pass of a run
  * that can't be used is nothing. */
-void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupted,
-                    bool wanted_memory)
+void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupted)
 {
     const struct memory_finding *leak = first_of(verdict, MEMORY_LEAK);
     const struct memory_finding *undecided = first_of(verdict, MEMORY_INCONCLUSIVE);
+    verdict->interrupted = interrupted;
+    (void)str_copy(verdict->invalid, sizeof verdict->invalid, invalid != NULL ? invalid : "");
     if (decide_let_in(verdict)) {
         return;
     }
@@ -238,9 +239,6 @@ void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupt
     } else if (decide_by_limit(verdict, VERDICT_INCONCLUSIVE, LIMIT_UNKNOWN) ||
                decide_by_refusal(verdict, VERDICT_INCONCLUSIVE, REFUSAL_UNCLEAR)) {
         return;
-    } else if (verdict->n_memory == 0 && wanted_memory) {
-        decide(verdict, VERDICT_INCONCLUSIVE,
-               "a memory limit was asked for, but the run has no memory source");
     } else if (verdict->n_memory == 0) {
         decide_load_alone(verdict);
     } else {

@@ -107,11 +107,13 @@ double exposure_allowed(const struct stretch *stretch, const struct judge_option
 }
 
 /* The first that there is, unless one that was not reached takes its place. */
-static void name_bound(struct memory_finding *f, const char *name, double size, bool unreached)
+static void name_bound(struct memory_finding *f, const char *name, double size, enum driver filler,
+                       bool unreached)
 {
     if (f->known_bound[0] == '\0' || unreached) {
         (void)str_copy(f->known_bound, sizeof f->known_bound, name);
         f->known_bound_size = size;
+        f->known_bound_driver = filler;
     }
 }
 
@@ -161,11 +163,12 @@ static void weigh_bound(const struct bound *bound, const struct stretch *stretch
         return;
     }
     double needed = ceil(bound->entries / BOUND_SHARE) - passed;
-    bool unreached = matters && needed > worst->events;
-    name_bound(finding, bound->name, bound->entries, unreached);
+    double needed_s = needed * stretch->seconds / passed;
+    bool unreached = matters && needed_s > worst->seconds;
+    name_bound(finding, bound->name, bound->entries, bound->filler, unreached);
     if (unreached) {
-        *worst = (struct unreached){.is = true, .driver = (int)bound->filler, .events = needed};
-        worst->seconds = needed * stretch->seconds / passed;
+        *worst = (struct unreached){
+            .is = true, .driver = (int)bound->filler, .events = needed, .seconds = needed_s};
     }
 }
 
@@ -186,7 +189,7 @@ struct unreached exposure_unreached(const struct series *series, const struct st
     double needed_s = ttl / TTL_SHARE - stretch->seconds;
     if (ttl > 0) {
         bool unreached = needed_s > worst.seconds;
-        name_bound(finding, "expect_ttl", ttl, unreached);
+        name_bound(finding, "expect_ttl", ttl, DRIVER_TIME, unreached);
         if (unreached) {
             worst = (struct unreached){.is = true, .driver = -1, .seconds = needed_s};
         }

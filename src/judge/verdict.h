@@ -78,6 +78,7 @@ struct memory_finding {
     double needed_events;
     char known_bound[64]; /* "" : none */
     double known_bound_size;
+    enum driver known_bound_driver;      /* whose events fill it; of expect_ttl time */
     double slope, slope_low, slope_high; /* bytes a second */
     double smallest_visible;             /* bytes a second */
     double budget;                       /* bytes a second that the pass was measured against */
@@ -144,6 +145,8 @@ struct verdict {
     char generator_reason[256];
     uint64_t generator_mint_waits; /* times that the load waited for a credential */
     char ended[256];               /* not empty: why the run was ended before its time */
+    char invalid[256]; /* not empty: why its measurements can't be used, whatever else is decided */
+    bool interrupted;  /* or killed */
 };
 
 /* Nothing declared: no budgets but the default ones, no bounds, no design. */
@@ -168,9 +171,7 @@ enum refusal_result refusal_worst(const struct refusal_finding *finding);
 void refusal_sentence(const struct refusal_finding *finding, char *text, size_t size);
 const char *verdict_kind_name(enum verdict_kind kind);
 /* Folds findings and what befell the run into kind, exit code and one sentence: the one place
- * that decides the code.  `invalid` is NULL or why the run's measurements can't be used;
- * `wanted_memory`: a memory limit was asked for although there is no source. */
-void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupted,
-                    bool wanted_memory);
+ * that decides the code.  `invalid` is NULL or why the run's measurements can't be used. */
+void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupted);
 
 #endif

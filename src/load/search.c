@@ -138,7 +138,8 @@ struct search_answer search_decide(const struct plan_search *search, const struc
     }
     if (b.beyond != NULL) {
         answer.so_far.beyond_per_s = b.beyond->per_s;
-        answer.n_beyond = b.beyond->n[is_own_fault(b.beyond) ? STEP_GENERATOR : STEP_BROKEN];
+        answer.own_fault = is_own_fault(b.beyond);
+        answer.n_beyond = b.beyond->n[answer.own_fault ? STEP_GENERATOR : STEP_BROKEN];
     }
     return answer;
 }

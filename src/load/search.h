@@ -14,14 +14,15 @@
 #include "profile/plan.h"
 #include "record/search.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct search_answer {
     struct run_search so_far; /* `end` is SEARCH_GOES_ON until there is an answer */
     double next_per_s;        /* of SEARCH_GOES_ON: the rate of the next step; 0: no more steps */
     size_t n_held;            /* tries at so_far.held_per_s that held */
-    /* at beyond_per_s that did not, by whoever's fault it is */
-    size_t n_beyond;
+    size_t n_beyond;          /* at beyond_per_s that did not, by whoever's fault it is */
+    bool own_fault;           /* the generator's */
 };
 
 struct search_answer search_decide(const struct plan_search *search, const struct run_step *steps,

@@ -236,6 +236,15 @@ static bool may_dial(const struct worker *worker)
     return !worker_dials_fall_due(worker) || worker->backlog.n > 0 || worker->retry.first != NULL;
 }
 
+/* The next turn of the loop comes at once. */
+static void dial_soon(struct worker *worker)
+{
+    if (!ev_is_active(&worker->more)) {
+        ev_timer_set(&worker->more, 0., 0.);
+        ev_timer_start(worker->loop, &worker->more);
+    }
+}
+
 void slot_dial_waiting(struct worker *worker)
 {
     struct slot *slot = NULL;
@@ -251,8 +260,7 @@ void slot_dial_waiting(struct worker *worker)
         }
     }
     if (may_dial(worker) && slot_next(worker, SLOT_TO_DIAL) != NULL) {
-        ev_timer_set(&worker->more, 0., 0.);
-        ev_timer_start(worker->loop, &worker->more);
+        dial_soon(worker);
     }
 }
 
@@ -449,6 +457,9 @@ void slot_closed(struct conn *conn, enum outcome outcome)
     bool again = worker->retry.first != NULL;
     if (worker_dials_fall_due(worker) && !again) { /* another start is another's: no pause */
         slot_put(slot, SLOT_TO_DIAL);
+        if (!conn->was_ready) { /* it may have failed behind this turn's dials */
+            dial_soon(worker);
+        }
     } else if (served && (outcome == OUTCOME_OK || slot->outlived)) {
         slot_put(slot, SLOT_TO_DIAL);
     } else {

@@ -188,7 +188,9 @@ static void judge(struct steps *steps, struct run_step *step)
     step->asked_per_s = steps->asked_per_s;
     step->reached_per_s = seconds > 0 ? (double)steps->n_ended / seconds : 0;
     struct breach breach = {.n_limits = 0};
-    bool fell_due = all_fell_due(steps, seconds);
+    /* of a step of which little was counted nothing is known */
+    double length_s = (double)(steps->to_ns - steps->from_ns) / (double)NS_PER_S;
+    bool fell_due = seconds >= length_s / 2 && all_fell_due(steps, seconds);
     hold_to_limits(steps, seconds, step, &breach);
     hold_to_rate(steps, step, &breach);
     step->result = STEP_HELD;

@@ -102,9 +102,10 @@ static bool connections_fall_due(const struct plan *plan)
 static void judge_span(struct watch *watch, const struct interval *total,
                        const struct watch_mark *from, const struct watch_mark *to, const char *span)
 {
-    uint64_t n_failing = to->n_failing - from->n_failing;
-    uint64_t n_ended = to->n_ended - from->n_ended;
-    uint64_t n_dial_failed = to->n_dial_failed - from->n_dial_failed;
+    /* those that we stopped are taken from the sums, so that these may fall */
+    uint64_t n_failing = less(to->n_failing, from->n_failing);
+    uint64_t n_ended = less(to->n_ended, from->n_ended);
+    uint64_t n_dial_failed = less(to->n_dial_failed, from->n_dial_failed);
     uint64_t n_connected = to->n_ready - from->n_ready + n_dial_failed;
     if (2 * n_failing > n_ended && !watch->tolerates) {
         say(watch->invalid, "more than half of the exchanges of %s failed (%llu of %llu): %s", span,
@@ -152,8 +153,12 @@ static void count_bad(struct watch *watch, const struct watch_mark *now)
         watch->n_seconds > 0 ? &watch->ring[(watch->n_seconds - 1) % WATCH_MINUTE] : &begin;
 
     if (now->n_ended > from->n_ended) {
-        bool bad = less(now->n_failing, from->n_failing) >= now->n_ended - from->n_ended;
-        watch->n_bad_seconds = bad ? watch->n_bad_seconds + 1 : 0;
+        uint64_t n_failing = less(now->n_failing, from->n_failing);
+        bool bad = n_failing >= now->n_ended - from->n_ended;
+        if (watch->n_bad == 0) {
+            watch->bad_since_s = watch->n_seconds;
+        }
+        watch->n_bad = bad ? watch->n_bad + n_failing : 0;
     }
 }
 
@@ -208,9 +213,10 @@ void watch_finish(struct watch *watch, const struct interval *total, bool interr
     }
     if (!interrupted && watch->plan->search.to_per_s <= 0) { /* a search ends in a rest */
         judge_end(watch, total, &now);
-        if (watch->n_bad_seconds >= LOST_AFTER_S) {
+        uint64_t bad_s = watch->n_seconds - watch->bad_since_s;
+        if (watch->n_bad >= LOST_MIN && bad_s >= LOST_AFTER_S && !watch->tolerates) {
             say(watch->invalid, "all exchanges of the last %llu s of the load failed: %s",
-                (unsigned long long)watch->n_bad_seconds, failure_text(total));
+                (unsigned long long)bad_s, failure_text(total));
         }
     }
     if (unhealthy != NULL) {

@@ -26,7 +26,8 @@ struct watch {
     const struct plan *plan; /* borrows */
     struct watch_mark ring[WATCH_MINUTE];
     uint64_t n_seconds;
-    uint64_t n_bad_seconds; /* on end until now, in which all that ended was an error */
+    uint64_t n_bad;                      /* exchanges on end until now, all of which failed */
+    uint64_t bad_since_s;                /* the first of these ended in that second */
     uint64_t lost_since_ns[RUN_SOURCES]; /* 0: not lost */
     bool tolerates;           /* failures are for a limit to judge, or for a step of a search */
     bool over;                /* going on measures nothing: the run should end */

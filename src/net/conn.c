@@ -99,7 +99,7 @@ void conn_drive(struct conn *conn, int revents)
         ev_io_set(&conn->io, conn->fd, wanted);
         ev_io_start(loop, &conn->io);
     }
-    if (conn->state == CONN_DIALING && conn->stands) {
+    if (conn->state == CONN_DIALING && conn->stands && !conn->takes_early) {
         ev_feed_event(loop, &conn->io, EV_WRITE);
     }
 }
@@ -125,14 +125,15 @@ static void conn_leave(struct conn *conn, enum conn_state state)
 
 static void conn_shut(struct conn *conn)
 {
-    if (conn->state == CONN_READY) {
-        conn->codec->shut(conn);
-        /* a reset would overtake what waits for a FIN */
-        tls_shutdown(conn->tls, !conn->env->source.target->reset_on_close);
-        conn_leave(conn, CONN_DRAINING);
-    } else {
+    if (conn->state != CONN_READY) {
         conn_leave(conn, CONN_CLOSED);
+        return;
     }
+    conn->codec->shut(conn);
+    /* A reset, be it for what is unread, would overtake what waits for a FIN. */
+    bool all_read = conn->codec == &codec_h1 && conn->streams == NULL && conn->n_exchanges > 0;
+    tls_shutdown(conn->tls, all_read && !conn->env->source.target->reset_on_close);
+    conn_leave(conn, CONN_DRAINING);
 }
 
 static void forget_session(struct conn *conn)
@@ -281,7 +282,6 @@ static int start_connecting(struct conn *conn)
     const struct addr *addr = &env->addrs[env->next_addr % env->n_addrs];
     struct sockaddr_storage peer;
     socklen_t len = sizeof peer;
-    int error;
 
     env->next_addr = (env->next_addr + 1) % env->n_addrs;
     conn->n_tried++;
@@ -289,7 +289,7 @@ static int start_connecting(struct conn *conn)
     if (conn->fd < 0) {
         return errno;
     }
-    error = source_addr_bind(&env->source, conn->fd, addr);
+    int error = source_addr_bind(&env->source, conn->fd, addr);
     if (error != 0) {
         return error;
     }

@@ -47,7 +47,7 @@ static void fetch_ready(struct conn *conn)
         ev_break(conn->env->loop, EVBREAK_ALL); /* told by the reaping that follows */
         return;
     }
-    sent.head_request = str_has_prefix(request->head, "HEAD ");
+    sent.head_request = request->reply == NULL && str_has_prefix(request->head, "HEAD ");
     if (conn_is_h2(conn)) {
         h2_fields_init(&request->fields, request->head, request->head_len);
         h2_fields_hide(&request->fields, NULL);

@@ -168,7 +168,7 @@ static void offer_names(SSL_CTX *ctx, const char *names)
 {
     struct sink *list = sink_new();
 
-    for (const char *name = names; *name != '\0'; name += strspn(name, ", ")) {
+    for (const char *name = names + strspn(names, " "); *name != '\0'; name += strspn(name, ", ")) {
         size_t len = strcspn(name, ", ");
         const char length = (char)len;
 

@@ -25,17 +25,21 @@ static char *compact(const char *text)
     return compacted;
 }
 
+/* Blanks are around names, none is in one. */
 static bool are_names(const char *list)
 {
     while (true) {
-        size_t len = strcspn(list, ",");
+        list += strspn(list, " ");
+        size_t len = strcspn(list, " ,");
         if (len == 0 || len > PROTOCOL_NAME_MAX) {
             return false;
         }
-        if (list[len] == '\0') {
-            return true;
+        list += len;
+        list += strspn(list, " ");
+        if (*list != ',') {
+            return *list == '\0';
         }
-        list += len + 1;
+        list++;
     }
 }
 
@@ -58,7 +62,7 @@ void check_protocols(const struct checker *c)
     if (!t->raw && i < 0) {
         diag_add(c->diag, plan_origin(c->plan, &t->alpn_text),
                  "target.alpn: \"%s\" is not a list of protocols (write h2, http/1.1)", shown);
-    } else if (t->raw && !are_names(list)) {
+    } else if (t->raw && !are_names(t->alpn_text)) {
         diag_add(c->diag, plan_origin(c->plan, &t->alpn_text),
                  "target.alpn: \"%s\" is not a list of names (write mqtt, or two with a comma)",
                  shown);
@@ -255,6 +259,37 @@ static void check_raw_misuse(const struct checker *c, const struct plan_misuse *
     }
 }
 
+static bool carries(const struct plan_request *request, bool jwt)
+{
+    for (size_t i = 0; i < request->n_places; i++) {
+        if (request->places[i].jwt == jwt) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is counted as used was sent, and a bad one that was never sent would seem to be let in. */
+static void check_each_carries(const struct checker *c, bool jwt)
+{
+    const struct plan *plan = c->plan;
+    const struct plan_request *one = NULL;
+
+    for (size_t i = 0; i < plan->n_requests && one == NULL; i++) {
+        one = carries(&plan->requests[i], jwt) ? &plan->requests[i] : NULL;
+    }
+    for (size_t i = 0; i < plan->n_requests && one != NULL; i++) {
+        const struct plan_request *request = &plan->requests[i];
+        bool silent = !check_is_given(c, &request->send) && says_what_it_expects(c, request);
+        if ((request->send != NULL || silent) && !carries(request, jwt)) {
+            diag_add(c->diag, check_origin(c, &request->send, request->origin),
+                     "[request %s]: %s is missing, which [request %s] has (requests are drawn at "
+                     "random, so that each must carry it)",
+                     request->name, place_names[jwt], one->name);
+        }
+    }
+}
+
 void check_raw(const struct checker *c)
 {
     struct plan *plan = c->plan;
@@ -273,6 +308,8 @@ void check_raw(const struct checker *c)
     }
     check_raw_target(c);
     check_all_placed(c, found);
+    check_each_carries(c, false);
+    check_each_carries(c, true);
     for (size_t i = 0; i < plan->n_refuses; i++) {
         check_raw_refuse(c, &plan->refuses[i]);
     }

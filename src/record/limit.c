@@ -156,9 +156,13 @@ bool limit_measure(const struct limit *limit, const struct interval *interval, d
     return false;
 }
 
+/* 7 of 1,000 are no more than 0.7 %, which has no exact value. */
 bool limit_holds(const struct limit *limit, double value)
 {
-    return limit->metric == LIMIT_RATE ? value >= limit->bound : value <= limit->bound;
+    double slack = limit->bound * 1e-12;
+
+    return limit->metric == LIMIT_RATE ? value >= limit->bound - slack
+                                       : value <= limit->bound + slack;
 }
 
 const char *limit_value(const struct limit *limit, double value, char text[LIMIT_VALUE])

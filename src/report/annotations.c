@@ -39,13 +39,16 @@ static void put_check(struct sink *sink, const struct check *check, const char *
 
 void annotations_write(struct sink *sink, const struct verdict *verdict, const char *profile)
 {
+    /* the gravest first, so that none is left out for less */
+    static const enum check_state states[] = {CHECK_FAILED, CHECK_INVALID, CHECK_UNKNOWN};
     struct checks *checks = checks_new(verdict);
     size_t n = 0;
 
-    for (size_t i = 0; i < checks->n; i++) {
-        const struct check *check = &checks->list[i];
-        if (check->state != CHECK_PASSED && n++ < SHOWN) {
-            put_check(sink, check, profile);
+    for (size_t s = 0; s < sizeof states / sizeof states[0]; s++) {
+        for (size_t i = 0; i < checks->n; i++) {
+            if (checks->list[i].state == states[s] && n++ < SHOWN) {
+                put_check(sink, &checks->list[i], profile);
+            }
         }
     }
     if (n > SHOWN) {

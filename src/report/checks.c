@@ -42,13 +42,16 @@ static void add_memory(struct checks *checks, const struct memory_finding *findi
     sink_free(sink);
 }
 
-static void add_limit(struct checks *checks, const struct limit_finding *finding)
+/* What a generator measured that did not keep up breaks no limit of the server's. */
+static void add_limit(struct checks *checks, const struct limit_finding *finding, bool healthy)
 {
     static const enum check_state states[] = {[LIMIT_HELD] = CHECK_PASSED,
                                               [LIMIT_BROKEN] = CHECK_FAILED,
                                               [LIMIT_UNKNOWN] = CHECK_UNKNOWN};
+    bool broken = finding->state == LIMIT_BROKEN;
     struct check *check =
-        add(checks, "limit", states[finding->state], limit_state_name(finding->state));
+        add(checks, "limit", broken && !healthy ? CHECK_UNKNOWN : states[finding->state],
+            limit_state_name(finding->state));
 
     (void)str_copy(check->name, sizeof check->name, finding->limit.rule);
     limits_sentence(finding, check->text, sizeof check->text);
@@ -99,24 +102,55 @@ static void add_search(struct checks *checks, const struct verdict *verdict)
     search_sentence(&verdict->search, check->text, sizeof check->text);
 }
 
-static void add_run(struct checks *checks, const struct verdict *verdict)
+/* A killed run knows how many were let in, and no more of which kind. */
+static void add_let_in(struct checks *checks, const struct verdict *verdict)
 {
-    bool invalid = verdict->kind == VERDICT_INVALID || verdict->kind == VERDICT_REFUSED;
-    bool broken = verdict->kind == VERDICT_INTERRUPTED;
-    struct check *check = add(checks, "run",
-                              invalid  ? CHECK_INVALID
-                              : broken ? CHECK_UNKNOWN
-                                       : CHECK_PASSED,
-                              verdict_kind_name(verdict->kind));
+    for (size_t i = 0; i < verdict->n_refusals; i++) {
+        if (refusal_worst(&verdict->refusals[i]) == REFUSAL_LET_IN) {
+            return;
+        }
+    }
+    if (verdict->n_let_in > 0) {
+        struct check *check = add(checks, "identity", CHECK_FAILED, "let_in");
+        (void)str_copy(check->name, sizeof check->name, "bad identities are refused");
+        (void)str_copy(check->text, sizeof check->text, verdict->reason);
+    }
+}
 
+static void add_trust(struct checks *checks, const struct verdict *verdict)
+{
+    bool ended = verdict->kind == VERDICT_INCONCLUSIVE && verdict->ended[0] != '\0';
+    struct check *check;
+
+    if (verdict->invalid[0] != '\0') {
+        check = add(checks, "run", CHECK_INVALID, "invalid");
+        (void)str_copy(check->text, sizeof check->text, verdict->invalid);
+    } else if (verdict->kind == VERDICT_REFUSED) {
+        check = add(checks, "run", CHECK_INVALID, "refused");
+        (void)str_copy(check->text, sizeof check->text, verdict->reason);
+    } else if (verdict->interrupted || ended) {
+        check = add(checks, "run", CHECK_UNKNOWN, ended ? "ended" : "interrupted");
+        (void)str_copy(check->text, sizeof check->text,
+                       ended ? verdict->ended : "it was interrupted or killed");
+    } else {
+        check = add(checks, "run", CHECK_PASSED, "valid");
+        (void)str_copy(check->text, sizeof check->text, "nothing spoilt it");
+    }
     (void)str_copy(check->name, sizeof check->name, "the run can be trusted");
-    (void)str_copy(check->text, sizeof check->text,
-                   invalid || broken ? verdict->reason : "nothing spoilt it");
-    check = add(checks, "run", verdict->generator_healthy ? CHECK_PASSED : CHECK_INVALID,
-                verdict->generator_healthy ? "healthy" : "generator");
+}
+
+static void add_generator(struct checks *checks, const struct verdict *verdict)
+{
+    const char *reason = verdict->generator_reason;
+    enum check_state state = CHECK_PASSED;
+
+    if (!verdict->generator_healthy) {
+        /* a search may end with what the generator can do */
+        state = verdict->kind == VERDICT_INVALID ? CHECK_INVALID : CHECK_UNKNOWN;
+    }
+    struct check *check = add(checks, "run", state, "generator");
     (void)str_copy(check->name, sizeof check->name, "the generator kept up with its plan");
-    (void)str_copy(check->text, sizeof check->text,
-                   verdict->generator_reason[0] != '\0' ? verdict->generator_reason : "it kept up");
+    (void)str_copy(check->text, sizeof check->text, reason[0] != '\0' ? reason : "it kept up");
 }
 
 struct checks *checks_new(const struct verdict *verdict)
@@ -127,13 +161,15 @@ struct checks *checks_new(const struct verdict *verdict)
         add_memory(checks, &verdict->memory[i]);
     }
     for (size_t i = 0; i < verdict->n_limits; i++) {
-        add_limit(checks, &verdict->limits[i]);
+        add_limit(checks, &verdict->limits[i], verdict->generator_healthy);
     }
     for (size_t i = 0; i < verdict->n_refusals; i++) {
         add_refusal(checks, &verdict->refusals[i]);
     }
+    add_let_in(checks, verdict);
     add_search(checks, verdict);
-    add_run(checks, verdict);
+    add_trust(checks, verdict);
+    add_generator(checks, verdict);
     return checks;
 }
 

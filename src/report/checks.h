@@ -17,7 +17,7 @@ enum check_state {
     CHECK_STATES
 };
 
-#define CHECKS_MAX (VERDICT_FINDINGS + REFUSALS_MAX + LIMITS_MAX + 3)
+#define CHECKS_MAX (VERDICT_FINDINGS + REFUSALS_MAX + LIMITS_MAX + 4)
 
 struct check {
     const char *group; /* "memory", "identity", "limit", "search", "run" */

@@ -98,15 +98,12 @@ static double when_reached(const struct series *series, enum driver driver, doub
 static void mark_bound(const struct chart *chart, const struct series *series,
                        const struct memory_finding *finding)
 {
-    static const char declared[] = "expect_bound.";
     const char *name = finding->known_bound;
-    enum driver driver = DRIVER_CONNECTION;
 
     if (str_equal(name, "expect_ttl")) {
         chart_mark_x(chart, series->t[0] + finding->known_bound_size, "expect_ttl");
-    } else if (name[0] != '\0' && (!str_has_prefix(name, declared) ||
-                                   driver_from_name(name + strlen(declared), &driver))) {
-        double at = when_reached(series, driver, finding->known_bound_size);
+    } else if (name[0] != '\0') {
+        double at = when_reached(series, finding->known_bound_driver, finding->known_bound_size);
         if (isfinite(at)) {
             chart_mark_x(chart, at, "bound reached");
         }

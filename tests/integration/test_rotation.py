@@ -174,7 +174,7 @@ def test_one_that_expires_during_the_run_is_named(tmp_path, pki):
     path.write_bytes(cert.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     with nginx(tmp_path, pki) as server:
-        soak(tmp_path, pki, server.url, f"[cert]\nsource = files\npath = {path}\n", duration="8s")
+        soak(tmp_path, pki, server.url, f"[cert]\nsource = files\npath = {path}\n", duration="6s")
     assert "expired" in events(tmp_path) and "brief" in events(tmp_path)
     assert totals(tmp_path / "run")["totals"]["identity_expired"] > 0
 

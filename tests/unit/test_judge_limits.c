@@ -47,7 +47,7 @@ static void add_memory(enum memory_class class)
 
 static void expect(const char *invalid, bool interrupted, int code, const char *reason)
 {
-    verdict_decide(&verdict, invalid, interrupted, false);
+    verdict_decide(&verdict, invalid, interrupted);
     if (verdict.exit_code != code || strstr(verdict.reason, reason) == NULL) {
         fail_msg("%d %s, not %d %s", verdict.exit_code, verdict.reason, code, reason);
     }

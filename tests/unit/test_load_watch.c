@@ -106,9 +106,42 @@ static void errors_alone_at_the_end_are_enough(void **state)
                      watch.invalid);
     assert_non_null(strstr(watch.invalid, outcome_info(OUTCOME_STATUS)->text));
     bad_at_the_end(&watch, 3, 20); /* a cool-down does not hide them */
-    assert_ptr_equal(strstr(watch.invalid, "all exchanges of the last 3 s"), watch.invalid);
+    assert_ptr_equal(strstr(watch.invalid, "all exchanges of the last 23 s"), watch.invalid);
     bad_at_the_end(&watch, 2, 0);
     assert_string_equal(watch.invalid, "");
+}
+
+static void a_limit_on_errors_judges_the_end_too(void **state)
+{
+    (void)state;
+    struct plan limited = {.limit = {.n = 1, .list = {{.metric = LIMIT_ERRORS}}}};
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    watch_init(&watch, &limited);
+    for (int i = 0; i < 300; i++) {
+        total->count[COUNTER_UNEXPECTED] += i >= 290 ? 100 : 0;
+        pass(&watch, total, 100, 0);
+    }
+    watch_finish(&watch, total, false, NULL);
+    assert_string_equal(watch.invalid, "");
+    interval_free(total);
+}
+
+/* What we stop ourselves is taken from all failures, so that their sum may be less than a minute
+ * ago. */
+static void a_sum_that_falls_is_no_failure(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    for (int i = 0; i < 300; i++) {
+        pass(&watch, total, 100, i == 5 ? 5 : 0);
+    }
+    total->outcome[OUTCOME_STOPPED] += 20;
+    watch_second(&watch, total, 301 * NS_PER_S);
+    watch_finish(&watch, total, false, NULL);
+    assert_string_equal(watch.invalid, "");
+    interval_free(total);
 }
 
 static void half_a_bad_minute_is_not(void **state)
@@ -411,6 +444,8 @@ int main(void)
         cmocka_unit_test(a_bad_minute_is_enough),
         cmocka_unit_test(a_limit_on_errors_judges_a_bad_minute),
         cmocka_unit_test(errors_alone_at_the_end_are_enough),
+        cmocka_unit_test(a_limit_on_errors_judges_the_end_too),
+        cmocka_unit_test(a_sum_that_falls_is_no_failure),
         cmocka_unit_test(half_a_bad_minute_is_not),
         cmocka_unit_test(a_short_run_is_judged_whole),
         cmocka_unit_test(a_target_that_went_away),

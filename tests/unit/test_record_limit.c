@@ -102,6 +102,9 @@ static void errors_and_rate(void **state)
     double value;
 
     (void)state;
+    limit.bound = 0.7 * 0.01; /* a little less than 0.007 */
+    assert_true(limit_holds(&limit, 7.0 / 1000));
+    assert_false(limit_holds(&limit, 7.1 / 1000));
     assert_false(limit_measure(&limit, interval, 10, &value));
     interval->count[COUNTER_COMPLETED] = 980;
     interval->count[COUNTER_UNEXPECTED] = 10;

@@ -94,19 +94,51 @@ static void a_run_that_cannot_be_used_is_an_error(void **state)
 
     (void)state;
     verdict->kind = VERDICT_INVALID;
+    (void)str_copy(verdict->invalid, sizeof verdict->invalid, "the disk is full");
     verdict->generator_healthy = false;
     struct checks *checks = checks_new(verdict);
     assert_int_equal(checks_count(checks, CHECK_INVALID), 2);
-    assert_string_equal(named(checks, "trusted")->text, "it leaks");
+    assert_string_equal(named(checks, "trusted")->text, "the disk is full");
     checks_free(checks);
     struct sink *sink = sink_new();
     renderer_find("junit")->write(sink, NULL, verdict);
     assert_non_null(strstr(sink_text(sink, NULL),
                            "tests=\"7\" failures=\"2\" errors=\"2\" skipped=\"1\" time=\"0.000\""));
     assert_non_null(
-        strstr(sink_text(sink, NULL), "<error type=\"invalid\" message=\"it leaks\"/>"));
+        strstr(sink_text(sink, NULL), "<error type=\"invalid\" message=\"the disk is full\"/>"));
     assert_non_null(strstr(sink_text(sink, NULL), "5 % &amp; more &lt;soon&gt;"));
     sink_free(sink);
+}
+
+/* It has no tallies: which kind was let in is not known. */
+static void a_killed_run_that_let_one_in_fails_a_check(void **state)
+{
+    CLEANUP_FREE struct verdict *verdict = story();
+
+    (void)state;
+    verdict->n_memory = verdict->n_refusals = 0;
+    verdict->interrupted = true;
+    struct checks *checks = checks_new(verdict);
+    assert_int_equal(named(checks, "bad identities are refused")->state, CHECK_FAILED);
+    assert_int_equal(named(checks, "trusted")->state, CHECK_UNKNOWN);
+    checks_free(checks);
+}
+
+/* As at the end of a search that the generator could not finish. */
+static void a_generator_that_was_late_breaks_no_limit(void **state)
+{
+    CLEANUP_FREE struct verdict *verdict = story();
+
+    (void)state;
+    verdict->kind = VERDICT_INCONCLUSIVE;
+    verdict->generator_healthy = false;
+    verdict->limits[0] = limits_find(&verdict->limits[0].limit, 0.5);
+    assert_int_equal(verdict->limits[0].state, LIMIT_BROKEN);
+    struct checks *checks = checks_new(verdict);
+    assert_int_equal(named(checks, "errors.ratio.max = 1%")->state, CHECK_UNKNOWN);
+    assert_int_equal(named(checks, "generator")->state, CHECK_UNKNOWN);
+    assert_int_equal(checks_count(checks, CHECK_INVALID), 0);
+    checks_free(checks);
 }
 
 static void an_annotation_is_one_line(void **state)
@@ -136,11 +168,15 @@ static void many_annotations_are_cut_short(void **state)
     struct sink *sink = sink_new();
 
     (void)state;
+    verdict->memory[0].class = MEMORY_INCONCLUSIVE;
     for (; verdict->n_memory < 12; verdict->n_memory++) {
         verdict->memory[verdict->n_memory] = verdict->memory[0];
         (void)snprintf(verdict->memory[verdict->n_memory].source, 8, "s%zu", verdict->n_memory);
     }
     annotations_write(sink, verdict, NULL);
+    const char *text = sink_text(sink, NULL);
+    assert_ptr_equal(text, strstr(text, "::error title=tlsoak%3A an expired certificate is refused "
+                                        "(refuse bad-1)::"));
     assert_non_null(
         strstr(sink_text(sink, NULL), "::warning title=tlsoak::and 6 more, in the report\n"));
     sink_free(sink);
@@ -174,6 +210,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_thing_is_a_check),
         cmocka_unit_test(a_run_that_cannot_be_used_is_an_error),
+        cmocka_unit_test(a_killed_run_that_let_one_in_fails_a_check),
+        cmocka_unit_test(a_generator_that_was_late_breaks_no_limit),
         cmocka_unit_test(an_annotation_is_one_line),
         cmocka_unit_test(many_annotations_are_cut_short),
         cmocka_unit_test(markdown_means_nothing_of_its_own),
