@@ -3,6 +3,7 @@
 #ifndef TESTS_NET_H2_PEER_H
 #define TESTS_NET_H2_PEER_H
 
+#include "net_h2_frames.h"
 #include "net_server.h"
 
 #include <nghttp2/nghttp2.h>
@@ -33,20 +34,6 @@ struct peer {
     int64_t stream_window;
     char head[4096]; /* fields of the last request, a line each; never-indexed ones begin with ! */
 };
-
-enum {
-    DATA,
-    HEADERS,
-    PRIORITY,
-    RST_STREAM,
-    SETTINGS,
-    PUSH_PROMISE,
-    PING,
-    GOAWAY,
-    WINDOW_UPDATE,
-    CONTINUATION
-};
-enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
 
 static inline uint32_t peer_u32(const unsigned char *at)
 {

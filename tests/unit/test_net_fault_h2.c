@@ -1,6 +1,7 @@
 /* HTTP/2 that is wrong, or without end: every kind of frame, malformed in every way and at every
  * time, and everything that a server can say without end, over real TLS. */
 #include "fault_answers.h"
+#include "net_h2_frames.h"
 
 #include "base/rng.h"
 
@@ -18,20 +19,6 @@
 #define LATE     OF(OUTCOME_TIMEOUT_EXCHANGE)
 #define SILENT   OF(OUTCOME_TIMEOUT_FIRST_BYTE)
 #define WRONG    (PROTOCOL | GARBAGE | OF(OUTCOME_H2_FLOW_CONTROL))
-
-enum {
-    DATA,
-    HEADERS,
-    PRIORITY,
-    RST_STREAM,
-    SETTINGS,
-    PUSH_PROMISE,
-    PING,
-    GOAWAY,
-    WINDOW_UPDATE,
-    CONTINUATION
-};
-enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, PADDED = 8, PRIORITIZED = 0x20 };
 
 #define MOST 16384 /* bytes of a frame, where nothing else is agreed */
 
