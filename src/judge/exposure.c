@@ -197,21 +197,25 @@ struct unreached exposure_unreached(const struct series *series, const struct st
     return worst;
 }
 
+/* Events since the reading before; a counter that begins again adds none. */
+static double came(const double *x, size_t i, size_t from)
+{
+    return i > from ? fmax(0, x[i] - x[i - 1]) : 0;
+}
+
 size_t exposure_passed(const struct series *series, const struct judge_options *options,
                        enum driver driver, size_t from, size_t to)
 {
     struct bound bounds[MAX_BOUNDS];
     size_t n = bounds_of(series, options, driver, bounds);
     double ttl = (double)options->judge.expect_ttl_ns * NS;
-    double events[DRIVER_COUNT] = {0}, began = HUGE_VAL;
+    double filled[MAX_BOUNDS] = {0}, began = HUGE_VAL;
     for (size_t i = from; i < to; i++) {
-        for (int d = DRIVER_TIME + 1; d < DRIVER_COUNT; d++) {
-            events[d] += i > from ? fmax(0, series->x[d][i] - series->x[d][i - 1]) : 0;
-        }
-        began = events[driver] > 0 ? fmin(began, series->t[i]) : began;
+        began = came(series->x[driver], i, from) > 0 ? fmin(began, series->t[i]) : began;
         bool passed = ttl <= 0 || series->t[i] - began > ttl;
         for (size_t j = 0; j < n; j++) {
-            passed = passed && events[bounds[j].filler] > bounds[j].entries;
+            filled[j] += came(series->x[bounds[j].filler], i, from);
+            passed = passed && filled[j] > bounds[j].entries;
         }
         if (passed) {
             return i;
