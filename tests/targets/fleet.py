@@ -286,14 +286,57 @@ def table(pairs):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def report(pairs, lacking):
-    right = sum(not result["wrong"] for _, result in pairs)
-    day = max(datetime.date.fromtimestamp(result["begun"]) for _, result in pairs).isoformat()
-    libraries = ", ".join(sorted({result["library"] for _, result in pairs}))
-    text = f"Measured up to {day} by `./dev targets` on {machine()}; {libraries}. {right} of {len(pairs)} rows are as " \
-           f"they must be.\n\n{table(pairs)}\n"
+AXUM = {"key": "API keys", "log": "API keys", "claims": "JWT"}  # by the beginning of a mode's name
+SYSTEMS = {"actix": "Actix + API keys", "chi": "Chi + mTLS", "ring": "Ring/Jetty + mTLS", "embedded": "the embedded server"}
+
+
+def system_of(row):
+    if row.fixture == "axum":
+        return f"Axum + {AXUM.get(row.mode.split('-')[0], 'mTLS')}"
+    return SYSTEMS.get(row.fixture, "unmodified servers" if "/" in row.fixture else "published leaks, before and after")
+
+
+def tally(pairs, expects):
+    """How many rows of a kind are as they must be."""
+    those = [(row, result) for row, result in pairs if row.expect in expects]
+    run = [(row, result) for row, result in those if result]
+    right = sum(not result["wrong"] for _, result in run)
+    left = f", {len(those) - len(run)} not run" if len(run) < len(those) else ""
+    return f"{right} of {len(run)}{left}" if those else "-"
+
+
+def farthest(pairs):
+    """By how much the bytes per event of leaks that were found are off at most."""
+    off = [result["blamed"][0][1] / result["truth"]["bytes_per_event"] - 1 for row, result in pairs
+           if row.expect == "leak" and result and not result["wrong"]]
+    return f"{100 * max(off, key=abs):+.0f} %" if off else "-"
+
+
+def systems(pairs):
+    """A line for each system; pairs have None for what was not run."""
+    groups = {}
+    for row, result in pairs:
+        if result or "soak" not in row.labels:
+            groups.setdefault(system_of(row), []).append((row, result))
+    lines = [["system", "leaks found, the right driver first", "bytes per event off by at most", "remedies and innocents passed",
+              "leaks without what triggers them passed", "too short a run said so"], ["---"] * 6]
+    lines += [[name, tally(rows, ("leak",)), farthest(rows), tally(rows, ("pass",)), tally(rows, ("control",)),
+               tally(rows, ("short",))] for name, rows in groups.items()]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def report(everything):
+    """Of [(row, (result, why there is none))]."""
+    pairs = [(row, result) for row, (result, _) in everything]
+    run = [(row, result) for row, result in pairs if result]
+    lacking = [f"{row.name} ({why})" for row, (result, why) in everything if result is None]
+    right = sum(not result["wrong"] for _, result in run)
+    day = max(datetime.date.fromtimestamp(result["begun"]) for _, result in run).isoformat()
+    libraries = ", ".join(sorted({result["library"] for _, result in run}))
+    text = f"Measured up to {day} by `./dev targets` on {machine()}; {libraries}. {right} of {len(run)} rows are as " \
+           f"they must be.\n\n{systems(pairs)}\n\n<details><summary>All rows</summary>\n\n{table(run)}\n\n</details>\n"
     if lacking:
-        text += "\nNot measured: " + "; ".join(f"{name} ({why})" for name, why in lacking) + ".\n"
+        text += "\nNot measured: " + "; ".join(lacking) + ".\n"
     return text
 
 
@@ -410,7 +453,7 @@ def arguments(given=None):
     parser.add_argument("--only", action="append", metavar="PATTERN", help="rows whose names match (may be repeated)")
     parser.add_argument("--label", help="rows with this label")
     parser.add_argument("--short", action="store_true", help="the rows labelled short, in a crossover of a minute")
-    parser.add_argument("--jobs", type=int, default=1, help="rows at a time (each keeps a core and a half busy)")
+    parser.add_argument("--jobs", type=int, default=1, help="rows at a time (each keeps a third of a core busy, one with a JVM more)")
     parser.add_argument("--again", action="store_true", help="run also those whose result holds")
     parser.add_argument("--list", action="store_true", help="name the rows, and what is known of each")
     parser.add_argument("--out", default=str(ROOT / "build/targets/runs"), metavar="DIR")
@@ -431,11 +474,9 @@ def main():
     states = fleet.run(rows)
     print(table([(row, states[row.name][0]) for row in rows if states[row.name][0]]))
     if args.write and not args.short:
-        everything = {row.name: states.get(row.name) or fleet.state(row) for row in fleet.rows}
-        pairs = [(row, everything[row.name][0]) for row in fleet.rows if everything[row.name][0]]
-        lacking = [(name, why) for name, (result, why) in everything.items() if result is None]
-        if pairs:
-            write(pathlib.Path(args.write), report(pairs, lacking))
+        everything = [(row, states.get(row.name) or fleet.state(row)) for row in fleet.rows]
+        if any(result for _, (result, _) in everything):
+            write(pathlib.Path(args.write), report(everything))
     failed = [name for name, (result, why) in states.items()
               if (result and result["wrong"]) or (result is None and why.startswith("failed"))]
     return 1 if failed else 0
