@@ -34,6 +34,7 @@ HUNT = ROOT / "profiles" / "leak-hunt.ini"
 
 WORDS = ("hunt", "fixed", "clean", "hold", "aborts", "rotate", "resume", "root", "gzip", "json", "padded", "warm")
 EACH = {"connection": 2, "client_certificate": 2, "": 2}  # requests per connection; of other drivers 8
+FOREVER = 10**9  # without a limit of its own a profile reconnects where the design says so
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,7 @@ def path_of(words):
 def pace(row, length):
     words = row.load
     text = f"[pace]\nmode = open\nrate = {row.rate}/s\nconnections = 16\n"
-    text += f"requests_per_connection = {0 if 'hold' in words else EACH.get(row.driver, 8)}\n"
+    text += f"requests_per_connection = {FOREVER if 'hold' in words else EACH.get(row.driver, 8)}\n"
     if "resume" not in words:
         return text + (f"[attribution]\nmode = {length.mode}\nwarmup = {length.warmup:g}s\ndwell = {length.dwell:g}s\n"
                        "cooldown = 0\n")

@@ -1,7 +1,8 @@
 """Rows of matrix.csv labelled short: in each framework a leak and its remedy, by a crossover of a minute each.
 
 A leak must be found, its driver blamed first, with bytes per event within 30 % of the server's own account; a remedy may be
-inconclusive in a minute, but never a leak. The whole matrix, in runs of 320 s, is ./dev targets."""
+inconclusive in a minute, but never a leak. A leak that can't be told in so short a run, on a machine that does more than
+this, is asked for once more; a wrong answer never is. The whole matrix, in runs of 320 s, is ./dev targets."""
 import pathlib
 import subprocess
 import sys
@@ -45,7 +46,8 @@ def test_the_matrix_has_every_mode(name):
 def test_row(row, pki, tmp_path):
     try:
         result = fleet.perform(row, pki, tmp_path / "row", BINARY, short=True)
-        if result["verdict"] == "invalid":  # the machine was too busy to measure
+        if result["verdict"] == "invalid" or (row.expect == "leak" and result["class"] == "inconclusive"):
+            print(f"once more, since {result['reason']}")
             result = fleet.perform(row, pki, tmp_path / "again", BINARY, short=True)
     except fixtures.Missing as why:
         pytest.skip(f"{row.fixture}: {why}")
