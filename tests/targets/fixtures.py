@@ -155,8 +155,9 @@ def started(row, pki, folder, tlsoak):
         return
     log = folder / "server.log"
     with open(log, "wb") as err:
+        # in its folder: a JVM that is attached to leaves files where it works
         process = subprocess.Popen([str(word) for word in command(row, pki, folder, tlsoak)], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=err)
+                                   stdout=subprocess.PIPE, stderr=err, cwd=folder)
     server = servers.Server(process, 0, log)
     try:
         ready = first_line(process, log)
