@@ -148,6 +148,13 @@ void sink_csv(struct sink *sink, const char *s)
     put(sink, "\"");
 }
 
+/* U+FFFE and U+FFFF, the only characters of UTF-8 above the controls that no XML may hold (XML 1.0,
+ * section 2.2). */
+static bool is_noncharacter(const unsigned char *s, size_t n)
+{
+    return n == 3 && s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe;
+}
+
 static const char *xml_entity(unsigned char c)
 {
     switch (c) {
@@ -170,7 +177,7 @@ void sink_xml(struct sink *sink, const char *s)
 {
     for (const unsigned char *p = (const unsigned char *)s; *p != '\0';) {
         size_t n = utf8_length(p);
-        const char *entity = n == 0 ? replacement : xml_entity(*p);
+        const char *entity = n == 0 || is_noncharacter(p, n) ? replacement : xml_entity(*p);
         if (entity != NULL) {
             put(sink, entity);
         } else {
