@@ -127,6 +127,8 @@ static int digit(char c)
 /* "-NAME" begins a block; the others are its bytes in hex, and what is none is left out. */
 static bool try_blocks(const char *text)
 {
+    static const char *const names[] = {"CERTIFICATE", "PRIVATE KEY", "EC PRIVATE KEY",
+                                        "RSA PRIVATE KEY"};
     struct sink *pem = sink_new();
     CLEANUP_FREE char *copy = xstrdup(text);
     CLEANUP_FREE unsigned char *bytes = xmalloc(strlen(text) + 1);
@@ -135,7 +137,7 @@ static bool try_blocks(const char *text)
     do {
         line = strsep(&rest, "\n");
         if (line == NULL || line[0] == '-') {
-            if (name != NULL) {
+            if (name != NULL && str_index(name, names, 4) >= 0 && n > 0) {
                 CRYPTO_BUFFER *buffer = CRYPTO_BUFFER_new(bytes, n, NULL);
                 pem_write(pem, name, buffer);
                 CRYPTO_BUFFER_free(buffer);

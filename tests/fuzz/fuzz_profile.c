@@ -112,6 +112,8 @@ static void start(void)
 {
     clearenv();
     setenv("TOKEN", "swordfish", 1);
+    setenv("TARGET_URL", "https://127.0.0.1:8443/a", 1);
+    setenv("TOKEN_URL", "https://127.0.0.1:9443/token", 1);
     setenv("EMPTY", "", 1);
     setenv("ODD", " ; \"a\" @b ${TOKEN}", 1);
     setenv("LINES", "a\nb\r\n", 1);

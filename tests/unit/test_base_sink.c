@@ -39,6 +39,8 @@ static void escapes_defuse_hostile_text(void **state)
     expect(sink_csv, "plain", "plain");
     expect(sink_csv, "a,\"b\"", "\"a,\"\"b\"\"\"");
     expect(sink_xml, "<b a='1'>&\x1b", "&lt;b a=&#39;1&#39;&gt;&amp;\xef\xbf\xbd");
+    expect(sink_xml, "\xef\xbf\xbd \xef\xbf\xbe\xef\xbf\xbf",
+           "\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd");
     expect(sink_plain, "\x1b[31mred\x7f\xc2\x9b", "\\x1b[31mred\\x7f\\x9b");
 }
 
