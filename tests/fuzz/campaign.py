@@ -35,7 +35,7 @@ def targets():
 
 
 def environment(**more):
-    return {**os.environ, "FUZZ_KEEP": str(BUILD), "LLVM_PROFILE_FILE": "/dev/null",
+    return {**os.environ, "FUZZ_KEEP": str(ROOT), "LLVM_PROFILE_FILE": str(BUILD / "unused.profraw"),
             "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:allocator_may_return_null=1",
             "UBSAN_OPTIONS": "print_stacktrace=1", **more}
 
@@ -68,7 +68,7 @@ class Campaign:
         self.log.write_bytes(b"")
         started = len(list(self.corpus.iterdir()))
         before = set(self.crashes.iterdir())
-        self.status = self.call(f"-max_total_time={self.seconds}", f"-max_len={self.max_len}", "-timeout=20",
+        self.status = self.call(f"-max_total_time={self.seconds}", f"-max_len={self.max_len}", "-timeout=60",
                                 "-rss_limit_mb=2048", "-print_final_stats=1", "-use_value_profile=0",
                                 f"-dict={self.dictionary}", f"-artifact_prefix={self.crashes}/", self.corpus, self.seeds)
         text = self.log.read_text(errors="replace")
@@ -81,7 +81,9 @@ class Campaign:
         return self
 
     def merge(self):
-        self.call("-merge=1", f"-max_len={self.max_len}", "-timeout=20", f"-artifact_prefix={self.crashes}/", self.merged,
+        control = self.log.with_suffix(".merge")
+        control.unlink(missing_ok=True)
+        self.call("-merge=1", f"-merge_control_file={control}", f"-max_len={self.max_len}", "-timeout=60", f"-artifact_prefix={self.crashes}/", self.merged,
                   self.seeds, self.corpus)
         known = {p.read_bytes() for p in self.seeds.iterdir()}
         self.offered = [p for p in sorted(self.merged.iterdir()) if p.read_bytes() not in known]
@@ -117,7 +119,7 @@ def tell(campaign):
     relative = os.path.relpath
     for path in campaign.new_crashes:
         print(f"{campaign.name}: FOUND {relative(path)}; again by:\n"
-              f"  FUZZ_KEEP={shlex.quote(str(BUILD))} {relative(campaign.program)} {relative(path)}")
+              f"  FUZZ_KEEP={shlex.quote(str(ROOT))} {shlex.quote(str(campaign.program))} {shlex.quote(str(path))}")
     if campaign.status != 0 and not campaign.new_crashes:
         print(f"{campaign.name}: ended with {campaign.status}: {relative(campaign.log)}")
     if campaign.offered:

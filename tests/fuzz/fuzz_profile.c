@@ -110,7 +110,6 @@ static bool run(const char *bytes, size_t len)
 
 static void start(void)
 {
-    clearenv();
     setenv("TOKEN", "swordfish", 1);
     setenv("TARGET_URL", "https://127.0.0.1:8443/a", 1);
     setenv("TOKEN_URL", "https://127.0.0.1:9443/token", 1);

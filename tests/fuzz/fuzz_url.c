@@ -225,7 +225,6 @@ static bool run(const char *bytes, size_t len)
 
 static void start(void)
 {
-    clearenv();
     fuzz_confine(true);
 }
 

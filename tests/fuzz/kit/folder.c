@@ -25,7 +25,7 @@ FILE *__wrap_fopen(const char *path, const char *mode);
 FILE *__real_fopen(const char *path, const char *mode);
 
 static char dir[64];
-static const char *engine_dir; /* where libFuzzer keeps what it finds */
+static const char *engine_dir; /* where libFuzzer reads and keeps inputs */
 static pid_t owner;
 static bool confined, no_writing;
 
@@ -75,7 +75,10 @@ static bool is_ours(const char *path)
     char real[4096];
     size_t len = strlen(dir);
 
-    if (!confined || (engine_dir != NULL && str_has_prefix(path, engine_dir))) {
+    bool engines =
+        engine_dir != NULL && str_has_prefix(path, engine_dir) && strstr(path, "..") == NULL;
+
+    if (!confined || engines) {
         return true;
     }
     if (realpath(path, real) == NULL) {
