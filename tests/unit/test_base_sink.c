@@ -83,6 +83,9 @@ static void broken_json_is_named(void **state)
     assert_null(json_parse("{\"a\":1,}", 8, error, sizeof error));
     assert_non_null(strstr(error, "line 1"));
     assert_null(json_parse("{\"a\":1,\"a\":2}", 13, error, sizeof error));
+    assert_null(json_parse("\"\\u\n\"", 5, error, sizeof error));
+    assert_non_null(strstr(error, "line 1"));
+    assert_null(strpbrk(error, "\n\r\x1b"));
 }
 
 /* The file size limit makes write(2) short; the half record must not stay. */
