@@ -44,6 +44,12 @@ def ask(program, question):
     return subprocess.run([program, question], capture_output=True, text=True, check=True, env=environment()).stdout
 
 
+def share(summaries, kind):
+    """Percent of lines or regions that were run."""
+    summaries = list(summaries)
+    return 100 * sum(s[kind]["covered"] for s in summaries) / max(1, sum(s[kind]["count"] for s in summaries))
+
+
 class Campaign:
     def __init__(self, name, seconds):
         self.name, self.seconds = name, seconds
@@ -70,7 +76,8 @@ class Campaign:
         before = set(self.crashes.iterdir())
         self.status = self.call(f"-max_total_time={self.seconds}", f"-max_len={self.max_len}", "-timeout=60",
                                 "-rss_limit_mb=2048", "-print_final_stats=1", "-use_value_profile=0",
-                                f"-dict={self.dictionary}", f"-artifact_prefix={self.crashes}/", self.corpus, self.seeds)
+                                f"-dict={self.dictionary}", f"-artifact_prefix={self.crashes}/", self.corpus,
+                                self.seeds)
         text = self.log.read_text(errors="replace")
         executions = re.findall(r"stat::number_of_executed_units: *(\d+)", text) or re.findall(r"^#(\d+)", text, re.M)
         self.executions = int(executions[-1]) if executions else 0
@@ -83,8 +90,8 @@ class Campaign:
     def merge(self):
         control = self.log.with_suffix(".merge")
         control.unlink(missing_ok=True)
-        self.call("-merge=1", f"-merge_control_file={control}", f"-max_len={self.max_len}", "-timeout=60", f"-artifact_prefix={self.crashes}/", self.merged,
-                  self.seeds, self.corpus)
+        self.call("-merge=1", f"-merge_control_file={control}", f"-max_len={self.max_len}", "-timeout=60",
+                  f"-artifact_prefix={self.crashes}/", self.merged, self.seeds, self.corpus)
         known = {p.read_bytes() for p in self.seeds.iterdir()}
         self.offered = [p for p in sorted(self.merged.iterdir()) if p.read_bytes() not in known]
 
@@ -96,14 +103,17 @@ class Campaign:
         if not raw.exists():
             return
         subprocess.run([tool("llvm-profdata"), "merge", "-sparse", raw, "-o", data], check=True)
-        sources = [ROOT / "src" / name for name in ask(self.program, "--about").split()]
-        done = subprocess.run([tool("llvm-cov"), "export", "-summary-only", self.program, f"-instr-profile={data}",
-                               *sources], capture_output=True, text=True, check=True)
-        totals = json.loads(done.stdout)["data"][0]["totals"]
-        self.lines, self.regions = (totals[kind]["percent"] for kind in ("lines", "regions"))
-        with open(self.log.with_suffix(".coverage"), "w") as out:
-            subprocess.run([tool("llvm-cov"), "report", self.program, f"-instr-profile={data}", *sources], stdout=out,
-                           check=True)
+        done = subprocess.run([tool("llvm-cov"), "export", "-summary-only", self.program, f"-instr-profile={data}"],
+                              capture_output=True, text=True, check=True)
+        about = {str(ROOT / "src" / name): name for name in ask(self.program, "--about").split()}
+        files = {about[path]: f["summary"] for f in json.loads(done.stdout)["data"][0]["files"]
+                 if (path := os.path.normpath(f["filename"])) in about}
+        self.lines, self.regions = (share(files.values(), kind) for kind in ("lines", "regions"))
+        self.log.with_suffix(".coverage").write_text("".join(
+            f"{name}: {share([f], 'lines'):.1f} % of {f['lines']['count']} lines, "
+            f"{share([f], 'regions'):.1f} % of {f['regions']['count']} regions\n" for name, f in sorted(files.items())))
+        if missing := sorted(set(about.values()) - set(files)):
+            print(f"{self.name}: no coverage of {', '.join(missing)}: not linked, or misspelt", file=sys.stderr)
         raw.unlink()
 
     def row(self):
