@@ -16,6 +16,10 @@ struct json *json_parse(const char *text, size_t len, char *error, size_t error_
 
     if (document == NULL) {
         (void)snprintf(error, error_size, "line %d: %s", why.line, why.text);
+        /* it quotes what it met */
+        for (char *c = error; error_size > 0 && *c != '\0'; c++) {
+            *c = (unsigned char)*c < ' ' || *c == 0x7f ? ' ' : *c;
+        }
     }
     return (struct json *)document;
 }

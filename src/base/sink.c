@@ -1,6 +1,7 @@
 #include "base/sink.h"
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,27 +77,6 @@ void sink_printf(struct sink *sink, const char *format, ...)
     va_end(again);
 }
 
-/* Length of the valid UTF-8 sequence at `s` (RFC 3629), or 0. */
-static size_t utf8_length(const unsigned char *s)
-{
-    size_t n = s[0] < 0x80                   ? 1
-               : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-               : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-               : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
-                                             : 0;
-
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f)) {
-        return 0;
-    }
-    return n;
-}
-
 static const char replacement[] = "\xef\xbf\xbd";
 
 static void json_control(struct sink *sink, unsigned char c)
@@ -114,7 +94,7 @@ void sink_json(struct sink *sink, const char *s)
 {
     put(sink, "\"");
     for (const unsigned char *p = (const unsigned char *)s; *p != '\0';) {
-        size_t n = utf8_length(p);
+        size_t n = utf8_length((const char *)p);
         if (n == 0) {
             put(sink, replacement);
             p++;
@@ -148,6 +128,13 @@ void sink_csv(struct sink *sink, const char *s)
     put(sink, "\"");
 }
 
+/* U+FFFE and U+FFFF, the only characters of UTF-8 above the controls that no XML may hold (XML 1.0,
+ * section 2.2). */
+static bool is_noncharacter(const unsigned char *s, size_t n)
+{
+    return n == 3 && s[0] == 0xef && s[1] == 0xbf && s[2] >= 0xbe;
+}
+
 static const char *xml_entity(unsigned char c)
 {
     switch (c) {
@@ -169,8 +156,8 @@ static const char *xml_entity(unsigned char c)
 void sink_xml(struct sink *sink, const char *s)
 {
     for (const unsigned char *p = (const unsigned char *)s; *p != '\0';) {
-        size_t n = utf8_length(p);
-        const char *entity = n == 0 ? replacement : xml_entity(*p);
+        size_t n = utf8_length((const char *)p);
+        const char *entity = n == 0 || is_noncharacter(p, n) ? replacement : xml_entity(*p);
         if (entity != NULL) {
             put(sink, entity);
         } else {
@@ -183,7 +170,7 @@ void sink_xml(struct sink *sink, const char *s)
 void sink_plain(struct sink *sink, const char *s)
 {
     for (const unsigned char *p = (const unsigned char *)s; *p != '\0';) {
-        size_t n = utf8_length(p);
+        size_t n = utf8_length((const char *)p);
         bool c1 = n == 2 && p[0] == 0xc2 && p[1] < 0xa0; /* CSI and its kin in one byte */
         if (n == 0 || c1 || *p < 0x20 || *p == 0x7f) {
             sink_printf(sink, "\\x%02x", c1 ? p[1] : *p);

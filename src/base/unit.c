@@ -34,7 +34,7 @@ static const struct unit rate_units[] = {
 /* Splits "12.5ms" into a number that is not negative and the index of its unit. */
 static bool parse_with_unit(const char *s, const struct unit *units, size_t n, double *ret_value)
 {
-    char number[32];
+    char number[384]; /* the least number there is, without an exponent, has 343 */
     size_t len = strspn(s, "0123456789.");
     double value;
 

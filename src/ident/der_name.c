@@ -3,6 +3,7 @@
 #include "ident/der_write.h"
 
 #include "base/str.h"
+#include "base/utf8.h"
 
 #include <arpa/inet.h>
 #include <openssl/bytestring.h>
@@ -76,9 +77,10 @@ static bool fits_type(const struct attribute *attribute, struct span value)
 {
     static const char printable[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                     "0123456789 '()+,-./:=?";
-    for (size_t i = 0; i < value.len; i++) {
+    for (size_t i = 0, n; i < value.len; i += n) {
         unsigned char c = (unsigned char)value.text[i];
-        bool good = attribute->tag == CBS_ASN1_UTF8STRING  ? c >= 0x20
+        n = c < 0x80 ? 1 : utf8_length(value.text + i);
+        bool good = attribute->tag == CBS_ASN1_UTF8STRING  ? c >= 0x20 && n > 0
                     : attribute->tag == CBS_ASN1_IA5STRING ? c >= 0x20 && c < 0x7f
                                                            : strchr(printable, c) != NULL;
         if (!good && c != '\\') {

@@ -88,9 +88,9 @@ void gram_make_steps(const double *columns, size_t n, size_t n_columns, struct g
     for (size_t from = 1; from < n; from += BLOCK_ROWS) {
         size_t rows = n - from < BLOCK_ROWS ? n - from : BLOCK_ROWS;
         for (size_t i = 0; i < n_columns; i++) {
-            const double *x = columns + i * n + from;
+            const double *x = columns + i * n + from, *before = x - 1;
             for (size_t k = 0; k < rows; k++) {
-                steps[i][k] = x[k] - x[k - 1];
+                steps[i][k] = x[k] - before[k];
             }
             column[i] = steps[i];
         }

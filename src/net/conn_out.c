@@ -11,9 +11,11 @@ static void sent(struct conn *conn, size_t n)
     for (size_t i = 0; i < 2; i++) {
         size_t here = n < conn->out[i].iov_len ? n : conn->out[i].iov_len;
 
-        conn->out[i].iov_base = (char *)conn->out[i].iov_base + here;
-        conn->out[i].iov_len -= here;
-        n -= here;
+        if (here > 0) { /* what is not there has no address to count from */
+            conn->out[i].iov_base = (char *)conn->out[i].iov_base + here;
+            conn->out[i].iov_len -= here;
+            n -= here;
+        }
     }
 }
 

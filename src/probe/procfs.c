@@ -17,10 +17,8 @@
 /* Adds to a sum; one process that can't tell makes the sum unknown (-1), never smaller. */
 static void add(int64_t *sum, bool known, uint64_t value)
 {
-    if (!known || value > INT64_MAX / 2) {
+    if (*sum >= 0 && (!known || __builtin_add_overflow(*sum, value, sum))) {
         *sum = -1;
-    } else if (*sum >= 0) {
-        *sum += (int64_t)value;
     }
 }
 

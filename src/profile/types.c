@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define UNSIGNED_SPAN 1.8e19
+#define UNSIGNED_SPAN   1.8e19
+#define NUMBER_DECIMALS 340 /* of the least number that is none with fewer digits */
 
 static bool parse_bool(const char *text, const char *const *words, void *field)
 {
@@ -157,7 +158,7 @@ static void write_number(double value, struct sink *sink)
     char text[512];
     double again;
 
-    for (int decimals = 0; decimals <= 40; decimals++) {
+    for (int decimals = 0; decimals <= NUMBER_DECIMALS; decimals++) {
         (void)snprintf(text, sizeof text, "%.*f", decimals, value);
         if (str_to_double(text, &again) && again == value) {
             break;

@@ -170,10 +170,14 @@ const char *url_parse_raw(const char *text, struct url *ret_url)
     if (strpbrk(authority, "/?#") != NULL) {
         return "has a path, but what is asked for says request.send (write tls://HOST:PORT)";
     }
-    const char *wrong = url_parse_authority(authority, strlen(authority), 0, ret_url);
-    if (wrong == NULL && ret_url->port == 0) {
-        free(ret_url->host);
+    struct url url;
+    const char *wrong = url_parse_authority(authority, strlen(authority), 0, &url);
+    if (wrong == NULL && url.port == 0) {
+        free(url.host);
         return "has no port, and tls:// has none of its own (write tls://HOST:PORT)";
+    }
+    if (wrong == NULL) {
+        *ret_url = url;
     }
     return wrong;
 }

@@ -40,7 +40,7 @@ static void put_rows(struct sink *sink, const struct hist *hist)
     uint64_t below = 0; /* in the slots before it */
 
     for (double level = 0;;) {
-        uint64_t wanted = (uint64_t)fmax(1, ceil(level * (double)hist->n));
+        uint64_t wanted = level < 1 ? (uint64_t)fmax(1, ceil(level * (double)hist->n)) : hist->n;
         slot = slot_of(hist, wanted, slot, &below);
         uint64_t width, low = hist_slot_low(slot, &width), top = low + width - 1;
         uint64_t count = below + hist->slots[slot];
@@ -51,7 +51,8 @@ static void put_rows(struct sink *sink, const struct hist *hist)
         }
         sink_printf(sink, "%12.3f %14.12f %10" PRIu64 " %14.2f\n", value, level, count,
                     1 / (1 - level));
-        level += 1 / (ROWS_PER_HALVING * exp2(floor(log2(1 / (1 - level))) + 1));
+        double next = level + 1 / (ROWS_PER_HALVING * exp2(floor(log2(1 / (1 - level))) + 1));
+        level = next > level ? next : 1; /* of more values than a double tells apart */
     }
 }
 

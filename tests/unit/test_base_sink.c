@@ -39,6 +39,8 @@ static void escapes_defuse_hostile_text(void **state)
     expect(sink_csv, "plain", "plain");
     expect(sink_csv, "a,\"b\"", "\"a,\"\"b\"\"\"");
     expect(sink_xml, "<b a='1'>&\x1b", "&lt;b a=&#39;1&#39;&gt;&amp;\xef\xbf\xbd");
+    expect(sink_xml, "\xef\xbf\xbd \xef\xbf\xbe\xef\xbf\xbf",
+           "\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd");
     expect(sink_plain, "\x1b[31mred\x7f\xc2\x9b", "\\x1b[31mred\\x7f\\x9b");
 }
 
@@ -81,6 +83,9 @@ static void broken_json_is_named(void **state)
     assert_null(json_parse("{\"a\":1,}", 8, error, sizeof error));
     assert_non_null(strstr(error, "line 1"));
     assert_null(json_parse("{\"a\":1,\"a\":2}", 13, error, sizeof error));
+    assert_null(json_parse("\"\\u\n\"", 5, error, sizeof error));
+    assert_non_null(strstr(error, "line "));
+    assert_null(strpbrk(error, "\n\r\x1b"));
 }
 
 /* The file size limit makes write(2) short; the half record must not stay. */

@@ -150,6 +150,7 @@ static void odd_names_are_mistakes(void **state)
     expect_names("CN={uuid}, UID={random}, DC=test", NULL, NULL);
     expect_names("cn=lower", "dns:a.test", NULL);
     expect_names("", NULL, "the subject is empty");
+    expect_names("CN=a\xee", NULL, "\"a\xee\" is not a value of CN");
     expect_names("client", NULL, "\"client\" is not TYPE=value");
     expect_names("CM=client", NULL, "unknown attribute \"CM\"");
     expect_names("CN=", NULL, "is not a value of CN");

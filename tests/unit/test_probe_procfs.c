@@ -247,6 +247,19 @@ static void unknown_members_make_sums_unknown(void **state)
     assert_int_equal(reading.value[MEMORY_RSS], 6000 * 1024);
 }
 
+static void sums_beyond_all_memory_are_unknown(void **state)
+{
+    struct tree *tree = *state;
+
+    for (int pid = 10; pid <= 12; pid++) {
+        put_process(tree, pid, pid == 10 ? 1 : 10, "server", 500, 4000);
+        put_of(tree, pid, "status", "VmRSS:\t4503599627370495 kB\nRssAnon:\t1 kB\n");
+    }
+    struct reading reading = read_of(tree, 10, true);
+    assert_int_equal(reading.value[MEMORY_RSS], -1);
+    assert_int_equal(reading.value[MEMORY_ANON], 3 * 1024);
+}
+
 static const char tcp_head[] =
     "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout "
     "inode\n";
@@ -548,6 +561,7 @@ int main(void)
         WITH_TREE(incarnations_differ),
         WITH_TREE(survives_malformed_text),
         WITH_TREE(unknown_members_make_sums_unknown),
+        WITH_TREE(sums_beyond_all_memory_are_unknown),
         WITH_TREE(finds_the_root_of_a_shared_socket),
         WITH_TREE(tells_addresses_apart),
         WITH_TREE(survives_malformed_tables),

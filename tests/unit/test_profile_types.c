@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "profile/options.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -151,6 +152,8 @@ static void numbers_survive_exactly(void **state)
         assert_exact(TYPE_RATE, (double)i / 60);
         assert_exact(TYPE_BYTES, (double)(i * 37));
         assert_exact(TYPE_BUDGET, d * 4096);
+        assert_exact(TYPE_NUMBER, ldexp(d, -i % 1074));
+        assert_exact(TYPE_RATIO, ldexp(d, -i % 1074));
         CLEANUP_FREE char *text = printed(TYPE_DURATION, &ns);
         assert_true(type_info(TYPE_DURATION)->parse(text, NULL, &again));
         assert_int_equal(again, ns);

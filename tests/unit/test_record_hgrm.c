@@ -95,12 +95,28 @@ static void test_few_values(void **state)
     free(hist);
 }
 
+/* More than a double tells apart: the distance to all of them is never a halving. */
+static void test_very_many_values(void **state)
+{
+    (void)state;
+    struct hist *hist = hist_of(2);
+    struct sink *sink = sink_new();
+
+    hist->n += 1ULL << 62;
+    hist->slots[hist->first] += 1ULL << 62;
+    hgrm_write(sink, hist);
+    assert_non_null(strstr(sink_text(sink, NULL), " 1.000000000000 4611686018427387906\n"));
+    sink_free(sink);
+    free(hist);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_quantiles_are_the_reference_ones),
         cmocka_unit_test(test_counts_rise_to_all),
         cmocka_unit_test(test_few_values),
+        cmocka_unit_test(test_very_many_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
