@@ -122,9 +122,6 @@ static void look_at_chains(const struct auditing *a, const struct source *source
 
     if (loaded) {
         X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN); /* as in net/trust.c */
-    } else if (section->ca != NULL) {
-        note(&a->audit->unproven, plan_origin(a->plan, &section->ca),
-             "cert.ca: %s holds no certificate in PEM form", ca);
     }
     for (size_t i = 0; i < source->list.n_certs; i++) {
         if (!loaded || mono_now_ns() - a->start_ns > VERIFY_NS) {
