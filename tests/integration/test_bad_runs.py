@@ -188,6 +188,26 @@ def test_torn_anywhere(run, tmp_path, name):
             assert ("hook.on_end" in printed) == (cut == len(text))
 
 
+def test_killed_before_the_first_reading(run, tmp_path):
+    """Of each source the head at most: memory is not judged, and the load is still told."""
+    copies = []
+    for n_bytes in 0, 30, first_record((run / "memory.csv").read_bytes()):
+        copies.append(tmp_path / f"head-{n_bytes}")
+        shutil.copytree(run, copies[-1])
+        for name in "memory.csv", "memory.again.csv":
+            (copies[-1] / name).write_bytes((run / name).read_bytes()[:n_bytes])
+        told = json.loads((run / "run.json").read_text())
+        told["finished"] = False
+        (copies[-1] / "run.json").write_text(json.dumps(told))
+    for code, printed, said in together([["report", copy] for copy in copies]):
+        assert code == 0 and "no reading was stored" in said, said
+        assert "too few readings" in printed and re.search(r"exchanges +[1-9]", printed), printed
+    results = all_of(copies[-1])
+    check_formats(results)
+    assert [code for code, *_ in results] == [0] * 6 + [6, 6], results[-1]
+    assert json.loads(results[1][1])["memory"][0]["class"] == "inconclusive"
+
+
 def test_torn_ends_that_say_nothing(run, tmp_path):
     """verdict.json is written from the rest, and not read; of run.json only all of it will do."""
     copy = tmp_path / "copy"
