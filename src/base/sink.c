@@ -99,9 +99,8 @@ static size_t utf8_length(const unsigned char *s)
 
 static const char replacement[] = "\xef\xbf\xbd";
 
-/* The code point of what moves a terminal's cursor or turns text around: control characters (C0, C1,
- * DEL), line separators and the marks of writing direction (Unicode, UAX 9); 0: something else.
- * `n` bytes are there. */
+/* The code point of what moves a terminal's cursor or turns text around: control characters,
+ * line separators and the marks of writing direction (Unicode, UAX 9); 0: something else. */
 static unsigned hidden(const unsigned char *p, size_t n)
 {
     if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0) {
