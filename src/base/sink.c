@@ -79,7 +79,23 @@ void sink_printf(struct sink *sink, const char *format, ...)
 
 static const char replacement[] = "\xef\xbf\xbd";
 
-static void json_control(struct sink *sink, unsigned char c)
+/* The code point of what moves a terminal's cursor or turns text around: control characters,
+ * line separators and the marks of writing direction (Unicode, UAX 9); 0: something else. */
+static unsigned hidden(const unsigned char *p, size_t n)
+{
+    if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0) {
+        return p[1];
+    }
+    if (n == 3 && p[0] == 0xe2 && (p[1] == 0x80 || p[1] == 0x81)) {
+        unsigned code = 0x2000u + ((p[1] & 0x3fu) << 6) + (p[2] & 0x3fu);
+        bool turns = (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+        return turns || code == 0x200e || code == 0x200f || code == 0x2028 || code == 0x2029 ? code
+                                                                                             : 0;
+    }
+    return n == 1 && (*p < 0x20 || *p == 0x7f) ? *p : 0;
+}
+
+static void json_control(struct sink *sink, unsigned c)
 {
     static const char letters[] = "btn?fr";
 
@@ -102,8 +118,8 @@ void sink_json(struct sink *sink, const char *s)
         }
         if (*p == '"' || *p == '\\') {
             sink_printf(sink, "\\%c", *p);
-        } else if (*p < 0x20 || *p == 0x7f) {
-            json_control(sink, *p);
+        } else if (hidden(p, n) != 0) {
+            json_control(sink, hidden(p, n));
         } else {
             sink_write(sink, p, n);
         }
@@ -149,7 +165,7 @@ static const char *xml_entity(unsigned char c)
     case '\'':
         return "&#39;";
     default:
-        return c < 0x20 && c != '\n' && c != '\t' ? replacement : NULL;
+        return NULL;
     }
 }
 
@@ -157,7 +173,8 @@ void sink_xml(struct sink *sink, const char *s)
 {
     for (const unsigned char *p = (const unsigned char *)s; *p != '\0';) {
         size_t n = utf8_length((const char *)p);
-        const char *entity = n == 0 || is_noncharacter(p, n) ? replacement : xml_entity(*p);
+        bool hides = is_noncharacter(p, n) || (hidden(p, n) != 0 && *p != '\n' && *p != '\t');
+        const char *entity = n == 0 || hides ? replacement : xml_entity(*p);
         if (entity != NULL) {
             put(sink, entity);
         } else {
@@ -171,10 +188,10 @@ void sink_plain(struct sink *sink, const char *s)
 {
     for (const unsigned char *p = (const unsigned char *)s; *p != '\0';) {
         size_t n = utf8_length((const char *)p);
-        bool c1 = n == 2 && p[0] == 0xc2 && p[1] < 0xa0; /* CSI and its kin in one byte */
-        if (n == 0 || c1 || *p < 0x20 || *p == 0x7f) {
-            sink_printf(sink, "\\x%02x", c1 ? p[1] : *p);
-            p += c1 ? 2 : 1;
+        unsigned code = n == 0 ? *p : hidden(p, n);
+        if (code != 0) {
+            sink_printf(sink, code < 0x100 ? "\\x%02x" : "\\u%04x", code);
+            p += n > 0 ? n : 1;
             continue;
         }
         sink_write(sink, p, n);

@@ -10,6 +10,18 @@
 
 static const struct origin command_line = {"command line", 0};
 
+const struct cli_exit cli_exits[] = {
+    {0, "pass"},
+    {1, "fail: a leak, a limit broken, a bad identity let in, mutual TLS not enforced"},
+    {2, "mistake in the profile or the command line"},
+    {3, "inconclusive; the report says how much more is needed"},
+    {4, "run invalid: target lost, generator saturated, memory source lost, disk full"},
+    {5, "refused before start: target policy, missing permission or resources"},
+    {6, "interrupted by a signal; nothing had failed"},
+    {70, "a bug of tlsoak's own"},
+    {0, NULL},
+};
+
 static const struct cli_option *find_option(const struct command *command, const char *name,
                                             size_t len)
 {
@@ -175,17 +187,17 @@ void cli_help(const struct command *command, FILE *to)
     }
 }
 
-static void overview(FILE *to)
+void cli_overview(FILE *to)
 {
     (void)fprintf(to, "tlsoak %s: does a server with mutual TLS leak memory, and per what?\n\n",
                   TLSOAK_VERSION);
     for (const struct command *const *c = commands; *c != NULL; c++) {
         (void)fprintf(to, "  tlsoak %-8s %s\n", (*c)->name, (*c)->summary);
     }
-    (void)fprintf(to,
-                  "\ntlsoak COMMAND --help tells more. Exit codes: 0 pass, 1 fail (a leak, a bad\n"
-                  "identity let in), 2 mistake in profile or command line, 3 inconclusive, 4 run\n"
-                  "invalid, 5 refused before start, 6 interrupted, 70 a bug of tlsoak.\n");
+    (void)fprintf(to, "\ntlsoak COMMAND --help tells more. Exit codes:\n\n");
+    for (const struct cli_exit *e = cli_exits; e->meaning != NULL; e++) {
+        (void)fprintf(to, "  %-3d %s\n", e->code, e->meaning);
+    }
 }
 
 static int unknown_command(const char *name)
@@ -235,9 +247,8 @@ int cli_main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN);
     core_forbid();
-    if (argc < 2 || str_equal(argv[1], "--help") || str_equal(argv[1], "-h") ||
-        str_equal(argv[1], "help")) {
-        overview(argc < 2 ? stderr : stdout);
+    if (argc < 2 || str_equal(argv[1], "--help") || str_equal(argv[1], "-h")) {
+        cli_overview(argc < 2 ? stderr : stdout);
         return argc < 2 ? 2 : 0;
     }
     if (str_equal(argv[1], "--version")) {

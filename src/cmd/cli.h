@@ -40,6 +40,13 @@ struct command {
     void (*more_help)(FILE *to); /* prints what other tables say; may be NULL */
 };
 
+struct cli_exit {
+    int code;
+    const char *meaning; /* NULL ends the table */
+};
+
+/* The exit codes, of which verdict.h decides; for help and manual. */
+extern const struct cli_exit cli_exits[];
 /* The subcommands, ended by one without a name. */
 extern const struct command *const commands[];
 
@@ -52,6 +59,8 @@ const char *cli_value(const struct cli *cli, const char *name, const char *fallb
 /* All values of an option that may be repeated; returns how many. */
 size_t cli_values(const struct cli *cli, const char *name, const char **ret_values, size_t max);
 void cli_help(const struct command *command, FILE *to);
+/* All commands, and the exit codes. */
+void cli_overview(FILE *to);
 /* Runs the subcommand that argv names: the whole of main. */
 int cli_main(int argc, char **argv);
 

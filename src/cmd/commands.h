@@ -12,5 +12,6 @@ extern const struct command command_report;
 extern const struct command command_pki;
 extern const struct command command_serve;
 extern const struct command command_doctor;
+extern const struct command command_help;
 
 #endif

@@ -89,6 +89,32 @@ struct hearing {
     struct sink *told;  /* may be NULL */
 };
 
+/* Killed before the first reading, a run holds the head of the table, or a part of that: its load
+ * was recorded all the same. */
+static bool holds_no_reading(const char *path)
+{
+    CLEANUP_FREE char *text = file_read(path, 4096, NULL); /* a longer one holds some */
+    char *rest = text, *line;
+    int n_lines = 0;
+
+    while (rest != NULL && (line = strsep(&rest, "\n")) != NULL && rest != NULL) {
+        n_lines += line[0] != '#';
+    }
+    return text != NULL && n_lines <= 1;
+}
+
+static bool judge_nothing(const struct hearing *h, struct verdict *verdict)
+{
+    struct series *empty = xcalloc(1, sizeof *empty);
+
+    (void)str_copy(empty->source, sizeof empty->source, h->source);
+    (void)str_copy(empty->metric, sizeof empty->metric, "memory");
+    judge_series(empty, &h->options, &verdict->memory[verdict->n_memory++]);
+    log_note("%s: no reading was stored", h->path);
+    free(empty);
+    return true;
+}
+
 /* Judges the best series of each source: the others would show the same growth, less well. */
 static bool judge_file(const struct hearing *h, struct verdict *verdict, struct diag *diag)
 {
@@ -266,7 +292,9 @@ struct verdict *judging_run(const struct stored_run *stored, const struct plan *
                             .plan = profile,
                             .told = told};
         tell_idles(stored, plan, &h.options);
-        ok = judge_file(&h, verdict, diag) && ok;
+        ok =
+            (holds_no_reading(path) ? judge_nothing(&h, verdict) : judge_file(&h, verdict, diag)) &&
+            ok;
         judging_options_clear(&h.options);
     }
     if (!ok) {

@@ -6,6 +6,7 @@
 #include "base/mono.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "cmd/doctor.h"
 #include "cmd/judging.h"
 #include "cmd/presented.h"
 #include "cmd/reports.h"
@@ -51,6 +52,8 @@ struct soak {
     struct hook *hook;
     struct run *run;
     struct run_meta meta;
+    struct tls_speed speed;
+    struct doctor *doctor;
     struct live *live;
     struct provisional *provisional;
     struct settling settling; /* memory since the load stopped */
@@ -189,15 +192,13 @@ static void describe(struct soak *soak)
 
 static bool try_library(struct soak *soak)
 {
-    struct tls_speed speed;
-
-    if (!tls_speed(&speed)) {
+    if (!tls_speed(&soak->speed)) {
         diag_add(soak->diag, (struct origin){"BoringSSL", 0},
                  "%s makes or verifies signatures wrongly: install another build", tls_library());
         return false;
     }
-    soak->meta.p256_signs_per_s = speed.signs_per_s;
-    soak->meta.p256_verifies_per_s = speed.verifies_per_s;
+    soak->meta.p256_signs_per_s = soak->speed.signs_per_s;
+    soak->meta.p256_verifies_per_s = soak->speed.verifies_per_s;
     return true;
 }
 
@@ -228,14 +229,35 @@ static bool make_identities(struct soak *soak)
     return soak->mint != NULL;
 }
 
+/* What on this machine would spoil the run, seen before it begins. */
+static bool is_fit(struct soak *soak)
+{
+    const struct doctor_patient patient = {
+        .plan = soak->plan,
+        .dir = soak->options->dir,
+        .mint = soak->mint,
+        .ruling = &soak->ruling,
+        .speed = &soak->speed,
+    };
+
+    soak->doctor = doctor_examine(&patient);
+    bool ok = doctor_permits(soak->doctor, soak->diag);
+    soak->refused = soak->refused || !ok;
+    return ok;
+}
+
 /* False when the endpoint lets clients without a certificate in: then nothing that the soak would
  * measure means what its reader thinks. */
 static bool enforces_mtls(struct soak *soak)
 {
-    char text[SELFCHECK_TEXT] = "";
+    char text[SELFCHECK_TEXT] = "", found[SELFCHECK_TEXT + 64];
+    enum selfcheck result = selfcheck_perform(soak->plan, soak->ruling.addrs, soak->ruling.n_addrs,
+                                              soak->mint, text, soak->diag);
 
-    switch (selfcheck_perform(soak->plan, soak->ruling.addrs, soak->ruling.n_addrs, soak->mint,
-                              text, soak->diag)) {
+    (void)snprintf(found, sizeof found, "a connection without a certificate got %s",
+                   result != SELFCHECK_NOT_ASKED ? text : "no chance: it was not tried");
+    doctor_note(soak->doctor, "mutual TLS", result != SELFCHECK_UNCLEAR, found);
+    switch (result) {
     case SELFCHECK_NOT_ENFORCED:
         log_warn("%s does not enforce mutual TLS: a connection without a certificate got %s; no "
                  "load was started (target.expect_mtls = no lets it pass)",
@@ -257,6 +279,7 @@ static bool find_server(struct soak *soak)
 {
     if (soak->plan->n_memories == 0) {
         log_warn("no [memory] section: load is driven and measured, but no leak is judged");
+        doctor_note(soak->doctor, "target", false, "no memory is watched, so no leak is judged");
         return true;
     }
     soak->sampler = sampler_new(soak->plan, soak->ruling.addrs, soak->ruling.n_addrs,
@@ -265,6 +288,8 @@ static bool find_server(struct soak *soak)
         return false;
     }
     (void)str_copy(soak->meta.server, sizeof soak->meta.server, sampler_describe(soak->sampler, 0));
+    CLEANUP_FREE char *found = xasprintf("memory of %s can be read", soak->meta.server);
+    doctor_note(soak->doctor, "target", true, found);
     for (size_t i = 0; i < soak->plan->n_memories; i++) {
         (void)str_copy(soak->meta.runtime[i], sizeof soak->meta.runtime[i],
                        sampler_runtime(soak->sampler, i));
@@ -283,6 +308,7 @@ static bool make_run_directory(struct soak *soak)
         soak->dir = xasprintf("tlsoak-run-%s", soak->meta.id);
     }
     profile_print(soak->plan, true, profile);
+    soak->meta.checks = doctor_rows(soak->doctor, &soak->meta.n_checks);
     soak->meta.start_ns = mono_now_ns();
     soak->run = run_create(soak->dir, &soak->meta, sink_text(profile, NULL), soak->diag);
     sink_free(profile);
@@ -449,6 +475,7 @@ static void finish(struct soak *soak)
     if (soak->mint != NULL) {
         mint_free(soak->mint);
     }
+    doctor_free(soak->doctor);
     diag_free(soak->diag);
     free(soak->dir);
 }
@@ -466,10 +493,10 @@ int soak_perform(const struct plan *plan, const struct soak_options *options)
 
     log_quiet(options->quiet);
     raise_descriptor_limit(plan, soak.diag);
-    soak.refused = diag_count(soak.diag) > 0;
+    soak.refused = !doctor_library_is_ours(soak.diag) || diag_count(soak.diag) > 0;
     describe(&soak);
     if (!soak.refused && may_dial(&soak) && keeps_to_ceilings(&soak) && try_library(&soak) &&
-        make_identities(&soak) && has_consent(&soak) && find_server(&soak)) {
+        make_identities(&soak) && is_fit(&soak) && has_consent(&soak) && find_server(&soak)) {
         code = !enforces_mtls(&soak) ? 1 : make_run_directory(&soak) ? perform_and_judge(&soak) : 2;
     } else {
         code = soak.refused ? 5 : 2;

@@ -190,12 +190,27 @@ static void load_path(struct loading *loading, const char *path)
     }
 }
 
+/* The CA that the chains are held against (ident/audit.h). */
+static void check_ca(struct loading *loading)
+{
+    const struct plan_cert *section = loading->section;
+    struct pem held = {.many = true};
+    char error[DER_ERROR] = "holds no certificate";
+    if (section->ca != NULL && (!pem_add_file(&held, section->ca, error) || held.n_certs == 0)) {
+        loading->n_mistakes++;
+        diag_add(loading->diag, plan_origin(loading->plan, &section->ca), "cert.ca: %s %s",
+                 section->ca, error);
+    }
+    pem_clear(&held);
+}
+
 bool cert_list_load(struct cert_list *ret_list, const struct plan *plan,
                     const struct plan_cert *section, struct diag *diag)
 {
     struct cert_list list = {0};
     struct loading loading = {.plan = plan, .section = section, .list = &list, .diag = diag};
     load_path(&loading, section->path);
+    check_ca(&loading);
     if (loading.n_mistakes > MAX_MISTAKES) {
         diag_add(diag, plan_origin(plan, &section->path), "cert.path: and %zu more mistakes in %s",
                  loading.n_mistakes - MAX_MISTAKES, section->path);

@@ -29,7 +29,7 @@ struct cert_list {
 
 /* All certificates of a section with source = files or pkcs12, in the order of the files' names and
  * within a bundle in the order of its certificates.  Each is checked: parses, is no CA's, has its
- * key, has not expired.  False with mistakes. */
+ * key, has not expired; cert.ca holds a certificate.  False with mistakes. */
 bool cert_list_load(struct cert_list *ret_list, const struct plan *plan,
                     const struct plan_cert *section, struct diag *diag)
     __attribute__((warn_unused_result));

@@ -172,9 +172,9 @@ static void check_loaded(const struct checker *c, const struct plan_cert *cert)
 
     check_needed(c, &cert->path, cert->path, "cert.path", cert->origin, reads);
     check_unused(c, SECTION_CERT, cert,
-                 CHECK_KEYS("ca", "ca_key", "chain", "intermediates", "intermediate_subject",
-                            "key_type", "key_per_cert", "subject", "san", "key_usage", "serial",
-                            "lifetime", "renew_before"),
+                 CHECK_KEYS("ca_key", "chain", "intermediates", "intermediate_subject", "key_type",
+                            "key_per_cert", "subject", "san", "key_usage", "serial", "lifetime",
+                            "renew_before"),
                  is_pem ? "with cert.source = files (write source = mint)"
                         : "with cert.source = pkcs12 (write source = mint)");
 }

@@ -225,7 +225,8 @@ static const struct option options[] = {
     CERT("password", TYPE_STRING, password, .flags = OPTION_SECRET,
          .help = "Passphrase of PKCS #12 files, or of encrypted PEM keys."),
     CERT("ca", TYPE_STRING, ca, .flags = OPTION_PATH | OPTION_READABLE,
-         .help = "mint: PEM certificate of the issuer, which the server trusts for clients."),
+         .help = "mint: PEM certificate of the issuer, which the server trusts for clients; files, "
+                 "pkcs12: the CA, or several, that doctor holds the chains against."),
     CERT("ca_key", TYPE_STRING, ca_key, .flags = OPTION_PATH | OPTION_READABLE,
          .help = "mint: PEM key of the issuer."),
     CERT("chain", TYPE_STRING, chain, .flags = OPTION_PATH | OPTION_READABLE,

@@ -515,6 +515,8 @@ struct plan_peak plan_peak(const struct plan *plan);
 struct origin plan_origin(const struct plan *plan, const void *field);
 /* The value at that address was written with ${VARIABLE} or as @file, so it may be secret. */
 bool plan_is_reference(const struct plan *plan, const void *field);
+/* Its text as it was written then, "@/full/path" of a file; else NULL.  Borrows from the plan. */
+const char *plan_written(const struct plan *plan, const void *field);
 void plan_free(struct plan *plan);
 
 #endif

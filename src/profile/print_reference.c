@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "profile/ini.h"
 #include "profile/options.h"
+#include "profile/print_parts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -43,9 +44,7 @@ static void print_choice(struct sink *sink, const char *const *words, const char
     }
 }
 
-/* What may stand as the value: words, or the type's examples. */
-static void print_form(struct sink *sink, const struct option *option, const char *lead,
-                       size_t column)
+void print_form(struct sink *sink, const struct option *option, const char *lead, size_t column)
 {
     const struct type_info *type = type_info(option->type);
 
@@ -60,7 +59,7 @@ static void print_form(struct sink *sink, const struct option *option, const cha
     }
 }
 
-static void print_range(struct sink *sink, const struct option *option)
+void print_range(struct sink *sink, const struct option *option)
 {
     if (option->min == 0 && option->max == 0) {
         return;

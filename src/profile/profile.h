@@ -31,5 +31,7 @@ void profile_print(const struct plan *plan, bool origins, struct sink *sink);
 void profile_print_reference(struct sink *sink);
 /* The same as a table for --help. */
 void profile_print_help(struct sink *sink);
+/* The same as sections of a manual page (man(7)): FORMAT and SECTIONS. */
+void profile_print_manual(struct sink *sink);
 
 #endif

@@ -143,6 +143,11 @@ bool plan_is_reference(const struct plan *plan, const void *field)
     return store_written(plan->store, field) != NULL;
 }
 
+const char *plan_written(const struct plan *plan, const void *field)
+{
+    return store_written(plan->store, field);
+}
+
 void plan_free(struct plan *plan)
 {
     if (plan == NULL) {

@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#define HOUR_NS (3600 * NS_PER_S)
+
 struct hlog {
     int fd;
     struct sink *line;
@@ -21,6 +23,11 @@ struct hlog {
     uint8_t encoded[HLOG_ENCODED_BYTES];
     uint8_t compressed[8 + HLOG_COMPRESSED_MAX];
 };
+
+uint64_t hlog_period_ns(uint64_t duration_ns)
+{
+    return NS_PER_S * (duration_ns <= HOUR_NS ? 1 : duration_ns <= 24 * HOUR_NS ? 10 : 60);
+}
 
 static uint8_t *put_be(uint8_t *p, uint64_t value, int n_bytes)
 {

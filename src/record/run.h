@@ -21,6 +21,7 @@
 #include "record/reading.h"
 #include "record/misuse.h"
 #include "record/refusal.h"
+#include "record/run_check.h"
 #include "record/search.h"
 
 #include <stdbool.h>
@@ -78,6 +79,9 @@ struct run_meta {
     char invalid[256];        /* not empty: why the run's measurements can't be used (exit 4) */
     char ended[256];          /* not empty: why tlsoak ended the run before its time */
     struct run_search search; /* known at the end only, and not read back: the steps tell */
+    const struct run_check
+        *checks; /* before the load; borrowed while the run is written, not read back */
+    size_t n_checks;
 };
 
 struct run; /* being written */

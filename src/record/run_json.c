@@ -228,6 +228,7 @@ void run_json_write(struct sink *sink, const struct run_meta *meta, const struct
     jsonw_init(&w, sink, false);
     jsonw_object(&w, NULL);
     put_meta(&w, meta);
+    run_checks_write(&w, meta->checks, meta->n_checks);
     put_refusals(&w, meta, total);
     put_misuses(&w, meta, total);
     search_json_write(&w, &meta->search, NULL);

@@ -4,8 +4,12 @@
 
 static void put_text(struct sink *sink, const char *text)
 {
-    sink_csv(sink, text);
+    struct sink *plain = sink_new();
+
+    sink_plain(plain, text);
+    sink_csv(sink, sink_text(plain, NULL));
     sink_write(sink, ",", 1);
+    sink_free(plain);
 }
 
 static void put_number(struct sink *sink, double value)

@@ -75,11 +75,14 @@ static void put_load(struct sink *sink, const struct stored_run *run)
 
     sink_printf(sink, "\n");
     put_text(sink, run->meta.target);
-    sink_printf(sink, ", %s: %s exchanges, %s failed. Run %s, tlsoak %s.\n",
+    sink_printf(sink, ", %s: %s exchanges, %s failed. Run ",
                 unit_duration(length, (double)run->elapsed_ns),
                 unit_grouped(done, run->total->count[COUNTER_COMPLETED]),
-                unit_grouped(failed, run->total->count[COUNTER_FAILED]), run->meta.id,
-                run->meta.version);
+                unit_grouped(failed, run->total->count[COUNTER_FAILED]));
+    put_text(sink, run->meta.id);
+    sink_printf(sink, ", tlsoak ");
+    put_text(sink, run->meta.version);
+    sink_printf(sink, ".\n");
     put_latencies(sink, run);
 }
 

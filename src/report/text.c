@@ -28,12 +28,13 @@ static size_t columns_of(const char *text, size_t len)
 
 void text_prose(struct sink *sink, const char *label, const char *text)
 {
-    struct sink *plain = sink_new();
-    size_t indent = columns_of(label, strlen(label)), at = indent;
+    struct sink *head = sink_new(), *plain = sink_new();
     bool first = true;
 
+    sink_plain(head, label);
     sink_plain(plain, text);
-    sink_printf(sink, "%s", label);
+    size_t indent = columns_of(sink_text(head, NULL), strlen(sink_text(head, NULL))), at = indent;
+    sink_printf(sink, "%s", sink_text(head, NULL));
     for (const char *word = sink_text(plain, NULL); *word != '\0';) {
         word += strspn(word, " ");
         size_t len = strcspn(word, " "), columns = columns_of(word, len);
@@ -50,6 +51,7 @@ void text_prose(struct sink *sink, const char *label, const char *text)
         first = false;
     }
     sink_write(sink, "\n", 1);
+    sink_free(head);
     sink_free(plain);
 }
 

@@ -10,7 +10,7 @@ import pytest
 
 from servers import TLSOAK, embedded, make_pki, profile, tlsoak
 
-COMMANDS = ["demo", "run", "check", "analyse", "report", "pki", "serve", "doctor"]
+COMMANDS = ["demo", "run", "check", "analyse", "report", "pki", "serve", "doctor", "help"]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/jsonw.h"
 #include "base/mem.h"
+#include "base/roff.h"
 #include "base/sink.h"
 
 #include <fcntl.h>
@@ -42,6 +43,19 @@ static void escapes_defuse_hostile_text(void **state)
     expect(sink_xml, "\xef\xbf\xbd \xef\xbf\xbe\xef\xbf\xbf",
            "\xef\xbf\xbd \xef\xbf\xbd\xef\xbf\xbd");
     expect(sink_plain, "\x1b[31mred\x7f\xc2\x9b", "\\x1b[31mred\\x7f\\x9b");
+    /* C1 controls, and U+202E, which turns what follows around; not U+20AC or U+2026 */
+    expect(sink_json, "\xc2\x9b\xe2\x80\xae", "\"\\u009b\\u202e\"");
+    expect(sink_xml, "\xc2\x9b\xe2\x81\xa6\t\n", "\xef\xbf\xbd\xef\xbf\xbd\t\n");
+    expect(sink_plain, "\xe2\x80\xae\xe2\x82\xac\xe2\x80\xa6", "\\u202e\xe2\x82\xac\xe2\x80\xa6");
+}
+
+static void text_of_man_pages_is_no_request(void **state)
+{
+    (void)state;
+    expect(roff_text, ".TP \\fB--x", "\\&.TP \\efB\\-\\-x");
+    expect(roff_text, "  it's\n  a|b", "it\\(aqs a|\\:b");
+    expect(roff_text, "'so", "\\(aqso");
+    expect(roff_bold, "-o", "\\fB\\-o\\fR");
 }
 
 static void written_json_reads_back(void **state)
@@ -150,8 +164,11 @@ static void files_are_replaced_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(escapes_defuse_hostile_text), cmocka_unit_test(written_json_reads_back),
-        cmocka_unit_test(broken_json_is_named),        cmocka_unit_test(a_short_write_is_cut_back),
+        cmocka_unit_test(escapes_defuse_hostile_text),
+        cmocka_unit_test(text_of_man_pages_is_no_request),
+        cmocka_unit_test(written_json_reads_back),
+        cmocka_unit_test(broken_json_is_named),
+        cmocka_unit_test(a_short_write_is_cut_back),
         cmocka_unit_test(files_are_replaced_whole),
     };
 
