@@ -32,6 +32,8 @@ struct series {
     bool collected; /* a runtime with a garbage collector was recognised */
     char runtime[16];
     bool floors;        /* each reading came right after a forced collection */
+    bool chosen;        /* the profile named this metric to be judged */
+    double limit_bytes; /* that the server may use, as its run learnt; 0: not known */
     char left_out[128]; /* columns that nobody understood: "foo, bar"; "": none */
 };
 
