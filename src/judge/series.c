@@ -1,5 +1,7 @@
 #include "judge/series.h"
 
+#include "base/str.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -61,7 +63,10 @@ static void halve(struct series *s)
 
 static bool is_reading(const struct series *s, double t, double y)
 {
-    return isfinite(t) && isfinite(y) && y > 0 && (s->n == 0 || t > s->t[s->n - 1]);
+    /* a process has memory; a part of what a control group uses may be none */
+    bool part = s->chosen && str_has_prefix(s->metric, "cgroup_");
+    return isfinite(t) && isfinite(y) && (part ? y >= 0 : y > 0) &&
+           (s->n == 0 || t > s->t[s->n - 1]);
 }
 
 static void open_bucket(struct series *s, double y)

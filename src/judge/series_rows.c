@@ -102,6 +102,7 @@ static void begin_series(const struct rows *r, struct source *s)
         series_init(series);
         (void)str_copy(series->source, sizeof series->source, s->name);
         (void)str_copy(series->metric, sizeof series->metric, r->column[i].name);
+        series->chosen = str_equal(series->metric, r->chosen);
         memcpy(series->has, r->has, sizeof series->has);
         series->has[DRIVER_TIME] = true;
         s->series[i] = series;
@@ -268,22 +269,23 @@ static void take_out_steps(struct rows *r, struct series *s, bool tell)
     }
 }
 
-static int rank_of(const struct rows *r, const struct series *s)
+static int rank_of(const struct series *s)
 {
-    return str_equal(s->metric, r->chosen) ? -1 : series_rank(s->metric);
+    return s->chosen ? -1 : series_rank(s->metric);
 }
 
 /* The next series of a source to hand over: the best metric with enough readings; when none has
  * enough, the one with most.  NULL when nothing is left. */
-static struct series **next_series(const struct rows *r, struct source *s, bool enough)
+static struct series **next_series(struct source *s, size_t n_columns, bool enough)
 {
     struct series **best = NULL;
-    for (size_t i = 0; i < r->n_columns; i++) {
+    for (size_t i = 0; i < n_columns; i++) {
         struct series **candidate = &s->series[i];
-        if (*candidate == NULL || (enough && (*candidate)->n_readings < MIN_READINGS)) {
+        if (*candidate == NULL ||
+            (enough && (*candidate)->n_readings < MIN_READINGS && !(*candidate)->chosen)) {
             continue;
         }
-        bool better = best == NULL || (enough ? rank_of(r, *candidate) < rank_of(r, *best)
+        bool better = best == NULL || (enough ? rank_of(*candidate) < rank_of(*best)
                                               : (*candidate)->n_readings > (*best)->n_readings);
         best = better ? candidate : best;
     }
@@ -299,11 +301,11 @@ static void check_best(struct rows *r, const struct series *s)
         most = fmax(most, s->y[i]);
     }
     r->line = r->header_line;
-    if (rank_of(r, s) == SERIES_NO_MEMORY) {
+    if (rank_of(s) == SERIES_NO_MEMORY) {
         rows_mistake(r, s->metric,
                      "limits, reservations and free memory show no growth; name what is in use");
     }
-    if (s->n > 0 && most < LEAST_BYTES && rank_of(r, s) >= 0) {
+    if (s->n > 0 && most < LEAST_BYTES && rank_of(s) >= 0) {
         CLEANUP_FREE char *text = xasprintf(
             "the largest reading is %.3g bytes, less than a page: is this in another unit?", most);
         rows_mistake(r, s->metric, text);
@@ -324,7 +326,6 @@ static void hand_over(struct rows *r, struct series **from, struct series *to, b
     (void)str_copy(to->runtime, sizeof to->runtime, r->runtime);
     to->collected = series_runtime_collects(r->runtime);
     to->floors = r->floors;
-    to->chosen = str_equal(to->metric, r->chosen);
     to->limit_bytes = r->limit_bytes;
     (void)str_copy(to->left_out, sizeof to->left_out, r->left_out);
     take_out_steps(r, to, best);
@@ -335,16 +336,16 @@ static size_t hand_over_all(struct rows *r, struct series *to)
     size_t n = 0;
     for (size_t i = 0; i < r->n_sources; i++) {
         struct source *s = r->source[i];
-        struct series **best = next_series(r, s, true);
+        struct series **best = next_series(s, r->n_columns, true);
         if (best == NULL) {
-            best = next_series(r, s, false);
+            best = next_series(s, r->n_columns, false);
         }
         if (best != NULL) {
             check_best(r, *best);
         }
         for (bool first = true; best != NULL; first = false) {
             hand_over(r, best, &to[n++], first);
-            best = next_series(r, s, true);
+            best = next_series(s, r->n_columns, true);
         }
     }
     return n;

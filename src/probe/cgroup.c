@@ -256,11 +256,12 @@ static void weigh_members(const char *directory, struct oldest *oldest)
 {
     CLEANUP_FREE char *path = xasprintf("%s/cgroup.procs", directory);
     CLEANUP_FREE char *text = file_read(path, FILE_MAX_BYTES, NULL);
-    uint64_t pid;
+    char *at = text;
 
-    for (const char *s = text; s != NULL && (s = process_number(s, &pid)) != NULL;) {
+    for (char *line; at != NULL && (line = strsep(&at, "\n")) != NULL;) {
         struct process process;
-        if (oldest->n++ < PROCESSES_MAX && pid > 0 && pid <= INT32_MAX &&
+        uint64_t pid;
+        if (str_to_u64(line, &pid) && oldest->n++ < PROCESSES_MAX && pid > 0 && pid <= INT32_MAX &&
             process_stat(oldest->root, (int64_t)pid, &process) && !process.zombie &&
             (oldest->process.pid == 0 || process.start < oldest->process.start ||
              (process.start == oldest->process.start && process.pid < oldest->process.pid))) {
