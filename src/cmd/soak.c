@@ -350,7 +350,8 @@ static void run_leak_hook(const struct soak *soak)
 {
     struct hook_event event;
 
-    if (soak->plan->hook.on_leak == NULL || !(soak->called || judging_calls(soak->dir, soak->plan))) {
+    if (soak->plan->hook.on_leak == NULL ||
+        !(soak->called || judging_calls(soak->dir, soak->plan))) {
         return;
     }
     if (hook_perform(soak->hook, HOOK_ON_LEAK, stop_requested ? -1 : stop_fd, &event)) {

@@ -177,7 +177,7 @@ static void read_header(struct rows *r, char *line)
 }
 
 /* "# runtime jvm": what the sampled process runs on; "# source NAME"; "# floors yes": each reading
- * came right after a forced collection; "# metric COLUMN": that is to be judged; "# limit BYTES". */
+ * came right after a forced collection; "# metric COLUMN": to be judged; "# limit BYTES". */
 static void read_comment(struct rows *r, char *line)
 {
     char *text = str_trim(line + 1);

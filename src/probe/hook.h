@@ -2,9 +2,10 @@
  * again in a thread of its own, so a slow one never delays a tick, and never twice at a time; the
  * times at which it is due are told by a function of time alone.  A command that fails, or does not
  * end before its deadline, is an event and nothing more; only a rotation that ended with exit code
- * 0 is one.  `on_leak` may run beside the load, in a thread too; no rotation begins meanwhile.  What the commands print goes to hook.log of the run directory, up to 1 MiB, but for
- * commands that were written with ${} or @ references; of our
- * environment they get PATH, HOME and few other variables, no secrets.
+ * 0 is one.  `on_leak` may run beside the load, in a thread too; no rotation begins meanwhile.
+ * What the commands print goes to hook.log of the run directory, up to 1 MiB, but for commands that
+ * were written with ${} or @ references; of our environment they get PATH, HOME and few other
+ * variables, no secrets.
  *
  * From hook_start on, functions take NULL for a run without. */
 #ifndef PROBE_HOOK_H

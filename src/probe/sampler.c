@@ -254,7 +254,7 @@ static void try_teller(struct watch *watch, bool *ret_refused, struct diag *diag
             return;
         }
         if (told.bytes < 0) {
-            (void)snprintf(located.why, sizeof located.why, "%s", why);
+            (void)snprintf(located.why, sizeof located.why, "%s: %s", watch_teller(watch), why);
         }
         again = told.bytes < 0 && watch->memory->source == MEMORY_SOURCE_PROMETHEUS &&
                 mono_now_ns() < until;

@@ -136,7 +136,7 @@ static bool settle(struct watch *watch, const struct patience *patience)
     return true;
 }
 
-static const char *teller_name(const struct watch *watch)
+const char *watch_teller(const struct watch *watch)
 {
     static const char *const names[] = {[MEMORY_SOURCE_COMMAND] = "command",
                                         [MEMORY_SOURCE_CGROUP] = "cgroup",
@@ -151,7 +151,7 @@ static struct told ask(struct watch *watch, const struct patience *patience)
     struct told told = teller_ask(watch->teller, watch->pid, patience, why, sizeof why);
 
     if (told.bytes < 0) {
-        (void)snprintf(watch->why, sizeof watch->why, "%s: %s", teller_name(watch), why);
+        (void)snprintf(watch->why, sizeof watch->why, "%s: %s", watch_teller(watch), why);
     }
     watch->n_killed = told.n_killed;
     return told;

@@ -48,6 +48,8 @@ bool watch_adopt(struct watch *watch, int64_t pid) __attribute__((warn_unused_re
  * unless the profile named one by pid or tlsoak started it; lost when none came for 10 s, and when
  * the teller was asked five times in as long and told nothing. */
 void watch_read(struct watch *watch, struct reading *ret_reading);
+/* Who tells: "command", "cgroup", "prometheus". */
+const char *watch_teller(const struct watch *watch);
 /* Sets the time of the next reading: whole periods after the last, never in the past. */
 void watch_schedule(struct watch *watch, uint64_t now_ns);
 /* When to begin with the next reading. */

@@ -1,3 +1,4 @@
+#include "profile/check_memory.h"
 #include "profile/check_parts.h"
 
 #include "base/mem.h"

@@ -14,11 +14,6 @@ void check_token_target(const struct checker *c, struct plan_jwt *jwt);
  * [target]. */
 void check_secure_page(const struct checker *c, const struct plan_memory *memory, char *const *url,
                        const char *key, struct plan_target *ret_target);
-/* The same of an http URL. */
-void check_plain_page(const struct checker *c, char *const *url, const char *key,
-                      struct plan_target *ret_target);
-/* What a control group or a page of metrics is asked for; after the deadline. */
-void check_metric(const struct checker *c, struct plan_memory *memory);
 /* A single section, whoever uses it. */
 void check_cert(const struct checker *c, struct plan_cert *cert);
 void check_apikey(const struct checker *c, struct plan_apikey *apikey);
