@@ -24,8 +24,6 @@
 #define MESSAGE_EVERY_NS (60 * NS_PER_S) /* of a source whose readings fail now and then */
 #define EXEC_WAIT_NS     (15 * NS_PER_S)
 #define EXEC_POLL_NS     (20 * NS_PER_MS)
-#define TRY_NS           (3 * NS_PER_S)
-#define TRY_POLL_NS      (100 * NS_PER_MS)
 #define SHORT_RUN_NS     (300 * NS_PER_S)
 /* Detail holds the server's mm lock for about 1 ms in 300 MB. */
 #define DETAIL_EVERY_NS       (10 * NS_PER_S)
@@ -239,8 +237,8 @@ static bool is_own_group(const struct watch *watch, struct located *ret_located)
  */
 static void try_teller(struct watch *watch, bool *ret_refused, struct diag *diag)
 {
-    const struct timespec pause = {.tv_nsec = (long)TRY_POLL_NS};
-    uint64_t until = mono_now_ns() + TRY_NS;
+    const struct timespec pause = {.tv_nsec = (long)EXEC_POLL_NS};
+    uint64_t until = mono_now_ns() + (watch->spawned != 0 ? EXEC_WAIT_NS : 0);
     struct located located = {.pid = 0};
 
     for (bool again = true; again;) {
@@ -256,8 +254,7 @@ static void try_teller(struct watch *watch, bool *ret_refused, struct diag *diag
         if (told.bytes < 0) {
             (void)snprintf(located.why, sizeof located.why, "%s: %s", watch_teller(watch), why);
         }
-        again = told.bytes < 0 && watch->memory->source == MEMORY_SOURCE_PROMETHEUS &&
-                mono_now_ns() < until;
+        again = told.bytes < 0 && mono_now_ns() < until;
         if (again) {
             (void)nanosleep(&pause, NULL);
         }

@@ -1,5 +1,6 @@
 """Memory that is not read of a process: pages of metrics, with mutual TLS, and control groups.  One run looks at one
 leaking server through all of them."""
+import concurrent.futures
 import contextlib
 import csv
 import http.server
@@ -150,7 +151,7 @@ metric = heap_bytes
 match = area="a"
 client_cert = {other}/clients/client-1.pem
 server_ca = {other}/ca.pem
-every = 400ms
+every = 250ms
 [memory exporter]
 source = prometheus
 url = https://127.0.0.1:{node.port}/metrics
@@ -179,17 +180,15 @@ metric = sock
 """
 
 
-@pytest.fixture(scope="module")
-def soaked(tmp_path_factory):
-    """One run of 12 s over a server that keeps 4 KiB a request."""
-    folder = tmp_path_factory.mktemp("soak")
+def soak_all(folder):
+    """One run of 14 s over a server that keeps 4 KiB a request."""
     pki, other = make_pki(folder / "pki"), make_pki(folder / "other")
     with embedded(folder, pki, "--leak", "request=4KiB", credentials=False) as server, \
             Exporter(other, server.pid) as page, node_exporter(folder, pki) as node, \
             control_group(f"tlsoak-test-{server.pid}", server.pid, 8 << 30) as group:
         groups = GROUPS.format(server=server, parent=group.parent, path=group) if group else ""
         sources = SOURCES.format(page=page, node=node, server=server, other=other, groups=groups)
-        text = load_text(server, pki, "duration = 12s\nthreads = 1", "mode = open\nrate = 600/s\nconnections = 8",
+        text = load_text(server, pki, "duration = 14s\nthreads = 1", "mode = open\nrate = 600/s\nconnections = 8",
                          memory=None) + sources
         done = tlsoak("run", profile(folder, text), "-o", folder / "run", binary=RELEASE)
         again = tlsoak("analyse", folder / "run", "--format", "json")
@@ -199,10 +198,46 @@ def soaked(tmp_path_factory):
             "again": again.stdout}
 
 
+def stop(folder):
+    """A run that is to end before its server, which keeps 64 KiB a request, is large."""
+    pki = make_pki(folder / "pki")
+    with embedded(folder, pki, "--leak", "request=64KiB", credentials=False) as server:
+        text = load_text(server, pki, "duration = 5m\nthreads = 1", "mode = open\nrate = 200/s\nconnections = 4",
+                         memory="stop_at = 140MiB")
+        return folder, tlsoak("run", profile(folder, text), "-o", folder / "run", binary=RELEASE)
+
+
+def kill(folder):
+    """The same server in a control group that is too small for it."""
+    pki = make_pki(folder / "pki")
+    with embedded(folder, pki, "--leak", "request=64KiB", credentials=False) as server, \
+            control_group(f"tlsoak-oom-{server.pid}", server.pid, 24 * MIB) as group:
+        if group is None:
+            return None, None
+        text = load_text(server, pki, "duration = 8s\nthreads = 1", "mode = open\nrate = 200/s\nconnections = 4",
+                         memory=None) + f"[memory group]\nsource = cgroup\npath = {group}\n"
+        done = tlsoak("run", profile(folder, text), "-o", folder / "run")
+        assert server.process.wait(20) != 0
+        return folder, done
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """All at one time: each leaves most of a core idle."""
+    todo = {"soaked": soak_all, "stopped": stop, "killed": kill}
+    with concurrent.futures.ThreadPoolExecutor(len(todo)) as pool:
+        begun = {name: pool.submit(perform, tmp_path_factory.mktemp(name)) for name, perform in todo.items()}
+        return {name: future.result() for name, future in begun.items()}
+
+
+@pytest.fixture(scope="module")
+def soaked(runs):
+    return runs["soaked"]
+
+
 def leaks(finding, metric):
     assert finding["metric"] == metric and finding["class"] == "leak", finding
-    request = [d for d in finding["drivers"] if d["driver"] in ("request", "time")]
-    assert request and finding["slope_bytes_per_second"] > 1.5 * MIB  # 600 requests of 4 KiB are 2.3 MiB
+    assert finding["slope_bytes_per_second"]["low"] > MIB  # 600 requests of 4 KiB are 2.3 MiB
 
 
 def test_a_leak_is_found_on_a_page_of_metrics(soaked):
@@ -266,33 +301,23 @@ def test_a_leak_is_found_in_a_control_group(soaked):
     assert 0.9 < grown[0] / grown[1] < 1.1
 
 
-def test_the_run_ends_before_stop_at(tmp_path):
-    pki = make_pki(tmp_path / "pki")
-    with embedded(tmp_path, pki, "--leak", "request=64KiB", credentials=False) as server:
-        text = load_text(server, pki, "duration = 5m\nthreads = 1", "mode = open\nrate = 200/s\nconnections = 4",
-                         memory="stop_at = 240MiB")
-        done = tlsoak("run", profile(tmp_path, text), "-o", tmp_path / "run", binary=RELEASE)
+def test_the_run_ends_before_stop_at(runs):
+    folder, done = runs["stopped"]
     assert done.returncode in (1, 3), done.stdout + done.stderr
-    run = totals(tmp_path / "run")
-    assert re.fullmatch(r"memory of server is [\d.]+ MiB and grows, and memory.stop_at is 240 MiB", run["ended_early"])
-    assert verdict(tmp_path / "run")["ended_early"] == run["ended_early"] and run["finished"]
-    _, readings = rows(tmp_path / "run" / "memory.csv")
+    run = totals(folder / "run")
+    assert re.fullmatch(r"memory of server is [\d.]+ MiB and grows, and memory.stop_at is 140 MiB", run["ended_early"])
+    assert verdict(folder / "run")["ended_early"] == run["ended_early"] and run["finished"]
+    _, readings = rows(folder / "run" / "memory.csv")
     levels = [int(row["anon_bytes"]) for row in readings]
-    assert max(levels) < 240 * MIB and levels[-1] > levels[0] + 20 * MIB
+    assert max(levels) < 140 * MIB and levels[-1] > levels[0] + 10 * MIB
 
 
-def test_the_kernel_kills_a_server_for_want_of_memory(tmp_path):
-    pki = make_pki(tmp_path / "pki")
-    with embedded(tmp_path, pki, "--leak", "request=64KiB", credentials=False) as server, \
-            control_group(f"tlsoak-oom-{server.pid}", server.pid, 24 * MIB) as group:
-        if group is None:
-            pytest.skip("no control group with memory can be made here")
-        text = load_text(server, pki, "duration = 6s\nthreads = 1", "mode = open\nrate = 200/s\nconnections = 4",
-                         memory=None) + f"[memory group]\nsource = cgroup\npath = {group}\n"
-        done = tlsoak("run", profile(tmp_path, text), "-o", tmp_path / "run")
-        assert server.process.wait(20) != 0
+def test_the_kernel_kills_a_server_for_want_of_memory(runs):
+    folder, done = runs["killed"]
+    if folder is None:
+        pytest.skip("no control group with memory can be made here")
     assert done.returncode == 4, done.stdout + done.stderr
-    assert "memory group: out of memory: the kernel has killed 1 of its processes" in events(tmp_path / "run", "memory")
+    assert "memory group: out of memory: the kernel has killed 1 of its processes" in events(folder / "run", "memory")
 
 
 @pytest.mark.parametrize("source, told", [
