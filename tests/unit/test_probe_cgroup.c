@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "probe/cgroup.h"
+#include "probe/teller.h"
+#include "profile/store.h"
 
 #include <ftw.h>
 #include <setjmp.h>
@@ -227,12 +229,85 @@ static void version_1_is_read_where_it_has_memory(void **state)
     assert_true(cgroup_limit(&cgroup) == 0);
 }
 
+/* The plan's strings are not const; nobody writes to them. */
+static char *fixed(const char *text)
+{
+    return (char *)(uintptr_t)text;
+}
+
+static struct told ask(struct teller *teller, int64_t pid, char why[256])
+{
+    struct patience patience = {.until_ns = UINT64_MAX, .stop_fd = -1};
+
+    why[0] = '\0';
+    return teller_ask(teller, pid, &patience, why, 256);
+}
+
+/* What the kernel killed since the last time is told once; a group made anew is another. */
+static void a_teller_follows_its_group(void **state)
+{
+    struct plan plan = {.store = store_new()};
+    struct plan_memory memory = {.source = MEMORY_SOURCE_CGROUP,
+                                 .path = fixed("kube.slice/pod-7/*"),
+                                 .cgroup_metric = CGROUP_SOCK};
+    struct diag *diag = diag_new();
+    char why[256];
+
+    (void)state;
+    fill_v2();
+    struct teller *teller = teller_new(&plan, &memory, proc, diag);
+    assert_non_null(teller);
+    struct told told = ask(teller, 0, why);
+    assert_int_equal(told.bytes, 4096);
+    assert_int_equal(told.n_killed, 0); /* whoever was killed before */
+    assert_true(teller_limit(teller) == 1000000);
+    put(GROUP "/memory.events", "oom 9\noom_kill 3\n");
+    assert_int_equal(ask(teller, 0, why).n_killed, 2);
+    assert_int_equal(ask(teller, 0, why).n_killed, 0);
+    CLEANUP_FREE char *group = xasprintf("%s/" GROUP, top);
+    CLEANUP_FREE char *away = xasprintf("%s/away", top);
+    assert_int_equal(rename(group, away), 0);
+    assert_int_equal(ask(teller, 0, why).bytes, -1);
+    assert_non_null(strstr(why, "0 control groups match"));
+    put(GROUP "-2/memory.stat", "sock 8192\n");
+    struct told later = ask(teller, 0, why);
+    assert_int_equal(later.bytes, 8192);
+    assert_int_not_equal(later.incarnation, told.incarnation);
+    assert_int_equal(later.n_killed, 0);
+    teller_free(teller);
+    diag_free(diag);
+    store_free(plan.store);
+}
+
+static void a_teller_follows_its_process(void **state)
+{
+    struct plan plan = {.store = store_new()};
+    struct plan_memory memory = {.source = MEMORY_SOURCE_CGROUP};
+    struct diag *diag = diag_new();
+    char why[256];
+
+    (void)state;
+    fill_v2();
+    put("a mount/kube.slice/pod-7/server/inner/memory.stat", "anon 11\n");
+    put("a mount/kube.slice/pod-7/server-b/memory.stat", "anon 12\n");
+    struct teller *teller = teller_new(&plan, &memory, proc, diag);
+    assert_non_null(teller);
+    assert_int_equal(ask(teller, 70, why).bytes, 11);
+    assert_int_equal(ask(teller, 80, why).bytes, 12);
+    assert_int_equal(ask(teller, 81, why).bytes, -1);
+    teller_free(teller);
+    diag_free(diag);
+    store_free(plan.store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(version_2_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_mount_says_where, set_up, tear_down),
         cmocka_unit_test_setup_teardown(patterns_name_one_group, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_teller_follows_its_group, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_teller_follows_its_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(version_1_is_read_where_it_has_memory, set_up, tear_down),
     };
 
