@@ -61,11 +61,14 @@ static void halve(struct series *s)
     }
 }
 
+bool series_is_part(const struct series *series)
+{
+    return series->chosen && str_has_prefix(series->metric, "cgroup_");
+}
+
 static bool is_reading(const struct series *s, double t, double y)
 {
-    /* a process has memory; a part of what a control group uses may be none */
-    bool part = s->chosen && str_has_prefix(s->metric, "cgroup_");
-    return isfinite(t) && isfinite(y) && (part ? y >= 0 : y > 0) &&
+    return isfinite(t) && isfinite(y) && (series_is_part(s) ? y >= 0 : y > 0) &&
            (s->n == 0 || t > s->t[s->n - 1]);
 }
 

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_MAX (16u << 20)
+#define PAGE_MAX        (16u << 20)
+#define START_JITTER_MS 3000
 
 struct teller {
     const struct plan_memory *memory;
@@ -22,6 +23,7 @@ struct teller {
     bool in_cgroup;      /* it is known */
     int64_t cgroup_pid;  /* whose it is; 0: it was found by its path */
     int64_t n_oom_kills; /* by the last time; -1: not known */
+    int64_t start_ms;    /* of the server, as the page has it; 0: not known */
 };
 
 struct teller *teller_new(const struct plan *plan, const struct plan_memory *memory,
@@ -108,8 +110,18 @@ static void ask_cgroup(struct teller *teller, int64_t pid, struct told *told, ch
     told->bytes = cgroup_bytes(&teller->cgroup, teller->memory->cgroup_metric, why, size);
 }
 
-static void read_page(const struct teller *teller, const struct page_answer *answer,
-                      struct told *told, char *why, size_t size)
+/* Clients reckon it from the time of the machine's boot, which is not the same in each reading where
+ * the clock is being corrected. */
+static uint64_t start_of(struct teller *teller, int64_t start_ms)
+{
+    if (llabs(start_ms - teller->start_ms) > START_JITTER_MS) {
+        teller->start_ms = start_ms;
+    }
+    return (uint64_t)teller->start_ms;
+}
+
+static void read_page(struct teller *teller, const struct page_answer *answer, struct told *told,
+                      char *why, size_t size)
 {
     struct exposition found;
 
@@ -123,13 +135,13 @@ static void read_page(const struct teller *teller, const struct page_answer *ans
         } else {
             (void)snprintf(why, size, "%s is no number of bytes", teller->memory->metric);
         }
-        told->incarnation = (uint64_t)found.start_ms;
+        told->incarnation = start_of(teller, found.start_ms);
         told->runtime = found.runtime;
     }
 }
 
-static void ask_page(const struct teller *teller, const struct patience *patience,
-                     struct told *told, char *why, size_t size)
+static void ask_page(struct teller *teller, const struct patience *patience, struct told *told,
+                     char *why, size_t size)
 {
     struct page_answer answer;
 

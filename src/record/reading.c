@@ -17,9 +17,13 @@ const char *reading_runtime(const char *known, const char *metric_name)
     static const struct {
         const char *prefix;
         const char *runtime;
-    } marks[] = {{"jvm_", "jvm"},     {"process_runtime_jvm_", "jvm"},
-                 {"nodejs_", "node"}, {"dotnet_", "dotnet"},
-                 {"go_", "go"},       {"process_runtime_go_", "go"}};
+    } marks[] = {{"jvm_", "jvm"},
+                 {"process_runtime_jvm_", "jvm"},
+                 {"nodejs_", "node"},
+                 {"dotnet_", "dotnet"},
+                 {"process_runtime_dotnet_", "dotnet"},
+                 {"go_", "go"},
+                 {"process_runtime_go_", "go"}};
 
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         if (known != NULL && str_equal(known, marks[i].runtime)) {
