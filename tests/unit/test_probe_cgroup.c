@@ -138,6 +138,8 @@ static void version_2_is_read(void **state)
     assert_true(cgroup_limit(&cgroup) == 1000000); /* of the pod above it, which is the least */
     put(GROUP "/memory.max", "700000\n");
     assert_true(cgroup_limit(&cgroup) == 700000);
+    put(GROUP "/memory.max", "3000000\n"); /* which is of no use in a pod of less */
+    assert_true(cgroup_limit(&cgroup) == 1000000);
     assert_int_equal(cgroup_oldest(proc, &cgroup), 71);
     assert_true(cgroup_holds(proc, &cgroup, 70));
     assert_false(cgroup_holds(proc, &cgroup, 80)); /* its name only begins alike */
