@@ -110,8 +110,8 @@ static void ask_cgroup(struct teller *teller, int64_t pid, struct told *told, ch
     told->bytes = cgroup_bytes(&teller->cgroup, teller->memory->cgroup_metric, why, size);
 }
 
-/* Clients reckon it from the time of the machine's boot, which is not the same in each reading where
- * the clock is being corrected. */
+/* Clients reckon it from the time of the machine's boot, which is not the same in each reading
+ * where the clock is being corrected. */
 static uint64_t start_of(struct teller *teller, int64_t start_ms)
 {
     if (llabs(start_ms - teller->start_ms) > START_JITTER_MS) {
