@@ -9,7 +9,9 @@ set title "Memory of the server: ".run
 set format y "%.1b %BB"
 header = ",".system("grep -v '^#' '".file."' | head -n 1").","
 names = ""
-do for [name in "command_bytes anon_bytes private_dirty_bytes pss_bytes rss_bytes"] {
+# what the profile chose to be judged comes first
+chosen = system("sed -n 's/^# metric //p' '".file."'")
+do for [name in chosen." command_bytes anon_bytes private_dirty_bytes pss_bytes rss_bytes"] {
   # a column that was never read is empty throughout
   if (strstrt(header, ",".name.",") > 0) {
     filled = system("awk -F, -v name=".name." '/^#/ {next} !c {for (i = 1; i <= NF; i++) if ($i == name) c = i; next} $c != \"\" {n++} END {print n + 0}' '".file."'")

@@ -129,6 +129,9 @@ static bool judge_file(const struct hearing *h, struct verdict *verdict, struct 
         }
         struct judge_options options = h->options;
         options.floors |= series[i].floors;
+        if (options.limit_bytes <= 0) {
+            options.limit_bytes = series[i].limit_bytes;
+        }
         judge_series(&series[i], &options, finding);
         if (h->told != NULL) {
             tell(h->told, &series[i], same, h->plan);
@@ -304,6 +307,30 @@ struct verdict *judging_run(const struct stored_run *stored, const struct plan *
     verdict_decide(verdict, stored->meta.invalid[0] != '\0' ? stored->meta.invalid : NULL,
                    stored->meta.interrupted || !stored->meta.finished);
     return verdict;
+}
+
+bool judging_calls(const char *dir, const struct plan *plan)
+{
+    struct diag *diag = diag_new();
+    struct stored_run *stored = run_load(dir, diag);
+    struct verdict *verdict = stored != NULL ? judging_run(stored, plan, NULL, NULL, diag) : NULL;
+    bool leak = false;
+
+    for (size_t i = 0; verdict != NULL && i < verdict->n_memory; i++) {
+        leak = leak || verdict->memory[i].class == MEMORY_LEAK;
+    }
+    free(verdict);
+    run_unload(stored);
+    diag_free(diag);
+    return leak;
+}
+
+bool judging_takes(const struct plan *plan, const struct reading *reading)
+{
+    enum memory_source source = plan->memories[reading->source].source;
+
+    return source == MEMORY_SOURCE_PROCESS ||
+           reading->value[source == MEMORY_SOURCE_COMMAND ? MEMORY_COMMAND : MEMORY_CHOSEN] >= 0;
 }
 
 /* The profile beside the memory.csv or memory.NAME.csv of a stored run; NULL beside anything else.

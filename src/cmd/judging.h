@@ -22,6 +22,11 @@ void judging_options_clear(struct judge_options *options);
 struct verdict *judging_run(const struct stored_run *stored, const struct plan *plan,
                             const struct judge_options *given, struct sink *told, struct diag *diag)
     __attribute__((warn_unused_result));
+/* The verdict of a finished run calls a leak of any of its sources. */
+bool judging_calls(const char *dir, const struct plan *plan);
+/* A reading counts for its source: what is known of a process does not stand for what the source's
+ * command or metric did not tell. */
+bool judging_takes(const struct plan *plan, const struct reading *reading);
 /* Judges the best metric of each source of one file, "-" for standard input, by `given`; the
  * memory.csv of a stored run by that run's plan too. */
 struct verdict *judging_series(const char *path, const struct judge_options *given,

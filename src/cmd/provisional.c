@@ -24,6 +24,10 @@
 struct provisional {
     struct judge_options options;
     bool stop_early;
+    bool calls; /* somebody wants to know of a proof, though nothing ends by it */
+    bool proven;
+    char called[PROVISIONAL_TEXT]; /* why a leak was called; "": none was */
+    char metric[64];               /* that the profile chose */
     struct series series;
     uint64_t incarnation;
     int part;
@@ -32,11 +36,14 @@ struct provisional {
     int n_heading; /* forecasts in a row that reach the limit before the end */
 };
 
-struct provisional *provisional_new(const struct plan *plan, const char *runtime)
+struct provisional *provisional_new(const struct plan *plan, const char *runtime,
+                                    double limit_bytes)
 {
     struct provisional *provisional = xcalloc(1, sizeof *provisional);
     provisional->options = judging_options(plan, 0);
+    provisional->options.limit_bytes = limit_bytes;
     provisional->stop_early = plan->judge.stop_early;
+    provisional->calls = plan->hook.on_leak != NULL && plan->attribution.mode == ATTRIBUTION_PAIRS;
     provisional->cooldown_s = (double)plan->attribution.cooldown_ns / (double)NS_PER_S;
     series_init(&provisional->series);
     if (plan->n_memories > 0) {
@@ -46,6 +53,11 @@ struct provisional *provisional_new(const struct plan *plan, const char *runtime
         series->collected = series_runtime_collects(runtime);
         series->floors = plan->memories[0].settle != NULL;
         provisional->options.floors = series->floors;
+        series->chosen = plan->memories[0].column != NULL;
+        if (series->chosen) {
+            (void)str_copy(provisional->metric, sizeof provisional->metric,
+                           plan->memories[0].column);
+        }
     }
     return provisional;
 }
@@ -75,7 +87,8 @@ void provisional_reading(struct provisional *provisional, const struct reading *
         provisional->part++;
     }
     provisional->incarnation = reading->incarnation;
-    (void)str_copy(series->metric, sizeof series->metric, metric_memory(metric)->name);
+    (void)str_copy(series->metric, sizeof series->metric,
+                   metric == MEMORY_CHOSEN ? provisional->metric : metric_memory(metric)->name);
     provisional->level = (double)reading->value[metric];
     if (series->n_readings == 0 && provisional->options.limit_bytes > 0 &&
         provisional->level >= provisional->options.limit_bytes) {
@@ -137,28 +150,43 @@ static bool is_heading_for_limit(struct provisional *provisional, const struct f
 
 /* Looking often is free here: the chance that it is ever reached without a leak has one bound for
  * all looks together. */
-static bool is_proven(const struct provisional *provisional, char ended[PROVISIONAL_TEXT])
+static bool is_proven(struct provisional *provisional, char ended[PROVISIONAL_TEXT])
 {
     struct pairs_finding finding;
-    if (!provisional->stop_early) {
+    if (provisional->proven || (!provisional->stop_early && !provisional->calls)) {
         return false;
     }
     judge_pairs(&provisional->series, &provisional->options, &finding);
     if (finding.reached) {
-        (void)snprintf(ended, PROVISIONAL_TEXT,
-                       "in %zu of %zu pairs of dwells memory grew more with what was asked for "
-                       "(judge.stop_early)",
+        provisional->proven = true;
+        (void)snprintf(provisional->called, sizeof provisional->called,
+                       "in %zu of %zu pairs of dwells memory grew more with what was asked for",
                        finding.n_more, finding.n_pairs);
+        (void)snprintf(ended, PROVISIONAL_TEXT, "%.200s (judge.stop_early)", provisional->called);
     }
-    return finding.reached;
+    return finding.reached && provisional->stop_early;
 }
 
 bool provisional_second(struct provisional *provisional, const struct fleet_second *second,
                         char ended[PROVISIONAL_TEXT])
 {
+    char why[PROVISIONAL_TEXT] = "";
     if (provisional->series.n == 0) {
         return true;
     }
     tell(provisional, second);
-    return !is_proven(provisional, ended) && !is_heading_for_limit(provisional, second, ended);
+    bool over = is_proven(provisional, why);
+    if (!over && is_heading_for_limit(provisional, second, why)) {
+        (void)str_copy(provisional->called, sizeof provisional->called, why);
+        over = true;
+    }
+    if (over) {
+        (void)str_copy(ended, PROVISIONAL_TEXT, why);
+    }
+    return !over;
+}
+
+const char *provisional_called(const struct provisional *provisional)
+{
+    return provisional->called;
 }

@@ -15,9 +15,10 @@ struct plan;
 struct provisional;
 struct reading;
 
-/* `runtime` is what the first memory source runs on, as in run_meta. */
-struct provisional *provisional_new(const struct plan *plan, const char *runtime)
-    __attribute__((warn_unused_result));
+/* `runtime` is what the first memory source runs on, as in run_meta; `limit_bytes` what it may use
+ * (0: no limit). */
+struct provisional *provisional_new(const struct plan *plan, const char *runtime,
+                                    double limit_bytes) __attribute__((warn_unused_result));
 void provisional_free(struct provisional *provisional);
 /* Takes note of a reading, `t_s` after the start of the load. */
 void provisional_reading(struct provisional *provisional, const struct reading *reading,
@@ -26,5 +27,8 @@ void provisional_reading(struct provisional *provisional, const struct reading *
  * is in `ended`. */
 bool provisional_second(struct provisional *provisional, const struct fleet_second *second,
                         char ended[PROVISIONAL_TEXT]) __attribute__((warn_unused_result));
+/* Why a leak was called, so surely that a hook may act on it; "": none was yet.  Of a proof by
+ * pairs where the run is to end by it, or has hook.on_leak. */
+const char *provisional_called(const struct provisional *provisional);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/mono.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "cmd/ceiling.h"
 #include "cmd/doctor.h"
 #include "cmd/judging.h"
 #include "cmd/presented.h"
@@ -57,6 +58,8 @@ struct soak {
     struct live *live;
     struct provisional *provisional;
     struct settling settling; /* memory since the load stopped */
+    struct ceiling ceiling;
+    bool called; /* a leak, during the load */
     char *dir;
     bool refused;
 };
@@ -294,6 +297,11 @@ static bool find_server(struct soak *soak)
         (void)str_copy(soak->meta.runtime[i], sizeof soak->meta.runtime[i],
                        sampler_runtime(soak->sampler, i));
         soak->meta.floors[i] = soak->plan->memories[i].settle != NULL;
+        soak->meta.limit_bytes[i] = sampler_limit(soak->sampler, i);
+        if (soak->plan->memories[i].column != NULL) {
+            (void)str_copy(soak->meta.metric[i], sizeof soak->meta.metric[i],
+                           soak->plan->memories[i].column);
+        }
     }
     return true;
 }
@@ -341,6 +349,42 @@ static void run_start_hook(struct soak *soak)
     }
 }
 
+static void note_event(const struct soak *soak, const char *kind, const char *text)
+{
+    if (!run_event(soak->run, mono_now_ns(), kind, text)) {
+        log_warn("this could not be recorded: is the disk full?");
+    }
+}
+
+/* A leak is sure while the load goes on: what shall be seen of it is there now. */
+static void call_leak(struct soak *soak)
+{
+    const char *why = provisional_called(soak->provisional);
+
+    if (soak->called || why[0] == '\0') {
+        return;
+    }
+    soak->called = true;
+    log_note("a leak is called: %s", why);
+    note_event(soak, "leak", why);
+    hook_begin_leak(soak->hook, stop_fd);
+}
+
+/* Waits for the hook that was begun when a leak was called, or runs it where the verdict is the
+ * first to call one. */
+static void run_leak_hook(const struct soak *soak)
+{
+    struct hook_event event;
+
+    if (soak->plan->hook.on_leak == NULL ||
+        !(soak->called || judging_calls(soak->dir, soak->plan))) {
+        return;
+    }
+    if (hook_perform(soak->hook, HOOK_ON_LEAK, stop_requested ? -1 : stop_fd, &event)) {
+        note_hook(soak, &event);
+    }
+}
+
 /* After the load, however that ended: what on_start has set up may have to be taken down.  Only a
  * stop of its own ends it, the first one here or the second in all. */
 static void run_end_hook(const struct soak *soak)
@@ -366,9 +410,17 @@ static bool show_second(const struct fleet_second *second, void *context)
     };
 
     live_show(soak->live, &frame);
-    if (soak->meta.ended[0] != '\0' || soak->plan->search.to_per_s > 0 ||
-        provisional_second(soak->provisional, second, soak->meta.ended)) {
+    if (soak->meta.ended[0] != '\0') {
         return true;
+    }
+    bool goes_on = soak->plan->search.to_per_s > 0 ||
+                   provisional_second(soak->provisional, second, soak->meta.ended);
+    call_leak(soak);
+    if (goes_on && soak->ceiling.ended[0] == '\0') {
+        return true;
+    }
+    if (goes_on) {
+        (void)str_copy(soak->meta.ended, sizeof soak->meta.ended, soak->ceiling.ended);
     }
     log_note("ending the run: %s", soak->meta.ended);
     return false;
@@ -379,8 +431,12 @@ static void note_reading(const struct reading *reading, const struct interval *c
 {
     struct soak *soak = context;
 
+    if (!judging_takes(soak->plan, reading)) {
+        return;
+    }
     settling_reading(&soak->settling, reading, t_s);
     provisional_reading(soak->provisional, reading, counts, t_s);
+    ceiling_reading(&soak->ceiling, reading, t_s);
 }
 
 static bool has_settled(double since_s, void *context)
@@ -414,12 +470,14 @@ static bool perform(struct soak *soak)
 
     soak->live = live_new(soak->options->quiet, soak->plan->target.url);
     settling_init(&soak->settling);
-    soak->provisional = provisional_new(soak->plan, soak->meta.runtime[0]);
+    ceiling_init(&soak->ceiling, soak->plan);
+    soak->provisional =
+        provisional_new(soak->plan, soak->meta.runtime[0], soak->meta.limit_bytes[0]);
     bool ok = fleet_perform(&job, &result, soak->diag);
     provisional_free(soak->provisional);
     live_free(soak->live);
-    run_end_hook(soak);
     if (!ok) {
+        run_end_hook(soak);
         return false;
     }
     soak->meta.finished = true;
@@ -433,6 +491,8 @@ static bool perform(struct soak *soak)
         log_warn("the run directory %s could not be completed: is the disk full?", soak->dir);
     }
     interval_free(result.total);
+    run_leak_hook(soak);
+    run_end_hook(soak);
     return true;
 }
 

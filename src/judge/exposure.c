@@ -229,7 +229,11 @@ size_t exposure_passed(const struct series *series, const struct judge_options *
  * memory after a forced collection is no floor: the heap keeps its pages. */
 bool exposure_hidden_by_garbage(const struct series *series)
 {
-    bool live = series->floors && str_has_prefix(series->metric, "command");
+    bool resident = str_has_prefix(series->metric, "process_") ||
+                    str_has_prefix(series->metric, "container_") ||
+                    str_has_prefix(series->metric, "cgroup_");
+    bool live = series->floors &&
+                (str_has_prefix(series->metric, "command") || (series->chosen && !resident));
     bool floor = live || strstr(series->metric, "floor") != NULL ||
                  strstr(series->metric, "after_full_gc") != NULL;
     return series->collected && !floor && !str_equal(series->runtime, "go");

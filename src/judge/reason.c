@@ -23,6 +23,10 @@ const char *reason_metric(const char *metric)
 {
     static const char *const names[][2] = {
         {"anon", "anonymous memory"},
+        {"cgroup_anon", "anonymous memory of the control group"},
+        {"cgroup_current", "memory of the control group"},
+        {"cgroup_kernel", "kernel memory of the control group"},
+        {"cgroup_sock", "socket memory of the control group"},
         {"private_dirty", "private dirty memory"},
         {"pss", "proportional memory (PSS)"},
         {"rss", "resident memory (RSS)"},

@@ -1,5 +1,7 @@
 #include "judge/series.h"
 
+#include "base/str.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -59,9 +61,15 @@ static void halve(struct series *s)
     }
 }
 
+bool series_is_part(const struct series *series)
+{
+    return series->chosen && str_has_prefix(series->metric, "cgroup_");
+}
+
 static bool is_reading(const struct series *s, double t, double y)
 {
-    return isfinite(t) && isfinite(y) && y > 0 && (s->n == 0 || t > s->t[s->n - 1]);
+    return isfinite(t) && isfinite(y) && (series_is_part(s) ? y >= 0 : y > 0) &&
+           (s->n == 0 || t > s->t[s->n - 1]);
 }
 
 static void open_bucket(struct series *s, double y)

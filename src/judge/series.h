@@ -32,6 +32,8 @@ struct series {
     bool collected; /* a runtime with a garbage collector was recognised */
     char runtime[16];
     bool floors;        /* each reading came right after a forced collection */
+    bool chosen;        /* the profile named this metric to be judged */
+    double limit_bytes; /* that the server may use, as its run learnt; 0: not known */
     char left_out[128]; /* columns that nobody understood: "foo, bar"; "": none */
 };
 
@@ -46,6 +48,9 @@ size_t series_load(const char *path, struct series **ret_series,
                    void (*note)(const char *text, void *context), void *context, struct diag *diag)
     __attribute__((warn_unused_result));
 void series_init(struct series *series);
+/* What a part of the server's memory uses, of a control group's: that may be little or nothing, as
+ * no process's may. */
+bool series_is_part(const struct series *series);
 /* Adds one reading; x[DRIVER_TIME] is ignored (t is it).  A reading that is no memory of a process
  * (not finite, or not above 0), or whose time does not come after the one before, is left out and
  * counted in n_gaps; a counter that is not finite keeps its last value. */

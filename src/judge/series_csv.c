@@ -177,7 +177,7 @@ static void read_header(struct rows *r, char *line)
 }
 
 /* "# runtime jvm": what the sampled process runs on; "# source NAME"; "# floors yes": each reading
- * came right after a forced collection. */
+ * came right after a forced collection; "# metric COLUMN": to be judged; "# limit BYTES". */
 static void read_comment(struct rows *r, char *line)
 {
     char *text = str_trim(line + 1);
@@ -186,6 +186,14 @@ static void read_comment(struct rows *r, char *line)
     }
     if (str_has_prefix(text, "floors ")) {
         r->floors = str_equal(str_trim(text + strlen("floors ")), "yes");
+    }
+    if (str_has_prefix(text, "metric ")) {
+        (void)str_copy(r->chosen, sizeof r->chosen, str_trim(text + strlen("metric ")));
+    }
+    if (str_has_prefix(text, "limit ") &&
+        !(str_to_double(str_trim(text + strlen("limit ")), &r->limit_bytes) &&
+          r->limit_bytes > 0)) {
+        r->limit_bytes = 0;
     }
     if (str_has_prefix(text, "source ")) {
         (void)str_copy(r->name, sizeof r->name, str_trim(text + strlen("source ")));

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "record/reading.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -178,17 +179,10 @@ static size_t memory_column(struct rows *r, const char *name)
 
 static void recognise_runtime(struct rows *r, const char *name)
 {
-    static const char *const marks[][2] = {
-        {"jvm_", "jvm"}, {"nodejs_", "node"}, {"dotnet_", "dotnet"}, {"go_", "go"}};
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
-        /* of several the first of this list hides most */
-        if (str_has_prefix(name, marks[i][0])) {
-            (void)str_copy(r->runtime, sizeof r->runtime, marks[i][1]);
-            return;
-        }
-        if (str_equal(r->runtime, marks[i][1])) {
-            return;
-        }
+    const char *runtime = reading_runtime(r->runtime[0] != '\0' ? r->runtime : NULL, name);
+
+    if (runtime != NULL && runtime != r->runtime) {
+        (void)str_copy(r->runtime, sizeof r->runtime, runtime);
     }
 }
 

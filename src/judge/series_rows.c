@@ -102,6 +102,7 @@ static void begin_series(const struct rows *r, struct source *s)
         series_init(series);
         (void)str_copy(series->source, sizeof series->source, s->name);
         (void)str_copy(series->metric, sizeof series->metric, r->column[i].name);
+        series->chosen = str_equal(series->metric, r->chosen);
         memcpy(series->has, r->has, sizeof series->has);
         series->has[DRIVER_TIME] = true;
         s->series[i] = series;
@@ -268,6 +269,11 @@ static void take_out_steps(struct rows *r, struct series *s, bool tell)
     }
 }
 
+static int rank_of(const struct series *s)
+{
+    return s->chosen ? -1 : series_rank(s->metric);
+}
+
 /* The next series of a source to hand over: the best metric with enough readings; when none has
  * enough, the one with most.  NULL when nothing is left. */
 static struct series **next_series(struct source *s, size_t n_columns, bool enough)
@@ -275,12 +281,12 @@ static struct series **next_series(struct source *s, size_t n_columns, bool enou
     struct series **best = NULL;
     for (size_t i = 0; i < n_columns; i++) {
         struct series **candidate = &s->series[i];
-        if (*candidate == NULL || (enough && (*candidate)->n_readings < MIN_READINGS)) {
+        if (*candidate == NULL ||
+            (enough && (*candidate)->n_readings < MIN_READINGS && !(*candidate)->chosen)) {
             continue;
         }
-        bool better = best == NULL ||
-                      (enough ? series_rank((*candidate)->metric) < series_rank((*best)->metric)
-                              : (*candidate)->n_readings > (*best)->n_readings);
+        bool better = best == NULL || (enough ? rank_of(*candidate) < rank_of(*best)
+                                              : (*candidate)->n_readings > (*best)->n_readings);
         best = better ? candidate : best;
     }
     return best;
@@ -295,11 +301,11 @@ static void check_best(struct rows *r, const struct series *s)
         most = fmax(most, s->y[i]);
     }
     r->line = r->header_line;
-    if (series_rank(s->metric) == SERIES_NO_MEMORY) {
+    if (rank_of(s) == SERIES_NO_MEMORY) {
         rows_mistake(r, s->metric,
                      "limits, reservations and free memory show no growth; name what is in use");
     }
-    if (s->n > 0 && most < LEAST_BYTES) {
+    if (s->n > 0 && most < LEAST_BYTES && rank_of(s) >= 0) {
         CLEANUP_FREE char *text = xasprintf(
             "the largest reading is %.3g bytes, less than a page: is this in another unit?", most);
         rows_mistake(r, s->metric, text);
@@ -320,6 +326,7 @@ static void hand_over(struct rows *r, struct series **from, struct series *to, b
     (void)str_copy(to->runtime, sizeof to->runtime, r->runtime);
     to->collected = series_runtime_collects(r->runtime);
     to->floors = r->floors;
+    to->limit_bytes = r->limit_bytes;
     (void)str_copy(to->left_out, sizeof to->left_out, r->left_out);
     take_out_steps(r, to, best);
 }

@@ -52,6 +52,8 @@ struct rows {
     struct source *own;  /* of rows that name none */
     char runtime[16];
     bool floors;
+    char chosen[64];    /* column that is to be judged; "": the best */
+    double limit_bytes; /* that the server may use; 0: not told */
     char name[64];      /* of a source that has none; "": by the file's name */
     char left_out[128]; /* columns that nobody understood */
     size_t n_notes;

@@ -305,13 +305,14 @@ static bool never_moved(const struct hearing *h)
 static void require_readings(struct hearing *h)
 {
     struct growth *g = &h->growth;
-    bool counted = is_counted_by_the_kernel(h->series->metric);
+    bool part = series_is_part(h->series);
+    bool counted = part || is_counted_by_the_kernel(h->series->metric);
     bool pass = g->class == MEMORY_STABLE || g->class == MEMORY_BOUNDED;
     enum growth_reason why = g->reason;
     if (h->series->n_readings < GROWTH_MIN_READINGS) {
         return;
     }
-    if (g->level < (counted ? LEAST_COUNTED_BYTES : LEAST_BYTES)) {
+    if (!part && g->level < (counted ? LEAST_COUNTED_BYTES : LEAST_BYTES)) {
         why = GROWTH_UNIT;
     } else if (pass && !counted && never_moved(h)) {
         why = GROWTH_STUCK;

@@ -185,8 +185,11 @@ void watch_reading(struct watch *watch, const struct reading *reading)
     } else if (*since_ns == 0) {
         *since_ns = reading->t_ns;
     } else if (reading->t_ns - *since_ns > LOST_AFTER_NS) {
-        say(watch->invalid, "the server's process is gone: memory source %s is lost",
-            watch->plan->memories[reading->source].name);
+        const struct plan_memory *memory = &watch->plan->memories[reading->source];
+        say(watch->invalid, "%s: memory source %s is lost",
+            memory->source == MEMORY_SOURCE_PROCESS ? "the server's process is gone"
+                                                    : "nothing tells the server's memory any more",
+            memory->name);
         watch->over = true;
     }
 }

@@ -18,7 +18,8 @@ struct fetch {
     struct tls_client *tls;
     struct addr addrs[MAX_ADDRS];
     size_t n_addrs;
-    char *kept; /* FETCH_BODY_MAX */
+    char *kept; /* body_max bytes */
+    size_t body_max;
 };
 
 /* One request under way. */
@@ -61,14 +62,14 @@ static void fetch_ready(struct conn *conn)
 static void fetch_exchanged(struct conn *conn, struct stream *stream, enum outcome outcome)
 {
     struct request *request = conn->owner;
+    size_t most = conn->env->keep_size;
 
     request->answered = true;
     request->answer->outcome = outcome;
     request->answer->status = stream->status;
-    request->answer->body_len = outcome == OUTCOME_OK && stream->body_bytes < FETCH_BODY_MAX
-                                    ? (size_t)stream->body_bytes
-                                : outcome == OUTCOME_OK ? FETCH_BODY_MAX
-                                                        : 0;
+    request->answer->body_len = outcome != OUTCOME_OK       ? 0
+                                : stream->body_bytes < most ? (size_t)stream->body_bytes
+                                                            : most;
 }
 
 static void fetch_closed(struct conn *conn, enum outcome outcome)
@@ -90,6 +91,13 @@ static void fetch_closed(struct conn *conn, enum outcome outcome)
     ev_break(conn->env->loop, EVBREAK_ALL);
 }
 
+void fetch_keep(struct fetch *fetch, size_t body_max)
+{
+    free(fetch->kept);
+    fetch->kept = xmalloc(body_max);
+    fetch->body_max = body_max;
+}
+
 struct fetch *fetch_new_at(const struct plan *plan, const struct plan_target *target,
                            const struct addr *addrs, size_t n_addrs, struct diag *diag)
 {
@@ -98,7 +106,7 @@ struct fetch *fetch_new_at(const struct plan *plan, const struct plan_target *ta
     fetch->n_addrs = n_addrs < MAX_ADDRS ? n_addrs : MAX_ADDRS;
     memcpy(fetch->addrs, addrs, fetch->n_addrs * sizeof *addrs);
     fetch->target = target;
-    fetch->kept = xmalloc(FETCH_BODY_MAX);
+    fetch_keep(fetch, FETCH_BODY_MAX);
     fetch->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (fetch->loop == NULL) {
         diag_add(diag, plan_origin(plan, &target->url), "no descriptors (ulimit -n)");
@@ -152,7 +160,7 @@ static void perform(struct fetch *fetch, const struct cert *cert, struct request
     conn_env_init(&env, fetch->loop, fetch->tls, fetch->target, fetch->addrs, fetch->n_addrs);
     env.handler = (struct conn_handler){fetch_ready, fetch_exchanged, fetch_closed, NULL};
     env.keep = fetch->kept;
-    env.keep_size = FETCH_BODY_MAX;
+    env.keep_size = fetch->body_max;
     ev_now_update(fetch->loop); /* its clock stood still since the last request */
     conn_dial(&conn, &env, cert, NULL);
     if (!request->ended) { /* a dial may fail at once */
@@ -163,7 +171,7 @@ static void perform(struct fetch *fetch, const struct cert *cert, struct request
     hand_over_body(fetch, request->answer);
     h2_fields_clear(&request->fields);
     kept =
-        request->stream.body_bytes < FETCH_BODY_MAX ? request->stream.body_bytes : FETCH_BODY_MAX;
+        request->stream.body_bytes < fetch->body_max ? request->stream.body_bytes : fetch->body_max;
     crypt_wipe(fetch->kept, (size_t)kept);
 }
 

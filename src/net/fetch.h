@@ -23,7 +23,8 @@ struct fetch_answer {
     int status;           /* of the response's head, whole or not; 0: none */
     bool asked;           /* the server asked for a certificate */
     const char *protocol; /* that ALPN selected: "h2", "http/1.1"; "" (static) */
-    char *body;           /* NUL-terminated, cut at FETCH_BODY_MAX; the caller wipes and frees it */
+    /* NUL-terminated, cut at FETCH_BODY_MAX or fetch_keep's; the caller wipes and frees it */
+    char *body;
     size_t body_len;
 };
 
@@ -36,6 +37,8 @@ struct fetch *fetch_new(const struct plan *plan, const struct plan_target *targe
 struct fetch *fetch_new_at(const struct plan *plan, const struct plan_target *target,
                            const struct addr *addrs, size_t n_addrs, struct diag *diag)
     __attribute__((warn_unused_result));
+/* Bodies are kept up to that many bytes, rather than FETCH_BODY_MAX. */
+void fetch_keep(struct fetch *fetch, size_t body_max);
 void fetch_free(struct fetch *fetch);
 /* Dials, presents `cert` (NULL: none), sends head (of HTTP/1.1, whatever the protocol will be) and
  * body, and closes after the response.  `head` NULL: nothing is sent, the handshake is all. */

@@ -33,7 +33,12 @@ struct hook {
     struct hook_times times;
     pthread_t thread;
     bool running;
-    int stop_fd;           /* an eventfd, readable from the end on */
+    int stop_fd;          /* an eventfd, readable from the end on */
+    pthread_mutex_t turn; /* of the command that runs, and of the log */
+    pthread_t leak_thread;
+    bool leak_begun, leak_over;
+    int leak_stop_fd;
+    struct hook_event leak_event;
     pthread_mutex_t mutex; /* of all below */
     bool busy;
     size_t first, n; /* ring */
@@ -44,12 +49,15 @@ static const char *command_text(const struct hook *hook, enum hook_command comma
 {
     return command == HOOK_ROTATE     ? hook->plan->rotate
            : command == HOOK_ON_START ? hook->plan->on_start
+           : command == HOOK_ON_LEAK  ? hook->plan->on_leak
                                       : hook->plan->on_end;
 }
 
 static const char *command_name(enum hook_command command)
 {
-    return command == HOOK_ROTATE ? "rotate" : command == HOOK_ON_START ? "on_start" : "on_end";
+    static const char *const names[] = {"rotate", "on_start", "on_leak", "on_end"};
+
+    return names[command];
 }
 
 /* 0: unknown. */
@@ -79,7 +87,8 @@ static char **environment_new(void)
 /* A command that can never run is a mistake. */
 static bool check_process(const struct hook *hook, const struct plan *plan, struct diag *diag)
 {
-    char *const *const fields[] = {&plan->hook.rotate, &plan->hook.on_start, &plan->hook.on_end};
+    char *const *const fields[] = {&plan->hook.rotate, &plan->hook.on_start, &plan->hook.on_leak,
+                                   &plan->hook.on_end};
     size_t before = diag_count(diag);
 
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
@@ -96,7 +105,8 @@ static bool log_open(struct hook *hook, struct diag *diag)
 {
     CLEANUP_FREE char *path = xasprintf("%s/hook.log", hook->dir);
 
-    if (hook->plan->rotate == NULL && hook->plan->on_start == NULL && hook->plan->on_end == NULL) {
+    if (hook->plan->rotate == NULL && hook->plan->on_start == NULL && hook->plan->on_leak == NULL &&
+        hook->plan->on_end == NULL) {
         return true;
     }
     hook->log.fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -113,11 +123,13 @@ struct hook *hook_new(const struct plan *plan, struct sampler *sampler, const ch
     struct hook *hook = xcalloc(1, sizeof *hook);
 
     BUG_ON(pthread_mutex_init(&hook->mutex, NULL) != 0);
+    BUG_ON(pthread_mutex_init(&hook->turn, NULL) != 0);
     hook->stop_fd = eventfd(0, EFD_CLOEXEC);
     BUG_ON(hook->stop_fd < 0);
     hook->plan = &plan->hook;
     hook->secret[HOOK_ROTATE] = plan_is_reference(plan, &plan->hook.rotate);
     hook->secret[HOOK_ON_START] = plan_is_reference(plan, &plan->hook.on_start);
+    hook->secret[HOOK_ON_LEAK] = plan_is_reference(plan, &plan->hook.on_leak);
     hook->secret[HOOK_ON_END] = plan_is_reference(plan, &plan->hook.on_end);
     hook->sampler = sampler;
     hook->dir = xstrdup(dir);
@@ -179,16 +191,67 @@ static void perform(struct hook *hook, enum hook_command command, const struct p
     log_line(hook, ret_event->at_ns, command, ret_event->ok ? "is done" : why);
 }
 
+static void end_leak(struct hook *hook)
+{
+    if (hook->leak_begun && !hook->leak_over) {
+        (void)pthread_join(hook->leak_thread, NULL);
+        hook->leak_over = true;
+    }
+}
+
+/* In its turn, so that what two commands say does not mix. */
+static void perform_now(struct hook *hook, enum hook_command command, int stop_fd,
+                        struct hook_event *ret_event)
+{
+    (void)pthread_mutex_lock(&hook->turn);
+    struct patience patience = {.until_ns = mono_now_ns() + hook->plan->deadline_ns,
+                                .stop_fd = stop_fd};
+    perform(hook, command, &patience, ret_event);
+    (void)pthread_mutex_unlock(&hook->turn);
+}
+
+static void *leak_main(void *argument)
+{
+    struct hook *hook = argument;
+
+    perform_now(hook, HOOK_ON_LEAK, hook->leak_stop_fd, &hook->leak_event);
+    return NULL;
+}
+
+static pthread_t begin_thread(struct hook *hook, void *(*thread_main)(void *argument))
+{
+    pthread_t thread;
+    sigset_t all, before;
+
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    BUG_ON(pthread_create(&thread, NULL, thread_main, hook) != 0);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return thread;
+}
+
+void hook_begin_leak(struct hook *hook, int stop_fd)
+{
+    if (hook != NULL && hook->plan->on_leak != NULL && !hook->leak_begun) {
+        hook->leak_begun = true;
+        hook->leak_stop_fd = stop_fd;
+        hook->leak_thread = begin_thread(hook, leak_main);
+    }
+}
+
 bool hook_perform(struct hook *hook, enum hook_command command, int stop_fd,
                   struct hook_event *ret_event)
 {
-    struct patience patience = {.until_ns = mono_now_ns() + hook->plan->deadline_ns,
-                                .stop_fd = stop_fd};
-
     if (command_text(hook, command) == NULL) {
         return false;
     }
-    perform(hook, command, &patience, ret_event);
+    if (command != HOOK_ON_LEAK) {
+        perform_now(hook, command, stop_fd, ret_event);
+        return true;
+    }
+    hook_begin_leak(hook, stop_fd);
+    end_leak(hook);
+    *ret_event = hook->leak_event;
     return true;
 }
 
@@ -210,10 +273,16 @@ static void rotate(struct hook *hook)
     struct patience patience = {.until_ns = mono_now_ns() + most_ns, .stop_fd = hook->stop_fd};
     struct hook_event event;
 
+    /* a dump of the heap is not to be disturbed, nor waited for */
+    if (pthread_mutex_trylock(&hook->turn) != 0) {
+        return;
+    }
     if (!begin(hook)) {
+        (void)pthread_mutex_unlock(&hook->turn);
         return;
     }
     perform(hook, HOOK_ROTATE, &patience, &event);
+    (void)pthread_mutex_unlock(&hook->turn);
     (void)pthread_mutex_lock(&hook->mutex);
     hook->events[(hook->first + hook->n++) % N_EVENTS] = event;
     hook->busy = false;
@@ -263,16 +332,11 @@ static void *hook_main(void *argument)
 
 void hook_start(struct hook *hook, const struct hook_times *times)
 {
-    sigset_t all, before;
-
     if (hook == NULL || hook->plan->rotate == NULL) {
         return;
     }
     hook->times = *times;
-    sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    BUG_ON(pthread_create(&hook->thread, NULL, hook_main, hook) != 0);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    hook->thread = begin_thread(hook, hook_main);
     hook->running = true;
 }
 
@@ -320,6 +384,7 @@ void hook_free(struct hook *hook)
         return;
     }
     hook_stop(hook);
+    end_leak(hook);
     for (char **variable = hook->environment; *variable != NULL; variable++) {
         free(*variable);
     }
@@ -329,6 +394,7 @@ void hook_free(struct hook *hook)
         (void)close(hook->log.fd);
     }
     (void)close(hook->stop_fd);
+    (void)pthread_mutex_destroy(&hook->turn);
     (void)pthread_mutex_destroy(&hook->mutex);
     free(hook);
 }

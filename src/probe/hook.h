@@ -2,9 +2,10 @@
  * again in a thread of its own, so a slow one never delays a tick, and never twice at a time; the
  * times at which it is due are told by a function of time alone.  A command that fails, or does not
  * end before its deadline, is an event and nothing more; only a rotation that ended with exit code
- * 0 is one.  What the commands print goes to hook.log of the run directory, up to 1 MiB, but for
- * commands that were written with ${} or @ references; of our
- * environment they get PATH, HOME and few other variables, no secrets.
+ * 0 is one.  `on_leak` may run beside the load, in a thread too; no rotation begins meanwhile.
+ * What the commands print goes to hook.log of the run directory, up to 1 MiB, but for commands that
+ * were written with ${} or @ references; of our environment they get PATH, HOME and few other
+ * variables, no secrets.
  *
  * From hook_start on, functions take NULL for a run without. */
 #ifndef PROBE_HOOK_H
@@ -19,7 +20,7 @@
 struct hook;
 struct sampler;
 
-enum hook_command { HOOK_ROTATE, HOOK_ON_START, HOOK_ON_END };
+enum hook_command { HOOK_ROTATE, HOOK_ON_START, HOOK_ON_LEAK, HOOK_ON_END };
 
 /* When rotations are due, in ns since zero_ns (monotonic) on a clock that may be put forward. */
 struct hook_times {
@@ -42,8 +43,11 @@ struct hook_event {
  * process of {pid}.  Borrows all but `dir`.  NULL with mistakes.  The caller frees it. */
 struct hook *hook_new(const struct plan *plan, struct sampler *sampler, const char *dir,
                       struct diag *diag) __attribute__((warn_unused_result));
+/* Begins on_leak in a thread of its own, where the plan has it and it was not run; `stop_fd` as
+ * below. */
+void hook_begin_leak(struct hook *hook, int stop_fd);
 /* Runs that command now, in the calling thread; false when the plan has none.  `stop_fd`: readable
- * when it shall be killed; -1: none. */
+ * when it shall be killed; -1: none.  HOOK_ON_LEAK that was begun already is only waited for. */
 bool hook_perform(struct hook *hook, enum hook_command command, int stop_fd,
                   struct hook_event *ret_event) __attribute__((warn_unused_result));
 /* Starts the thread where the plan has something to rotate. */

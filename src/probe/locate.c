@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "probe/cgroup.h"
 #include "probe/procfs.h"
 #include "probe/process.h"
 
@@ -177,9 +178,28 @@ static struct located find_target(const struct place *place)
     return located;
 }
 
+static struct located find_in_cgroup(const char *root, const char *pattern)
+{
+    struct located located = {.pid = 0};
+    struct cgroup cgroup;
+
+    if (cgroup_find(root, pattern, &cgroup, located.why, sizeof located.why)) {
+        located.pid = cgroup_oldest(root, &cgroup);
+        (void)snprintf(located.why, sizeof located.why,
+                       "no process of the control group %.256s "
+                       "can be seen",
+                       cgroup.path);
+    }
+    return located;
+}
+
 struct located locate_find(const struct place *place, const struct plan_memory *memory)
 {
     char where[32];
+
+    if (memory->path != NULL) {
+        return find_in_cgroup(place->root, memory->path);
+    }
 
     if (memory->pid > 0) {
         return found_alive(place->root, memory->pid, "process");

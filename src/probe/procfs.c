@@ -129,6 +129,7 @@ static bool read_tree(const char *root, int64_t pid, bool detail, struct reading
 
     memset(reading->value, 0, sizeof reading->value);
     reading->value[MEMORY_COMMAND] = -1;
+    reading->value[MEMORY_CHOSEN] = -1;
     reading->ok = n > 0;
     reading->lost = n == 0;
     reading->incarnation = n > 0 ? incarnation_of(&tree[0]) : 0;

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
+#include "base/str.h"
+#include "probe/cgroup.h"
 #include "probe/procfs.h"
 #include "probe/watch.h"
 #include "probe/spawn.h"
@@ -103,13 +105,28 @@ static struct located start_command(struct watch *watch)
     return located;
 }
 
-/* A command tells the memory of a server that is elsewhere, or that may not be seen. */
+/* The memory of a server that is elsewhere, or that may not be seen, can be told all the same. */
 static bool stands_alone(const struct plan_memory *memory)
 {
     bool names_process = memory->pid != 0 || memory->pid_file != NULL || memory->process != NULL ||
                          memory->port != 0 || memory->exec != NULL;
 
-    return memory->source == MEMORY_SOURCE_COMMAND && !names_process;
+    return memory->path != NULL || (memory->source != MEMORY_SOURCE_PROCESS &&
+                                    memory->source != MEMORY_SOURCE_CGROUP && !names_process);
+}
+
+static void describe_alone(struct watch *watch)
+{
+    const struct plan_memory *memory = watch->memory;
+
+    if (memory->source == MEMORY_SOURCE_COMMAND) {
+        (void)snprintf(watch->text, sizeof watch->text, "the server of the command of %s",
+                       memory->name);
+    } else {
+        (void)snprintf(watch->text, sizeof watch->text, "%s %.100s",
+                       memory->path != NULL ? "the control group" : "the server of",
+                       memory->path != NULL ? memory->path : memory->scrape_target.host_header);
+    }
 }
 
 /* Finds the process of one source and takes a first reading. */
@@ -151,7 +168,7 @@ static bool prove_watches(struct sampler *sampler, bool *ret_refused, struct dia
             n_proven++; /* the profile's word for it */
             continue;
         }
-        proofs[i] = locate_prove(&sampler->place, watch->pid);
+        proofs[i] = watch_prove(watch, watch->pid);
         watch->proven = proofs[i].pid != 0 && sampler->place.n_addrs > 0;
         n_proven += proofs[i].pid != 0;
     }
@@ -177,16 +194,13 @@ static bool open_watches(struct sampler *sampler, bool *ret_refused, struct diag
         struct watch *watch = &sampler->watches[i];
         struct located located = open_watch(watch);
         if (located.pid == 0 && stands_alone(watch->memory)) {
-            log_note("memory %s: restarts of the server are not seen (%s)", watch->memory->name,
-                     located.why);
-            (void)snprintf(watch->text, sizeof watch->text, "the server of the command of %s",
-                           watch->memory->name);
+            describe_alone(watch);
         } else if (located.pid == 0) {
             add_mistake(watch, &located, ret_refused, diag);
             ok = false;
         }
     }
-    return ok && prove_watches(sampler, ret_refused, diag);
+    return ok;
 }
 
 static void check_command(const struct plan *plan, const struct watch *watch, char *const *field,
@@ -203,8 +217,67 @@ static void check_command(const struct plan *plan, const struct watch *watch, ch
     }
 }
 
+/* A group that tlsoak itself is in would show its memory, too. */
+static bool is_own_group(const struct watch *watch, struct located *ret_located)
+{
+    const struct cgroup *cgroup = teller_cgroup(watch->teller);
+
+    if (cgroup == NULL || !cgroup_holds(watch->place->root, cgroup, getpid())) {
+        return false;
+    }
+    ret_located->refused = true;
+    (void)snprintf(ret_located->why, sizeof ret_located->why,
+                   "tlsoak itself is in the control group %.200s: run the server in a container or "
+                   "a unit of its own, or read its process (source = process)",
+                   cgroup->path);
+    return true;
+}
+
+/* The first question, whose answer must be one.  What exec has just started may not be ready yet.
+ */
+static void try_teller(struct watch *watch, bool *ret_refused, struct diag *diag)
+{
+    const struct timespec pause = {.tv_nsec = (long)EXEC_POLL_NS};
+    uint64_t until = mono_now_ns() + (watch->spawned != 0 ? EXEC_WAIT_NS : 0);
+    struct located located = {.pid = 0};
+
+    for (bool again = true; again;) {
+        struct patience patience = {.until_ns = mono_now_ns() + watch->memory->deadline_ns,
+                                    .stop_fd = watch->stop_fd};
+        char why[sizeof located.why / 2] = "";
+        struct told told = teller_ask(watch->teller, watch->pid, &patience, why, sizeof why);
+        (void)str_copy(watch->runtime, sizeof watch->runtime,
+                       told.runtime != NULL ? told.runtime : "");
+        if (told.bytes >= 0 && !is_own_group(watch, &located)) {
+            return;
+        }
+        if (told.bytes < 0) {
+            (void)snprintf(located.why, sizeof located.why, "%s: %s", watch_teller(watch), why);
+        }
+        again = told.bytes < 0 && mono_now_ns() < until;
+        if (again) {
+            (void)nanosleep(&pause, NULL);
+        }
+    }
+    add_mistake(watch, &located, ret_refused, diag);
+}
+
+static void open_teller(struct watch *watch, const struct plan *plan, bool *ret_refused,
+                        struct diag *diag)
+{
+    if (watch->memory->source == MEMORY_SOURCE_PROCESS) {
+        return;
+    }
+    watch->teller = teller_new(plan, watch->memory, watch->place->root, diag);
+    /* a command has a cost, and what fails now and then is no mistake */
+    if (watch->teller != NULL && watch->memory->source != MEMORY_SOURCE_COMMAND) {
+        try_teller(watch, ret_refused, diag);
+    }
+}
+
 /* Commands and endpoints that can't work are mistakes, not readings that fail. */
-static bool prepare_watches(struct sampler *sampler, const struct plan *plan, struct diag *diag)
+static bool prepare_watches(struct sampler *sampler, const struct plan *plan, bool *ret_refused,
+                            struct diag *diag)
 {
     size_t n_before = diag_count(diag);
 
@@ -219,6 +292,7 @@ static bool prepare_watches(struct sampler *sampler, const struct plan *plan, st
         if (watch->memory->settle_by != SETTLE_NOT && watch->memory->settle_by != SETTLE_ITSELF) {
             watch->settle = settle_new(plan, watch->memory, diag);
         }
+        open_teller(watch, plan, ret_refused, diag);
     }
     return diag_count(diag) == n_before;
 }
@@ -240,14 +314,15 @@ struct sampler *sampler_new(const struct plan *plan, const struct addr *addrs, s
         sampler->watches[i] = (struct watch){
             .place = &sampler->place,
             .memory = &plan->memories[i],
-            .secret_command = plan_is_reference(plan, &plan->memories[i].command),
             .index = (int)i,
             .stop_fd = sampler->stop_fd,
             .detail_every_ns = short_run ? DETAIL_EVERY_SHORT_NS : DETAIL_EVERY_NS,
         };
         sampler->posts[i] = (struct post){.sampler = sampler, .watch = &sampler->watches[i]};
     }
-    if (!open_watches(sampler, ret_refused, diag) || !prepare_watches(sampler, plan, diag)) {
+    if (!open_watches(sampler, ret_refused, diag) ||
+        !prepare_watches(sampler, plan, ret_refused, diag) ||
+        !prove_watches(sampler, ret_refused, diag)) {
         sampler_free(sampler);
         return NULL;
     }
@@ -267,6 +342,20 @@ static void put(struct sampler *sampler, const struct reading *reading, bool *re
         sampler->n--;
     }
     sampler->readings[(sampler->first + sampler->n++) % N_READINGS] = *reading;
+}
+
+/* The mutex is held. */
+static void put_killed(struct post *post, uint64_t now_ns)
+{
+    struct sampler *sampler = post->sampler;
+
+    if (post->watch->n_killed > 0 && sampler->n_messages < N_MESSAGES) {
+        struct sampler_message *message = &sampler->messages[sampler->n_messages++];
+        message->at_ns = now_ns;
+        (void)snprintf(message->text, sizeof message->text,
+                       "memory %s: out of memory: the kernel has killed %llu of its processes",
+                       post->watch->memory->name, (unsigned long long)post->watch->n_killed);
+    }
 }
 
 /* The mutex is held.  The first failure, and once a minute that of a source that comes and goes. */
@@ -312,6 +401,7 @@ static void *post_main(void *argument)
         }
         (void)pthread_mutex_lock(&sampler->mutex);
         put(sampler, &reading, &first_loss);
+        put_killed(post, reading.t_ns);
         put_message(post, reading.t_ns);
         post->pid = post->watch->lost_at_ns == 0 ? post->watch->pid : 0;
         (void)pthread_mutex_unlock(&sampler->mutex);
@@ -380,7 +470,17 @@ const char *sampler_runtime(const struct sampler *sampler, size_t i)
 {
     const struct watch *watch = &sampler->watches[i];
 
-    return watch->pid != 0 ? procfs_runtime(watch->place->root, watch->pid) : "";
+    return watch->runtime[0] != '\0' ? watch->runtime
+           : watch->pid != 0         ? procfs_runtime(watch->place->root, watch->pid)
+                                     : "";
+}
+
+double sampler_limit(const struct sampler *sampler, size_t i)
+{
+    const struct watch *watch = &sampler->watches[i];
+    double own = watch->memory->limit_bytes;
+
+    return own > 0 || watch->teller == NULL ? own : teller_limit(watch->teller);
 }
 
 void sampler_free(struct sampler *sampler)
@@ -399,6 +499,7 @@ void sampler_free(struct sampler *sampler)
             spawn_end(sampler->watches[i].spawned);
         }
         settle_free(sampler->watches[i].settle);
+        teller_free(sampler->watches[i].teller);
     }
     (void)close(sampler->stop_fd);
     (void)pthread_mutex_destroy(&sampler->mutex);

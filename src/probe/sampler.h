@@ -2,7 +2,10 @@
  * a deadline, and hands readings over by value.  A slow source never delays another, or a tick of
  * the load.  Before the run it finds the processes and proves that they are the ones that listen
  * on the target's port; a source whose command tells the memory of a server elsewhere may have
- * none. */
+ * none.
+ *
+ * More than eight functions: the life of a sampler, what it hands over, and what it knows of a
+ * source. */
 #ifndef PROBE_SAMPLER_H
 #define PROBE_SAMPLER_H
 
@@ -45,6 +48,8 @@ const char *sampler_describe(const struct sampler *sampler, size_t i);
 int64_t sampler_pid(struct sampler *sampler, size_t i);
 /* What source i runs on, as procfs_runtime has it: "jvm", "go", "native", ...; "": unknown. */
 const char *sampler_runtime(const struct sampler *sampler, size_t i);
+/* Bytes that source i may use: the profile's limit, else that of its control group; 0: none. */
+double sampler_limit(const struct sampler *sampler, size_t i);
 /* Ends the thread and what `exec` started (SIGTERM, then SIGKILL after 2 s). */
 void sampler_free(struct sampler *sampler);
 

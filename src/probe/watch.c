@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/str.h"
-#include "base/unit.h"
+#include "probe/cgroup.h"
 #include "probe/procfs.h"
 
 #include <stdio.h>
@@ -12,8 +12,9 @@
 
 #define SEARCH_EVERY_NS     NS_PER_S
 #define LOST_AFTER_NS       (10 * NS_PER_S)
+#define LOST_AFTER_READINGS 5
 #define PERIOD_DEFAULT_NS   NS_PER_S
-#define DEADLINE_DEFAULT_NS (10 * NS_PER_S) /* of settling and commands */
+#define DEADLINE_DEFAULT_NS (10 * NS_PER_S) /* of settling and telling */
 #define LEAD_SPARE_NS       (20 * NS_PER_MS)
 
 bool watch_adopt(struct watch *watch, int64_t pid)
@@ -29,6 +30,17 @@ bool watch_adopt(struct watch *watch, int64_t pid)
     return true;
 }
 
+struct located watch_prove(const struct watch *watch, int64_t pid)
+{
+    const struct cgroup *cgroup = watch->teller != NULL ? teller_cgroup(watch->teller) : NULL;
+    int64_t listener = cgroup != NULL ? locate_listener(watch->place) : 0;
+
+    if (listener != 0 && cgroup_holds(watch->place->root, cgroup, listener)) {
+        return (struct located){.pid = pid};
+    }
+    return locate_prove(watch->place, pid);
+}
+
 static bool may_return(const struct watch *watch)
 {
     return watch->memory->pid == 0 && watch->spawned == 0;
@@ -39,7 +51,7 @@ static bool find_successor(struct watch *watch)
     struct located located = locate_find(watch->place, watch->memory);
 
     if (located.pid != 0 && watch->proven) {
-        located = locate_prove(watch->place, located.pid);
+        located = watch_prove(watch, located.pid);
     }
     return located.pid != 0 && watch_adopt(watch, located.pid);
 }
@@ -124,25 +136,41 @@ static bool settle(struct watch *watch, const struct patience *patience)
     return true;
 }
 
-/* The bytes that the command prints; -1 with `why`. */
-static int64_t ask_command(struct watch *watch, const struct patience *patience)
+const char *watch_teller(const struct watch *watch)
 {
-    char why[WATCH_WHY - 16] = "", line[ERRAND_LINE_MAX];
-    CLEANUP_FREE char **words = errand_words(watch->memory->command, watch->pid, why, sizeof why);
-    double bytes = -1;
+    static const char *const names[] = {[MEMORY_SOURCE_COMMAND] = "command",
+                                        [MEMORY_SOURCE_CGROUP] = "cgroup",
+                                        [MEMORY_SOURCE_PROMETHEUS] = "prometheus"};
 
-    if (words != NULL &&
-        errand_run(words, watch->secret_command, patience, line, why, sizeof why) &&
-        !(unit_parse_bytes(str_trim(line), &bytes) && bytes < (double)(INT64_MAX / 2))) {
-        (void)snprintf(why, sizeof why, "%s printed \"%.40s\", which is not a number of bytes",
-                       watch->secret_command ? "the command" : words[0],
-                       watch->secret_command ? "(not shown)" : line);
-        bytes = -1;
+    return names[watch->memory->source];
+}
+
+static struct told ask(struct watch *watch, const struct patience *patience)
+{
+    char why[WATCH_WHY - 16] = "";
+    struct told told = teller_ask(watch->teller, watch->pid, patience, why, sizeof why);
+
+    if (told.bytes < 0) {
+        (void)snprintf(watch->why, sizeof watch->why, "%s: %s", watch_teller(watch), why);
     }
-    if (bytes < 0) {
-        (void)snprintf(watch->why, sizeof watch->why, "command: %s", why);
+    watch->n_killed = told.n_killed;
+    return told;
+}
+
+/* A teller that comes and goes leaves gaps, one that stays away is lost. */
+static void count_untold(struct watch *watch, bool told, struct reading *reading)
+{
+    if (told) {
+        watch->n_untold = 0;
+        return;
     }
-    return (int64_t)bytes;
+    if (watch->n_untold++ == 0) {
+        watch->untold_at_ns = reading->t_ns;
+    }
+    if (watch->n_untold >= LOST_AFTER_READINGS &&
+        reading->t_ns - watch->untold_at_ns >= LOST_AFTER_NS) {
+        reading->lost = true;
+    }
 }
 
 /* What the kernel says of the process. */
@@ -162,39 +190,55 @@ static void read_process(struct watch *watch, struct reading *reading)
     }
 }
 
-void watch_read(struct watch *watch, struct reading *ret_reading)
+/* Settles and asks; false when what comes next is worth nothing. */
+static bool prepare(struct watch *watch, struct told *ret_told)
 {
-    uint64_t begun_ns = mono_now_ns(), incarnation = watch->incarnation;
+    uint64_t begun_ns = mono_now_ns();
     uint64_t deadline_ns =
         watch->memory->deadline_ns != 0 ? watch->memory->deadline_ns : DEADLINE_DEFAULT_NS;
     struct patience patience = {.until_ns = begun_ns + deadline_ns, .stop_fd = watch->stop_fd};
-    bool commanded = watch->memory->source == MEMORY_SOURCE_COMMAND;
-    int64_t told = -1;
-    struct reading reading = {.source = watch->index};
 
+    *ret_told = (struct told){.bytes = -1};
     watch->why[0] = '\0';
-    bool settled = settle(watch, &patience);
-    if (settled && commanded) {
-        told = ask_command(watch, &patience);
+    watch->n_killed = 0;
+    if (!settle(watch, &patience)) {
+        return false;
     }
+    if (watch->teller != NULL) {
+        *ret_told = ask(watch, &patience);
+    }
+    if (watch->teller == NULL || ret_told->bytes >= 0) {
+        learn_lead(watch, mono_now_ns() - begun_ns);
+    }
+    return watch->memory->settle_by != SETTLE_ITSELF || ret_told->bytes >= 0;
+}
+
+void watch_read(struct watch *watch, struct reading *ret_reading)
+{
+    uint64_t incarnation = watch->incarnation;
+    struct reading reading = {.source = watch->index};
+    struct told told;
+    bool settled = prepare(watch, &told);
+
     reading.t_ns = mono_now_ns();
-    if (settled && (told >= 0 || !commanded)) {
-        learn_lead(watch, reading.t_ns - begun_ns);
-    }
     set_unknown(&reading);
     if (watch->pid != 0) {
         read_process(watch, &reading);
     } else {
-        reading.ok = told >= 0;
-    }
-    if (watch->memory->settle_by == SETTLE_ITSELF && told < 0) {
-        settled = false;
+        reading.ok = told.bytes >= 0;
     }
     /* what was settled, or asked, was another process */
-    if (watch->incarnation != incarnation && (gives_floors(watch) || commanded)) {
+    if (watch->incarnation != incarnation && (gives_floors(watch) || watch->teller != NULL)) {
         settled = false;
     }
-    reading.value[MEMORY_COMMAND] = told;
+    if (watch->pid == 0 && told.bytes >= 0) {
+        reading.incarnation = watch->incarnation = told.incarnation;
+    }
+    if (watch->teller != NULL) {
+        bool commanded = watch->memory->source == MEMORY_SOURCE_COMMAND;
+        reading.value[commanded ? MEMORY_COMMAND : MEMORY_CHOSEN] = told.bytes;
+        count_untold(watch, told.bytes >= 0, &reading);
+    }
     if (!reading.ok || !settled) {
         set_unknown(&reading);
         reading.incarnation = watch->incarnation;

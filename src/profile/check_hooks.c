@@ -48,13 +48,19 @@ void check_hooks(const struct checker *c)
 
     check_process(c, &hook->rotate, "rotate");
     check_process(c, &hook->on_start, "on_start");
+    check_process(c, &hook->on_leak, "on_leak");
     check_process(c, &hook->on_end, "on_end");
     if (hook->rotate == NULL) {
         check_unused(c, SECTION_HOOK, hook, CHECK_KEYS("every"), "without hook.rotate");
     } else {
         check_every(c, hook);
     }
-    if (hook->rotate == NULL && hook->on_start == NULL && hook->on_end == NULL) {
+    if (hook->on_leak != NULL && c->plan->n_memories == 0) {
+        diag_add(c->diag, plan_origin(c->plan, &hook->on_leak),
+                 "hook.on_leak: without a [memory] no leak is ever called");
+    }
+    if (hook->rotate == NULL && hook->on_start == NULL && hook->on_leak == NULL &&
+        hook->on_end == NULL) {
         check_unused(c, SECTION_HOOK, hook, CHECK_KEYS("deadline"), "without a command");
     }
 }

@@ -1,3 +1,4 @@
+#include "profile/check_memory.h"
 #include "profile/check_parts.h"
 
 #include "base/mem.h"
@@ -20,14 +21,15 @@
 static int ways_given(const struct plan_memory *memory)
 {
     return (memory->pid != 0) + (memory->pid_file != NULL) + (memory->process != NULL) +
-           (memory->port != 0) + (memory->exec != NULL);
+           (memory->port != 0) + (memory->exec != NULL) + (memory->path != NULL);
 }
 
 static void check_source(const struct checker *c, const struct plan_memory *memory)
 {
     if (ways_given(memory) > 1) {
         diag_add(c->diag, memory->origin,
-                 "[memory %s]: only one of pid, pid_file, name, port and exec says which process",
+                 "[memory %s]: only one of pid, pid_file, name, port, exec and path says which "
+                 "process",
                  memory->name);
     }
     if (memory->source == MEMORY_SOURCE_COMMAND) {
@@ -36,8 +38,14 @@ static void check_source(const struct checker *c, const struct plan_memory *memo
                      "source = command runs it (write command = ...)");
     } else {
         check_unused(c, SECTION_MEMORY, memory, CHECK_KEYS("command"),
-                     "with memory.source = process (write source = command)");
+                     "without memory.source = command");
     }
+}
+
+/* Asking takes a process, or a connection. */
+static bool is_slow(const struct plan_memory *memory)
+{
+    return memory->source == MEMORY_SOURCE_COMMAND || memory->source == MEMORY_SOURCE_PROMETHEUS;
 }
 
 static void check_every(const struct checker *c, struct plan_memory *memory)
@@ -46,10 +54,10 @@ static void check_every(const struct checker *c, struct plan_memory *memory)
     uint64_t duration_ns = c->plan->run.duration_ns;
 
     if (memory->every_ns == 0) {
-        memory->every_ns = memory->settle != NULL                    ? 5 * NS_PER_S
-                           : memory->source == MEMORY_SOURCE_COMMAND ? NS_PER_S
-                           : duration_ns < SHORT_RUN_NS              ? 200 * NS_PER_MS
-                                                                     : NS_PER_S;
+        memory->every_ns = memory->settle != NULL       ? 5 * NS_PER_S
+                           : is_slow(memory)            ? NS_PER_S
+                           : duration_ns < SHORT_RUN_NS ? 200 * NS_PER_MS
+                                                        : NS_PER_S;
         if (memory->settle == NULL && design->mode != ATTRIBUTION_OFF) {
             uint64_t most_ns = design->dwell_ns / READINGS_A_DWELL;
             memory->every_ns = memory->every_ns < most_ns ? memory->every_ns : most_ns;
@@ -104,7 +112,7 @@ static void check_deadline(const struct checker *c, struct plan_memory *memory)
     const char *what = "memory.every";
     char text[UNIT_TEXT];
 
-    if (memory->settle == NULL && memory->source == MEMORY_SOURCE_PROCESS) {
+    if (memory->settle == NULL && !is_slow(memory)) {
         memory->deadline_ns = memory->deadline_ns != 0 ? memory->deadline_ns : NS_PER_S;
         return;
     }
@@ -122,29 +130,29 @@ static void check_deadline(const struct checker *c, struct plan_memory *memory)
     }
 }
 
-static void derive_plain(const struct checker *c, struct plan_memory *memory)
+void check_plain_page(const struct checker *c, char *const *url, const char *key,
+                      struct plan_target *ret_target)
 {
-    struct plan_target *t = &memory->settle_target;
     struct plan_store *store = c->plan->store;
-    struct url url;
-    const char *wrong = url_parse_plain(memory->settle, &url);
+    struct url parsed;
+    const char *wrong = url_parse_plain(*url, &parsed);
 
     if (wrong != NULL) {
         CLEANUP_FREE char *shown =
-            strchr(memory->settle, '@') != NULL ? xstrdup("...@...") : build_shown(memory->settle);
-        diag_add(c->diag, plan_origin(c->plan, &memory->settle), "memory.settle: \"%s\" %s", shown,
-                 wrong);
+            strchr(*url, '@') != NULL ? xstrdup("...@...") : build_shown(*url);
+        diag_add(c->diag, plan_origin(c->plan, url), "%s: \"%s\" %s", key, shown, wrong);
         return;
     }
-    *t = (struct plan_target){
-        .url = memory->settle,
-        .url_host = store_keep(store, url.host),
-        .url_path = store_keep(store, url.path),
-        .dial_port = url.port,
-        .host_header = store_keep(store, xasprintf("%s%s%s:%u", url.is_ipv6 ? "[" : "", url.host,
-                                                   url.is_ipv6 ? "]" : "", (unsigned)url.port)),
+    *ret_target = (struct plan_target){
+        .url = *url,
+        .url_host = store_keep(store, parsed.host),
+        .url_path = store_keep(store, parsed.path),
+        .dial_port = parsed.port,
+        .host_header =
+            store_keep(store, xasprintf("%s%s%s:%u", parsed.is_ipv6 ? "[" : "", parsed.host,
+                                        parsed.is_ipv6 ? "]" : "", (unsigned)parsed.port)),
     };
-    t->dial_host = t->url_host;
+    ret_target->dial_host = ret_target->url_host;
 }
 
 static void check_settle(const struct checker *c, struct plan_memory *memory)
@@ -154,17 +162,15 @@ static void check_settle(const struct checker *c, struct plan_memory *memory)
     } else if (str_equal(memory->settle, "command")) {
         memory->settle_by = SETTLE_ITSELF;
         if (memory->source != MEMORY_SOURCE_COMMAND) {
-            diag_add(
-                c->diag, plan_origin(c->plan, &memory->settle),
-                "memory.settle: no command collects with memory.source = process (write source "
-                "= command)");
+            diag_add(c->diag, plan_origin(c->plan, &memory->settle),
+                     "memory.settle: no command collects without memory.source = command");
         }
     } else if (str_has_prefix(memory->settle, "http://")) {
         memory->settle_by = SETTLE_HTTP;
-        derive_plain(c, memory);
+        check_plain_page(c, &memory->settle, "memory.settle", &memory->settle_target);
     } else if (str_has_prefix(memory->settle, "https://")) {
         memory->settle_by = SETTLE_HTTPS;
-        check_settle_target(c, memory);
+        check_secure_page(c, memory, &memory->settle, "memory.settle", &memory->settle_target);
     } else {
         memory->settle_by = SETTLE_COMMAND;
     }
@@ -180,5 +186,6 @@ void check_memories(const struct checker *c)
         check_period(c, memory);
         check_deadline(c, memory);
         check_settle(c, memory);
+        check_metric(c, memory);
     }
 }

@@ -10,8 +10,10 @@ void check_target(const struct checker *c);
 void check_reach(const struct checker *c);
 /* The target of a token_url, in all but the URL and the CA like [target], which is checked. */
 void check_token_target(const struct checker *c, struct plan_jwt *jwt);
-/* The target of an https URL of `settle`, in all but the URL like [target]. */
-void check_settle_target(const struct checker *c, struct plan_memory *memory);
+/* The target of an https URL of [memory], in all but the URL, the CA and the deadline like
+ * [target]. */
+void check_secure_page(const struct checker *c, const struct plan_memory *memory, char *const *url,
+                       const char *key, struct plan_target *ret_target);
 /* A single section, whoever uses it. */
 void check_cert(const struct checker *c, struct plan_cert *cert);
 void check_apikey(const struct checker *c, struct plan_apikey *apikey);

@@ -111,14 +111,15 @@ static struct plan_target target_like(const struct plan_target *t, char *url, ch
     };
 }
 
-void check_settle_target(const struct checker *c, struct plan_memory *memory)
+void check_secure_page(const struct checker *c, const struct plan_memory *memory, char *const *url,
+                       const char *key, struct plan_target *ret_target)
 {
-    struct plan_target *t = &memory->settle_target;
+    struct plan_target *t = ret_target;
 
-    *t = target_like(&c->plan->target, memory->settle, NULL);
+    *t = target_like(&c->plan->target, *url, memory->server_ca);
     t->timeout_connect_ns = t->timeout_handshake_ns = memory->deadline_ns;
     t->timeout_first_byte_ns = t->timeout_exchange_ns = memory->deadline_ns;
-    derive(c, t, "memory.settle", plan_origin(c->plan, &memory->settle));
+    derive(c, t, key, plan_origin(c->plan, url));
 }
 
 void check_token_target(const struct checker *c, struct plan_jwt *jwt)

@@ -39,7 +39,8 @@ static const char *const misuse_words[] = {"half-open",       "handshake-stop",
 static const char *const stage_words[] = {
     "each", "hello", "server-flight", "client-flight", "request", "first-byte", NULL};
 static const char *const end_words[] = {"reset", "fin", NULL};
-static const char *const memory_source_words[] = {"process", "command", NULL};
+static const char *const memory_source_words[] = {"process", "command", "cgroup", "prometheus",
+                                                  NULL};
 static const char *const until_words[] = {"duration", "settled", NULL};
 static const char *const attribution_words[] = {"off", "crossover", "modulation", "pairs", NULL};
 /* In the order of enum driver. */
@@ -435,8 +436,8 @@ static const struct option options[] = {
                    "more than the server allows."),
 
     MEMORY("source", TYPE_WORD, source, .words = memory_source_words, .initial = "process",
-           .help = "What the kernel says of a process, or what a command prints (and the process, "
-                   "where it is known)."),
+           .help = "What the kernel says of a process or a control group, or a command prints, or "
+                   "a page of Prometheus metrics says (and the process, where it is known)."),
     MEMORY("pid", TYPE_PID, pid, BETWEEN(1, 4194304),
            .help = "The process; without pid, pid_file, name, port and exec: the one that listens "
                    "on the target's port."),
@@ -451,20 +452,41 @@ static const struct option options[] = {
            .help = "Prints the memory that the server uses, as 123456 or 1.5MiB, on its first "
                    "line; {pid} is the process.  It is run without a shell: for a pipe write "
                    "sh -c '...'."),
+    MEMORY("path", TYPE_STRING, path,
+           .help = "source = cgroup: the directory of a control group, from the mount on where it "
+                   "begins without a slash; * and ? as in a shell.  Not given: that of the "
+                   "process."),
+    MEMORY("url", TYPE_STRING, url,
+           .help = "source = prometheus: the page of metrics, http or https."),
+    MEMORY("metric", TYPE_STRING, metric,
+           .help = "source = cgroup: anon (not given), current, kernel or sock; prometheus: any in "
+                   "bytes, process_resident_memory_bytes where not given."),
+    MEMORY("match", TYPE_STRING, match,
+           .help = "Labels of the metric's samples, which are summed: area=\"heap\"."),
+    MEMORY("client_cert", TYPE_STRING, client_cert, .flags = OPTION_PATH | OPTION_READABLE,
+           .help = "PEM file of a certificate and its key for the url; not given: as the first "
+                   "[cert] has it."),
+    MEMORY("server_ca", TYPE_STRING, server_ca, .flags = OPTION_PATH | OPTION_READABLE,
+           .help = "PEM file of the CA that signed the url's server; not given: "
+                   "target.server_ca."),
     MEMORY("settle", TYPE_STRING, settle, .flags = OPTION_CONTENT,
            .help = "Comes before each reading and makes the server collect its garbage: a command "
                    "line (jcmd {pid} GC.run), a URL "
                    "(http://127.0.0.1:6060/debug/pprof/heap?gc=1), or the word command, where that "
                    "collects before it counts."),
     MEMORY("every", TYPE_DURATION, every_ns, .initial = "0", BETWEEN(0, H),
-           .help = "Time between readings; 0: with settle 5s, of a command 1s, else 200ms in runs "
-                   "below 5 minutes and 1s in others.  With settle and [attribution], a reading "
-                   "comes at the end of each dwell."),
+           .help = "Time between readings; 0: with settle 5s, of a command or url 1s, else 200ms "
+                   "in runs below 5 minutes and 1s in others.  With settle and [attribution], a "
+                   "reading comes at the end of each dwell."),
     MEMORY("deadline", TYPE_DURATION, deadline_ns, .initial = "0", BETWEEN(0, 60 * S),
            .help = "Time for one reading, settling included; 0: 1s, with settle or of a command "
-                   "10s, but no longer than every or a dwell."),
+                   "or url 10s, but no longer than every or a dwell."),
     MEMORY("limit", TYPE_BYTES, limit_bytes, .initial = "0B", BETWEEN(0, 1125899906842624.0),
-           .help = "Memory that the server may use, for the forecast; 0B: none."),
+           .help = "Memory that the server may use, for the forecast; 0B: none, of a control group "
+                   "what its memory.max says."),
+    MEMORY("stop_at", TYPE_BYTES, stop_at_bytes, .initial = "0B",
+           BETWEEN(0, 1125899906842624.0),
+           .help = "The run ends before the server's memory is as large; 0B: whatever it is."),
 
     JUDGE("warmup", TYPE_RATIO, warmup, .initial = "0", BETWEEN(0, 0.9),
           .help = "Share of the run left out at its start; 0: found by the judge."),
@@ -533,6 +555,9 @@ static const struct option options[] = {
                  "30s, or with [attribution] a quarter of a dwell."),
     HOOK("on_start", TYPE_STRING, on_start, .flags = OPTION_CONTENT,
          .help = "Runs once before the load."),
+    HOOK("on_leak", TYPE_STRING, on_leak, .flags = OPTION_CONTENT,
+         .help = "Runs once when a leak is called, as soon as that is sure, else after the load "
+                 "and before on_end: jcmd {pid} GC.heap_dump {run}/leak.hprof."),
     HOOK("on_end", TYPE_STRING, on_end, .flags = OPTION_CONTENT,
          .help = "Runs once after the load, however that ended."),
     HOOK("deadline", TYPE_DURATION, deadline_ns, .initial = "10s", BETWEEN(10 * MS, H),
@@ -564,34 +589,6 @@ const struct option *option_find(enum section section, const char *key, const ch
             key[strlen(option->key)] != '\0') {
             *ret_suffix = key + strlen(option->key);
             return option;
-        }
-    }
-    return NULL;
-}
-
-const struct option *option_suggest(enum section section, const char *key)
-{
-    const char *names[N_OPTIONS];
-    const struct option *rows[N_OPTIONS];
-    const char *suffix;
-    size_t n = 0;
-
-    for (size_t i = 0; i < SECTION_COUNT; i++) {
-        const struct option *elsewhere = option_find((enum section)i, key, &suffix);
-        if (elsewhere != NULL) {
-            return elsewhere;
-        }
-    }
-    for (size_t i = 0; i < N_OPTIONS; i++) {
-        if (options[i].section == section) {
-            rows[n] = &options[i];
-            names[n++] = options[i].key;
-        }
-    }
-    const char *nearest = str_nearest(key, names, n);
-    for (size_t i = 0; nearest != NULL && i < n; i++) {
-        if (names[i] == nearest) {
-            return rows[i];
         }
     }
     return NULL;

@@ -97,7 +97,14 @@ enum misuse_stage {
     STAGE_FIRST_BYTE     /* its response begins to come */
 };
 enum misuse_end { END_RESET, END_FIN };
-enum memory_source { MEMORY_SOURCE_PROCESS, MEMORY_SOURCE_COMMAND };
+enum memory_source {
+    MEMORY_SOURCE_PROCESS,
+    MEMORY_SOURCE_COMMAND,
+    MEMORY_SOURCE_CGROUP,
+    MEMORY_SOURCE_PROMETHEUS
+};
+/* Of a control group: anonymous memory, all that is charged to it, the kernel's, of sockets. */
+enum cgroup_metric { CGROUP_ANON, CGROUP_CURRENT, CGROUP_KERNEL, CGROUP_SOCK, CGROUP_METRICS };
 /* What forces a collection before a reading: the source's own command, another, a GET. */
 enum settle_by { SETTLE_NOT, SETTLE_ITSELF, SETTLE_COMMAND, SETTLE_HTTP, SETTLE_HTTPS };
 enum attribution_mode {
@@ -392,6 +399,13 @@ struct plan_phase {
     double resume_ratio;
 };
 
+#define PLAN_LABELS_MAX 8
+
+/* A label that a metric's sample carries. */
+struct plan_label {
+    char *name, *value;
+};
+
 struct plan_memory {
     char *name;
     struct origin origin;
@@ -404,12 +418,27 @@ struct plan_memory {
     uint64_t port;            /* 0: not given */
     char *exec;               /* command line that tlsoak starts and ends */
     char *command;            /* source = command: prints the bytes that the server uses; {pid} */
+    char *path;               /* source = cgroup: directories, a pattern of glob(7) */
+    char *url;                /* source = prometheus: the page of metrics */
+    char *metric;             /* cgroup, prometheus: what is judged; NULL: resolved by plan_check */
+    char *match;              /* prometheus: labels of the samples that are summed; NULL: all */
+    char *client_cert;        /* of an https url: PEM file; NULL: the first identity's [cert] */
+    char *server_ca;          /* of an https url: PEM file; NULL: target.server_ca */
     char *settle;             /* command or URL that comes before each reading, {pid}; NULL: none */
     uint64_t every_ns;        /* 0 is resolved by plan_check, here and below */
     uint64_t deadline_ns;     /* of one reading, with what settles it */
     double limit_bytes;       /* for the forecast; 0: none */
-    enum settle_by settle_by; /* derived, as the next */
+    double stop_at_bytes;     /* the run ends before memory is as large; 0: whatever it is */
+    enum settle_by settle_by; /* derived, as all that follows */
     struct plan_target settle_target; /* of a URL, for net */
+    char *column; /* cgroup, prometheus: of the series, such as "jvm_memory_used_bytes" */
+    enum cgroup_metric cgroup_metric;
+    struct plan_label labels[PLAN_LABELS_MAX];
+    size_t n_labels;
+    bool scrapes_tls;                  /* url is https */
+    struct plan_target scrape_target;  /* of url, for net */
+    struct plan_cert own_cert;         /* of client_cert */
+    const struct plan_cert *with_cert; /* that is presented there; NULL: none */
 };
 
 struct plan_judge {
@@ -459,6 +488,7 @@ struct plan_search {
 struct plan_hook {
     char *rotate;   /* rotates something on the server */
     char *on_start; /* before the load */
+    char *on_leak;  /* when a leak is called, during the load or at its end */
     char *on_end;   /* after it */
     uint64_t every_ns;
     uint64_t deadline_ns; /* of one command */

@@ -140,6 +140,8 @@ static const struct metric memories[MEMORY_METRIC_COUNT] = {
     [MEMORY_PROCESSES] = GAUGE("processes", "1", NEITHER, "Processes of the server."),
     [MEMORY_COMMAND] = GAUGE("command_bytes", "bytes", LOWER,
                              "Memory of the server as the profile's command printed it."),
+    [MEMORY_CHOSEN] =
+        GAUGE("metric_bytes", "bytes", LOWER, "Memory of the server as the profile's metric says."),
 };
 
 const struct metric *metric_counter(enum counter counter)

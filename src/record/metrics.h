@@ -98,6 +98,7 @@ enum memory_metric {
     MEMORY_CPU_NS,
     MEMORY_PROCESSES,
     MEMORY_COMMAND, /* what [memory] command printed */
+    MEMORY_CHOSEN,  /* what [memory] metric says; its column has that metric's name */
     MEMORY_METRIC_COUNT
 };
 

@@ -18,7 +18,11 @@ struct reading {
 };
 
 /* The metric that tells best what the server keeps, of those that were read: what the profile's
- * command prints, else anonymous memory where the kernel tells it. */
+ * command prints or its metric says, else anonymous memory where the kernel tells it. */
 enum memory_metric reading_metric(const struct reading *reading);
+/* What a server runs on ("jvm", "node", "dotnet", "go"), as the name of one of its Prometheus
+ * metrics tells, and those before did (`known`, NULL: nothing): of two the one that hides more
+ * garbage. */
+const char *reading_runtime(const char *known, const char *metric_name);
 
 #endif

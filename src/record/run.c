@@ -95,11 +95,17 @@ static bool open_events(struct run *run, struct diag *diag)
 }
 
 static const enum memory_metric memory_columns[] = {
-    MEMORY_COMMAND, MEMORY_ANON,    MEMORY_PRIVATE_DIRTY, MEMORY_PSS,       MEMORY_RSS,
-    MEMORY_FDS,     MEMORY_THREADS, MEMORY_CPU_NS,        MEMORY_PROCESSES,
+    MEMORY_CHOSEN, MEMORY_COMMAND, MEMORY_ANON,    MEMORY_PRIVATE_DIRTY, MEMORY_PSS,
+    MEMORY_RSS,    MEMORY_FDS,     MEMORY_THREADS, MEMORY_CPU_NS,        MEMORY_PROCESSES,
 };
 
 #define N_MEMORY_COLUMNS (sizeof memory_columns / sizeof *memory_columns)
+
+/* The chosen one is there only where one was chosen. */
+static size_t first_column(const struct run_meta *meta, int source)
+{
+    return meta->metric[source][0] != '\0' ? 0 : 1;
+}
 
 static const enum driver driver_columns[] = {
     DRIVER_REQUEST, DRIVER_CONNECTION, DRIVER_RESUMPTION, DRIVER_CLIENT_CERTIFICATE, DRIVER_API_KEY,
@@ -120,9 +126,17 @@ static void memory_header(struct sink *sink, const struct run_meta *meta, int so
     if (meta->floors[source]) {
         sink_printf(sink, "\n# floors yes");
     }
+    if (meta->metric[source][0] != '\0') {
+        sink_printf(sink, "\n# metric %s", meta->metric[source]);
+    }
+    if (meta->limit_bytes[source] > 0) {
+        sink_printf(sink, "\n# limit %.0f", meta->limit_bytes[source]);
+    }
     sink_printf(sink, "\ntime_s");
-    for (size_t i = 0; i < N_MEMORY_COLUMNS; i++) {
-        sink_printf(sink, ",%s", metric_memory(memory_columns[i])->name);
+    for (size_t i = first_column(meta, source); i < N_MEMORY_COLUMNS; i++) {
+        sink_printf(sink, ",%s",
+                    memory_columns[i] == MEMORY_CHOSEN ? meta->metric[source]
+                                                       : metric_memory(memory_columns[i])->name);
     }
     sink_printf(sink, ",incarnation,open");
     for (size_t i = 0; i < N_DRIVER_COLUMNS; i++) {
@@ -332,11 +346,13 @@ static void put_time(struct sink *sink, uint64_t time_ns)
     sink_printf(sink, "%" PRIu64 ".%03" PRIu64, time_ms / 1000, time_ms % 1000);
 }
 
-static void memory_row(struct sink *sink, uint64_t time_ns, const struct reading *reading,
+static void memory_row(const struct run *run, uint64_t time_ns, const struct reading *reading,
                        const struct interval *cumulative)
 {
+    struct sink *sink = run->line;
+
     put_time(sink, time_ns);
-    for (size_t i = 0; i < N_MEMORY_COLUMNS; i++) {
+    for (size_t i = first_column(&run->meta, reading->source); i < N_MEMORY_COLUMNS; i++) {
         int64_t value = reading->value[memory_columns[i]];
         if (!reading->ok || value < 0) {
             sink_printf(sink, ",");
@@ -367,7 +383,7 @@ bool run_reading(struct run *run, const struct reading *reading, const struct in
     if (run->refused != 0) {
         return true;
     }
-    memory_row(run->line, time_ns, reading, cumulative);
+    memory_row(run, time_ns, reading, cumulative);
     if (!sink_send(run->line, run->memory_fd[reading->source])) {
         return refused(run, time_ns);
     }

@@ -64,9 +64,11 @@ struct run_meta {
     bool dials_due;   /* what falls due is a connection, not an exchange */
     char server[128]; /* what the sampled process is: "nginx (pid 4711 and 2 children)" */
     int n_sources;
-    char source[RUN_SOURCES][64];  /* names of the memory sources */
-    char runtime[RUN_SOURCES][16]; /* what each runs on, "jvm" or "native"; "": unknown */
-    bool floors[RUN_SOURCES];      /* each reading came right after a forced collection */
+    char source[RUN_SOURCES][64];    /* names of the memory sources */
+    char runtime[RUN_SOURCES][16];   /* what each runs on, "jvm" or "native"; "": unknown */
+    bool floors[RUN_SOURCES];        /* each reading came right after a forced collection */
+    char metric[RUN_SOURCES][64];    /* column of what the profile chose to be judged; "": none */
+    double limit_bytes[RUN_SOURCES]; /* that the server may use; 0: none */
     int n_refusals;
     struct refusal_kind refusal[REFUSALS_MAX]; /* as plan->refuses */
     int n_misuses;

@@ -33,7 +33,10 @@ static double memory_of(const struct live_frame *frame, const char **ret_name)
         return -1;
     }
     enum memory_metric metric = reading_metric(reading);
-    *ret_name = metric == MEMORY_COMMAND ? "command" : metric == MEMORY_ANON ? "anon" : "rss";
+    *ret_name = metric == MEMORY_COMMAND  ? "command"
+                : metric == MEMORY_CHOSEN ? "metric"
+                : metric == MEMORY_ANON   ? "anon"
+                                          : "rss";
     return (double)reading->value[metric];
 }
 

@@ -59,6 +59,8 @@ warmup = 4s
 [judge]
 stop_early = yes
 expect_bound.client_certificate = 300
+[hook]
+on_leak = echo called for {{pid}}
 """
 
 
@@ -72,6 +74,11 @@ def test_a_proven_leak_ends_the_run(tmp_path, pki):
     assert run["finished"] and not run["interrupted"]
     assert re.fullmatch(r"in (1[2-9]|[2-9]\d) of \d\d pairs of dwells memory grew more .*", run["ended_early"])
     assert float(readings(run_dir)[-1]["time_s"]) < 110
+    with open(run_dir / "events.csv", newline="") as file:
+        [called] = [row for row in csv.DictReader(file) if row["kind"] == "leak"]
+    assert run["ended_early"].startswith(called["text"])
+    assert float(called["time_s"]) <= float(readings(run_dir)[-1]["time_s"]) + 1
+    assert (run_dir / "hook.log").read_text().count(f"called for {server.pid}\n") == 1
     [blamed] = [d for d in judged["memory"][0]["drivers"] if d["blamed"]]
     assert blamed["driver"] == "client_certificate"
     assert blamed["low"] < 8192 * 1.05 and blamed["high"] > 8192 * 0.95

@@ -36,6 +36,28 @@ static void reads_aliases_units_and_the_best_metric_first(void **state)
     sink_free(sink);
 }
 
+/* What a profile chose goes before what is better by its name, however little was read of it. */
+static void takes_the_metric_that_was_chosen(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    sink_printf(sink, "# metric cgroup_sock_bytes\n# limit 123456\n# limit none\n# limit 5e8\n"
+                      "time_s,anon_bytes,cgroup_sock_bytes\n");
+    for (int i = 0; i < 50; i++) {
+        sink_printf(sink, "%d,%d,%s\n", i, 5000000 + i, i < 5 ? "0" : "");
+    }
+    struct loaded l = load(sink_text(sink, NULL));
+    assert_int_equal(diag_count(l.diag), 0);
+    assert_int_equal(l.n, 2);
+    assert_string_equal(l.series[0].metric, "cgroup_sock_bytes");
+    assert_true(l.series[0].chosen && !l.series[1].chosen);
+    assert_true(l.series[0].limit_bytes == 5e8);
+    assert_int_equal(l.series[0].n_readings, 5); /* nothing is an amount here, and no gap */
+    assert_int_equal(l.series[0].n_gaps, 45);
+    unload(&l);
+    sink_free(sink);
+}
+
 static void reads_lines_that_end_in_cr(void **state)
 {
     (void)state;
@@ -353,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_aliases_units_and_the_best_metric_first),
+        cmocka_unit_test(takes_the_metric_that_was_chosen),
         cmocka_unit_test(reads_lines_that_end_in_cr),
         cmocka_unit_test(names_what_it_left_out),
         cmocka_unit_test(leaves_out_a_metric_that_is_read_too_seldom),

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "probe/sampler.h"
 #include "probe/watch.h"
+#include "profile/store.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -285,6 +286,51 @@ static void the_end_waits_for_no_command(void **state)
     assert_true(mono_now_ns() - begun < PATIENCE_NS);
 }
 
+static uint64_t stopped_ns;
+
+static uint64_t stopped_clock(void)
+{
+    return stopped_ns;
+}
+
+/* Who comes and goes leaves gaps; who told nothing five times in ten seconds is lost. */
+static void who_tells_no_more_is_lost(void **state)
+{
+    static const struct {
+        const char *command;
+        unsigned after_s;
+        bool lost;
+    } readings[] = {{"false", 1, false}, {"false", 9, false},     {"false", 9, false},
+                    {"false", 9, false}, {"echo 4096", 9, false}, {"false", 1, false},
+                    {"false", 1, false}, {"false", 1, false},     {"false", 1, false},
+                    {"false", 1, false}, {"false", 4, false},     {"false", 2, true},
+                    {"false", 1, true},  {"echo 4096", 1, false}, {"false", 1, false}};
+    struct setting *s = *state;
+    struct place place;
+
+    locate_init(&place, "/proc", 1, NULL, 0);
+    s->plan.store = store_new();
+    by_command(s, "");
+    struct watch watch = {.place = &place, .memory = &s->memory, .stop_fd = -1};
+    watch.teller = teller_new(&s->plan, &s->memory, "/proc", s->diag);
+    assert_non_null(watch.teller);
+    stopped_ns = mono_now_ns();
+    mono_replace(stopped_clock);
+    for (size_t i = 0; i < sizeof readings / sizeof *readings; i++) {
+        struct reading reading;
+        stopped_ns += readings[i].after_s * NS_PER_S;
+        s->memory.command = fixed(readings[i].command);
+        watch_read(&watch, &reading);
+        assert_int_equal(reading.ok, strcmp(readings[i].command, "false") != 0);
+        assert_int_equal(reading.value[MEMORY_COMMAND], reading.ok ? 4096 : -1);
+        assert_int_equal(reading.lost, readings[i].lost);
+    }
+    mono_replace(NULL);
+    teller_free(watch.teller);
+    store_free(s->plan.store);
+    s->plan.store = NULL;
+}
+
 static void expect_mistake(struct setting *s, const char *expected)
 {
     struct addr elsewhere = {0};
@@ -351,6 +397,7 @@ int main(void)
         WITH_SETTING(a_failed_settling_is_a_gap_in_all),
         WITH_SETTING(a_late_settling_is_a_gap),
         WITH_SETTING(the_end_waits_for_no_command),
+        WITH_SETTING(who_tells_no_more_is_lost),
         WITH_SETTING(what_cannot_run_is_a_mistake),
         cmocka_unit_test(floors_keep_to_the_dwells),
     };

@@ -255,6 +255,84 @@ static void a_rotation_ends_with_the_run(void **state)
     (void)unlink(begun);
 }
 
+/* Due at once, again and again. */
+static uint64_t always(const void *context, uint64_t t_ns)
+{
+    struct timespec nap = {.tv_nsec = NS_PER_MS};
+
+    atomic_fetch_add(*(_Atomic(unsigned) *const *)context, 1);
+    (void)nanosleep(&nap, NULL);
+    return t_ns;
+}
+
+static void put(const char *name)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%s", dir, name);
+
+    assert_true(file_write(path, "", 0, 0600));
+}
+
+static bool is_there(const char *name)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/%s", dir, name);
+
+    return access(path, F_OK) == 0;
+}
+
+/* A leak is looked at once, beside the load, and no rotation comes in between. */
+static void a_leak_is_looked_at_undisturbed(void **state)
+{
+    char rotate[] = "echo turned", on_leak[] = "cd {run}; touch begun; until [ -e go ]; do sleep "
+                                               "0.01; done; rm begun go; echo seen; exit 3";
+    _Atomic(unsigned) n_asked = 0, *context = &n_asked;
+    struct plan plan = plan_of(rotate, NULL);
+    struct timespec nap = {.tv_nsec = NS_PER_MS};
+    struct hook_event event;
+
+    (void)state;
+    plan.hook.on_leak = on_leak;
+    struct hook *hook = open_hook(&plan);
+    hook_begin_leak(hook, -1);
+    while (!is_there("begun")) {
+        (void)nanosleep(&nap, NULL);
+    }
+    hook_begin_leak(hook, -1); /* once is enough */
+    hook_start(hook, &(struct hook_times){
+                         .zero_ns = mono_now_ns(), .due_ns = always, .context = &context});
+    while (atomic_load(&n_asked) < 10) {
+        (void)nanosleep(&nap, NULL);
+    }
+    hook_stop(hook);
+    assert_false(hook_take(hook, UINT64_MAX, &event));
+    put("go");
+    assert_true(hook_perform(hook, HOOK_ON_LEAK, -1, &event));
+    assert_string_equal(event.text, "hook.on_leak: sh ended with exit code 3");
+    hook_free(hook);
+    CLEANUP_FREE char *log = read_log();
+    assert_null(strstr(log, "turned"));
+    assert_non_null(strstr(log, "seen\n"));
+    assert_null(strstr(strstr(log, "on_leak begins") + 1, "on_leak begins"));
+}
+
+/* Who ends the run ends it. */
+static void a_leak_is_looked_at_no_longer_than_the_run(void **state)
+{
+    char on_leak[] = "sleep 1000";
+    struct plan plan = plan_of(NULL, NULL);
+    struct hook_event event;
+    int stop_fd = eventfd(1, 0);
+
+    (void)state;
+    plan.hook.on_leak = on_leak;
+    struct hook *hook = open_hook(&plan);
+    hook_begin_leak(hook, stop_fd);
+    assert_true(hook_perform(hook, HOOK_ON_LEAK, -1, &event));
+    assert_string_equal(event.text, "hook.on_leak: sh was ended with the run");
+    hook_free(hook);
+    (void)close(stop_fd);
+    free(read_log());
+}
+
 static void a_plan_without_is_quiet(void **state)
 {
     struct plan plan = plan_of(NULL, NULL);
@@ -263,6 +341,9 @@ static void a_plan_without_is_quiet(void **state)
 
     (void)state;
     assert_false(hook_perform(hook, HOOK_ON_START, -1, &event));
+    hook_begin_leak(hook, -1);
+    hook_begin_leak(NULL, -1);
+    assert_false(hook_perform(hook, HOOK_ON_LEAK, -1, &event));
     hook_start(hook, &(struct hook_times){.zero_ns = 0});
     hook_start(NULL, &(struct hook_times){.zero_ns = 0});
     assert_false(hook_busy(hook));
@@ -284,6 +365,8 @@ int main(void)
         cmocka_unit_test(it_may_be_due_earlier),
         cmocka_unit_test(tells_no_secrets),
         cmocka_unit_test(a_rotation_ends_with_the_run),
+        cmocka_unit_test(a_leak_is_looked_at_undisturbed),
+        cmocka_unit_test(a_leak_is_looked_at_no_longer_than_the_run),
         cmocka_unit_test(a_plan_without_is_quiet),
     };
     if (mkdtemp(dir) == NULL) {

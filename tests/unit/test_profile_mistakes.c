@@ -141,6 +141,7 @@ static void readings_that_cannot_be_taken_are_named(void **state)
 {
     (void)state;
     check_file("memory.ini");
+    check_file("metric.ini");
 }
 
 static void misuses_that_make_no_sense_are_named(void **state)

@@ -127,6 +127,8 @@ static void test_memory_csv(void **state)
     (void)state;
     struct run_meta meta = example_meta();
     meta.floors[1] = true;
+    (void)str_copy(meta.metric[1], sizeof meta.metric[1], "heap_bytes");
+    meta.limit_bytes[1] = 1 << 30;
     struct run *run = create(&meta);
     struct interval *sums = interval_new();
     struct reading reading = example_reading(START_NS + 1500 * 1000000, 0);
@@ -161,8 +163,9 @@ static void test_memory_csv(void **state)
                "1.500,1008,1001,1003,,1000,1004,1005,1.250,1007,4711,9,10,20,30,40,50,60,0,0,0\n"
                "2.500,,,,,,,,,,,9,10,20,30,40,50,60,0,0,0\n");
     assert_non_null(strstr(second, "# source cache\n"));
-    assert_non_null(strstr(second, "\n# floors yes\ntime_s,"));
-    assert_non_null(strstr(second, "\n0.000,1008,1001,"));
+    assert_non_null(strstr(second, "\n# floors yes\n# metric heap_bytes\n# limit 1073741824\n"
+                                   "time_s,heap_bytes,command_bytes,anon_bytes,"));
+    assert_non_null(strstr(second, "\n0.000,1009,1008,1001,"));
 }
 
 static void test_ticks_csv(void **state)

@@ -41,6 +41,7 @@ static void set_scene(struct scene *scene)
     scene->memory.ok = true;
     scene->memory.value[MEMORY_ANON] = 8 << 20;
     scene->memory.value[MEMORY_COMMAND] = -1;
+    scene->memory.value[MEMORY_CHOSEN] = -1;
     scene->frame = (struct live_frame){.elapsed_s = 20,
                                        .planned_s = 70,
                                        .phase = "dwell 4 of 32: fresh \033[2Jcertificates",
