@@ -7,10 +7,12 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "cmd/judging.h"
+#include "cmd/limiting.h"
 #include "cmd/presented.h"
 #include "cmd/reports.h"
 #include "cmd/provisional.h"
 #include "cmd/settling.h"
+#include "cmd/windowing.h"
 #include "ident/mint.h"
 #include "load/consent.h"
 #include "load/fleet.h"
@@ -53,6 +55,7 @@ struct soak {
     struct run_meta meta;
     struct live *live;
     struct provisional *provisional;
+    struct aborting *aborting;
     struct settling settling; /* memory since the load stopped */
     char *dir;
     bool refused;
@@ -326,6 +329,18 @@ static void run_end_hook(const struct soak *soak)
     }
 }
 
+/* False: a limit is broken that the profile lets end the run. */
+static bool keeps_limits(struct soak *soak, const struct fleet_second *second)
+{
+    struct run_abort *abort = &soak->meta.abort;
+
+    if (!aborting_row(soak->aborting, second->end_s, second->second, second->total, abort)) {
+        return true;
+    }
+    limiting_ended(soak->plan, abort, soak->meta.ended, sizeof soak->meta.ended);
+    return false;
+}
+
 static bool show_second(const struct fleet_second *second, void *context)
 {
     struct soak *soak = context;
@@ -341,7 +356,8 @@ static bool show_second(const struct fleet_second *second, void *context)
 
     live_show(soak->live, &frame);
     if (soak->meta.ended[0] != '\0' || soak->plan->search.to_per_s > 0 ||
-        provisional_second(soak->provisional, second, soak->meta.ended)) {
+        (keeps_limits(soak, second) &&
+         provisional_second(soak->provisional, second, soak->meta.ended))) {
         return true;
     }
     log_note("ending the run: %s", soak->meta.ended);
@@ -389,8 +405,10 @@ static bool perform(struct soak *soak)
     soak->live = live_new(soak->options->quiet, soak->plan->target.url);
     settling_init(&soak->settling);
     soak->provisional = provisional_new(soak->plan, soak->meta.runtime[0]);
+    soak->aborting = aborting_new(soak->plan);
     bool ok = fleet_perform(&job, &result, soak->diag);
     provisional_free(soak->provisional);
+    aborting_free(soak->aborting);
     live_free(soak->live);
     run_end_hook(soak);
     if (!ok) {
@@ -398,6 +416,7 @@ static bool perform(struct soak *soak)
     }
     soak->meta.finished = true;
     soak->meta.interrupted = result.interrupted;
+    soak->meta.load_ns = result.load_ns;
     soak->meta.healthy = result.healthy;
     soak->meta.generator = result.generator;
     soak->meta.search = result.search;

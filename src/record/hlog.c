@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#define HOUR_NS (3600 * NS_PER_S)
+
 struct hlog {
     int fd;
     struct sink *line;
@@ -120,6 +122,11 @@ static void put_header(struct sink *sink, double start_wall_s)
     sink_printf(sink, "#[BaseTime: %.3f (seconds since epoch)]\n", start_wall_s);
     sink_printf(sink, "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\","
                       "\"Interval_Compressed_Histogram\"\n");
+}
+
+uint64_t hlog_period_ns(uint64_t duration_ns)
+{
+    return NS_PER_S * (duration_ns <= HOUR_NS ? 1 : duration_ns <= 24 * HOUR_NS ? 10 : 60);
 }
 
 struct hlog *hlog_create(const char *path, double start_wall_s)

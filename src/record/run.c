@@ -19,7 +19,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HOUR_NS (3600 * NS_PER_S)
 /* Room that is kept so that run.json can say what happened when the disk is full. */
 #define RESERVE_BYTES (1 << 20)
 
@@ -50,13 +49,6 @@ static char *path_in(const char *dir, const char *name)
 static uint64_t since_start(const struct run *run, uint64_t t_ns)
 {
     return t_ns > run->meta.start_ns ? t_ns - run->meta.start_ns : 0;
-}
-
-/* One second a line in runs of up to an hour; longer lines keep a day, and a month, below 100 MB
- * a series. */
-static uint64_t hlog_period(uint64_t duration_ns)
-{
-    return NS_PER_S * (duration_ns <= HOUR_NS ? 1 : duration_ns <= 24 * HOUR_NS ? 10 : 60);
 }
 
 /* Adds the mistake for a file of the run that could not be made. */
@@ -248,7 +240,7 @@ static struct run *run_new(const char *dir, const struct run_meta *meta)
     run->dir = xstrdup(dir);
     run->meta = *meta;
     run->line = sink_new();
-    run->flush_every_ns = hlog_period(meta->duration_ns);
+    run->flush_every_ns = hlog_period_ns(meta->duration_ns);
     run->flush_ns = run->flush_every_ns;
     run->ticks_fd = -1;
     run->events_fd = -1;
