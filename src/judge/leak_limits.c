@@ -45,20 +45,20 @@ static bool is_finite_interval(double low, double high)
     return isfinite(low) && isfinite(high);
 }
 
-/* "12 B, 40 B at the most; needs 4m more" */
 static void say_needed(struct limit_finding *to)
 {
-    char value[LIMIT_MEASURED], more[UNIT_TEXT], events[UNIT_TEXT];
-    int n =
-        snprintf(to->why, sizeof to->why, "%s is too wide an answer", limits_measured(to, value));
+    char more[UNIT_TEXT], events[UNIT_TEXT];
 
+    (void)unit_duration(more, to->needed_seconds * (double)NS_PER_S);
     if (to->needed_driver >= 0) {
-        (void)snprintf(to->why + n, sizeof to->why - (size_t)n, "; needs %s more of event \"%s\"",
+        (void)snprintf(to->why, sizeof to->why,
+                       "so little would not show in the readings; needs %s more events (%s), which "
+                       "take %s",
                        unit_grouped(events, (uint64_t)to->needed_events),
-                       driver_info((enum driver)to->needed_driver)->event);
-    } else if (to->needed_seconds > 0) {
-        (void)snprintf(to->why + n, sizeof to->why - (size_t)n, "; needs %s more",
-                       unit_duration(more, to->needed_seconds * (double)NS_PER_S));
+                       driver_info((enum driver)to->needed_driver)->event, more);
+    } else {
+        (void)snprintf(to->why, sizeof to->why,
+                       "the limit lies within the uncertainty; needs %s more", more);
     }
 }
 
@@ -69,7 +69,7 @@ static void take_needed(const struct memory_finding *f, struct limit_finding *to
     to->needed_events = f->needed_events;
 }
 
-/* Growth in all, in `per_event` bytes a second for each unit of the bound. */
+/* By growth in all, which is `events_per_s` times what it would be of each event. */
 static void judge_growth(const struct memory_finding *f, double events_per_s, bool may_break,
                          struct limit_finding *to)
 {
@@ -145,9 +145,9 @@ struct limit_finding leak_limits_judge(const struct limit *limit, const struct s
     if (growth) {
         judge_growth(f, 1, true, &to);
     } else if (d == NULL || (d->driver != DRIVER_TIME && d->events < EXPOSURE_MIN_EVENTS)) {
-        (void)snprintf(to.why, sizeof to.why, "of event \"%s\" there were too few (%.0f)",
+        (void)snprintf(to.why, sizeof to.why, "the run had too few of these events (%s: %.0f)",
                        driver_info(limit->driver)->event, d != NULL ? d->events : 0);
-    } else if (d->separable && is_finite_interval(d->lower, d->upper)) {
+    } else if (options->designed && d->separable && is_finite_interval(d->lower, d->upper)) {
         judge_separable(f, d, &to);
     } else {
         judge_together(f, d, &to);

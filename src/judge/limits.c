@@ -92,11 +92,16 @@ void limits_sentence(const struct limit_finding *finding, char *text, size_t siz
     const struct limit *limit = &finding->limit;
     char value[LIMIT_MEASURED];
 
+    bool any = !isnan(finding->measured), why = finding->why[0] != '\0';
+
+    (void)limits_measured(finding, value);
     if (finding->state == LIMIT_UNKNOWN) {
-        snprintf(text, size, "limit %s can't be judged: %s", limit->rule,
-                 finding->why[0] != '\0' ? finding->why : "there was nothing of it to measure");
+        snprintf(text, size, "limit %s can't be judged: %s%s%s", limit->rule, any ? value : "",
+                 any && why ? "; " : "",
+                 why   ? finding->why
+                 : any ? ""
+                       : "there was nothing of it to measure");
     } else {
-        snprintf(text, size, "limit %s is %s: %s", limit->rule, states[finding->state],
-                 limits_measured(finding, value));
+        snprintf(text, size, "limit %s is %s: %s", limit->rule, states[finding->state], value);
     }
 }
