@@ -138,15 +138,15 @@ struct limit_finding leak_limits_judge(const struct limit *limit, const struct s
 {
     struct limit_finding to = limits_find(limit, NAN);
     bool growth = limit->metric == LIMIT_GROWTH;
-    CLEANUP_FREE struct memory_finding *f =
-        judge_with(series, options, growth ? DRIVER_TIME : limit->driver, limit->bound);
-    const struct driver_finding *d = growth ? NULL : driver_of(f, limit->driver);
+    enum driver driver = growth ? DRIVER_TIME : (enum driver)limit->driver;
+    CLEANUP_FREE struct memory_finding *f = judge_with(series, options, driver, limit->bound);
+    const struct driver_finding *d = growth ? NULL : driver_of(f, driver);
 
     if (growth) {
         judge_growth(f, 1, true, &to);
     } else if (d == NULL || (d->driver != DRIVER_TIME && d->events < EXPOSURE_MIN_EVENTS)) {
         (void)snprintf(to.why, sizeof to.why, "the run had too few of these events (%s: %.0f)",
-                       driver_info(limit->driver)->event, d != NULL ? d->events : 0);
+                       driver_info(driver)->event, d != NULL ? d->events : 0);
     } else if (options->designed && d->separable && is_finite_interval(d->lower, d->upper)) {
         judge_separable(f, d, &to);
     } else {

@@ -73,7 +73,7 @@ struct memory_finding {
     char metric[64];
     enum memory_class class;
     char reason[768];      /* one plain sentence with the numbers */
-    bool usable;           /* its intervals are of readings that say something, and enough of them */
+    bool usable;           /* its intervals are of readings that say something */
     char reason_code[24];  /* "trend", "staircase", "within_budget", "noisy", "too_short", ... */
     double needed_seconds; /* 0: nothing needed */
     int needed_driver;     /* -1: none */

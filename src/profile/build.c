@@ -177,8 +177,7 @@ static char *next_limit(const struct builder *b, struct plan_limit *limit,
         return NULL;
     }
     struct plan_named_limit *named = &limit->named[limit->n_named++];
-    named->key =
-        store_keep(b->plan->store, xasprintf("%s%s", entry->option->key, entry->suffix));
+    named->key = store_keep(b->plan->store, xasprintf("%s%s", entry->option->key, entry->suffix));
     return (char *)&named->terms;
 }
 

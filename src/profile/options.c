@@ -502,27 +502,15 @@ static const struct option options[] = {
 
     LIMIT("latency.", TYPE_LIMIT_DURATION, named, .suffix = "SERIES.STAT.max", BETWEEN(1e3, H),
           .help = "SERIES is response (from when it was due), service, first_byte, connect, "
-                  "handshake_full or handshake_resumed; STAT p50, p99, p99.9 and the like, mean or "
-                  "max.  \"for 10s\": broken when any 10 s of the run break it; each window of "
-                  "whole seconds counts (of whole 10s in runs of more than an hour, minutes of more "
-                  "than a day), but none of the attribution's warm-up.  \"abort\": the run ends "
-                  "when it is broken; \"abort after 30s\": by what came after the first 30 s.  "
-                  "Without \"for\" it aborts only by ten times the exchanges that tell."),
+                  "handshake_full or handshake_resumed; STAT p50, p99, p99.9 etc., mean or max."),
     LIMIT("errors.ratio.max", TYPE_LIMIT_RATIO, errors_ratio_max,
-          .help = "Exchanges and dials that failed, and answers of unexpected status, of all; "
-                  "\"for\" and \"abort\" as above."),
+          .help = "Exchanges and dials that failed, and answers of unexpected status, of all."),
     LIMIT("rate.reached.min", TYPE_LIMIT_RATE, rate_reached_min, BETWEEN(1e-4, 1e7),
-          .help = "Exchanges completed a second; handshake: handshakes; \"for\" and \"abort\" as "
-                  "above, windows in idle phases left out.  Not with [search]."),
-    LIMIT("leak.", TYPE_BYTES, named, .suffix = "DRIVER.max",
-          BETWEEN(0.001, 1099511627776.0),
-          .help = "Bytes that the server keeps of each event (time: each second).  It holds when "
-                  "they are shown to be fewer, and is broken when they are shown to be more; else "
-                  "the run is inconclusive.  What is a leak stays one: judge.budget allows it."),
-    LIMIT("memory.", TYPE_GROWTH, named, .suffix = "growth.max",
-          BETWEEN(1.0 / 3600, 1073741824.0),
-          .help = "Growth of memory in all, as of a leak, by the slope: 1MiB/h.  It holds for every "
-                  "[memory]; memory.NAME.growth.max is of that one."),
+          .help = "Exchanges completed a second; handshake: handshakes.  Not with [search]."),
+    LIMIT("leak.", TYPE_BYTES, named, .suffix = "DRIVER.max", BETWEEN(0.001, 1099511627776.0),
+          .help = "Bytes that the server keeps of each event of a driver; time: of a second."),
+    LIMIT("memory.", TYPE_GROWTH, named, .suffix = "growth.max", BETWEEN(1.0 / 3600, 1073741824.0),
+          .help = "Growth of every [memory]; memory.NAME.growth.max is of that one."),
 
     SEARCH("from", TYPE_RATE, from_per_s, BETWEEN(1e-4, 1e7),
            .help = "The first rate, which is doubled from step to step; not given: a hundredth of "

@@ -4,6 +4,7 @@
 #include "base/sink.h"
 #include "base/str.h"
 #include "base/unit.h"
+#include "record/driver.h"
 #include "record/hlog.h"
 #include "record/interval.h"
 
@@ -95,9 +96,12 @@ static bool between(const char *key, const char *prefix, const char *suffix, cha
 static bool parse_leak(const char *key, struct limit *limit)
 {
     char name[LIMIT_KEY];
+    enum driver driver = DRIVER_TIME;
 
+    bool known = between(key, "leak.", ".max", name) && driver_from_name(name, &driver);
     limit->metric = LIMIT_LEAK;
-    return between(key, "leak.", ".max", name) && driver_from_name(name, &limit->driver);
+    limit->driver = (int)driver;
+    return known;
 }
 
 static bool parse_growth(const char *key, struct limit *limit)

@@ -1,5 +1,5 @@
-/* Limits on what the load measures and on what the server's memory does: "the 99th percentile of the
- * response time is 25 ms at the most".  A limit is named METRIC.STAT.max or .min after the metric
+/* Limits on what the load measures and on what the server's memory does: "the 99th percentile of
+ * the response time is 25 ms at the most".  A limit is named METRIC.STAT.max or .min after the metric
  * table:
  *   latency.SERIES.STAT.max   SERIES response, service, connect, handshake_full,
  *                             handshake_resumed, first_byte; STAT p50, p99.9 and the like, mean,
@@ -7,7 +7,7 @@
  *   errors.ratio.max          exchanges and dials that failed, and answers with an unexpected
  *                             status, of all that ended but for what we stopped or lacked ourselves
  *   rate.reached.min          exchanges completed a second; in a load of handshakes alone those
- *   leak.DRIVER.max           bytes that the server keeps of each event of a driver (time: a second)
+ *   leak.DRIVER.max           bytes that the server keeps of each event of a driver (time: second)
  *   memory.growth.max         bytes a second by which memory grows, of every source;
  *                             memory.NAME.growth.max: of that one
  * The first three may be held to in every window of some length, and may end the run.  Here is what
@@ -17,8 +17,6 @@
  * More than eight functions: a span is measured whole, or by what windows add up. */
 #ifndef RECORD_LIMIT_H
 #define RECORD_LIMIT_H
-
-#include "record/driver.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,7 +42,7 @@ struct limit {
     enum limit_stat stat;
     double quantile;            /* 0..1 */
     bool handshakes;            /* a handshake is all that the load asks for */
-    enum driver driver;         /* of LIMIT_LEAK */
+    int driver;                 /* enum driver: of LIMIT_LEAK */
     char source[LIMIT_KEY];     /* of LIMIT_GROWTH; "": every one */
     double bound;               /* ns, 0..1, a second, bytes, bytes a second */
     uint64_t window_ns;         /* 0: the whole run */
