@@ -1,6 +1,6 @@
 /* Limits on what the load measures and on what the server's memory does: "the 99th percentile of
- * the response time is 25 ms at the most".  A limit is named METRIC.STAT.max or .min after the metric
- * table:
+ * the response time is 25 ms at the most".  A limit is named METRIC.STAT.max or .min after the
+ * metric table:
  *   latency.SERIES.STAT.max   SERIES response, service, connect, handshake_full,
  *                             handshake_resumed, first_byte; STAT p50, p99.9 and the like, mean,
  *                             max

@@ -235,10 +235,11 @@ static void phases_have_room_for_windows(void **state)
     plan_free(plan);
 }
 
+/* In whatever order they are written, a stored run has them in the same. */
 static void limits_on_memory(void **state)
 {
-    struct plan *plan = load(HEAD "[memory web]\npid = 1\n[limit]\nleak.jwt.max = 0.5B\n"
-                                  "memory.growth.max = 1MiB/h\nmemory.web.growth.max = 1MiB/d\n"
+    struct plan *plan = load(HEAD "[memory web]\npid = 1\n[limit]\nmemory.growth.max = 1MiB/h\n"
+                                  "leak.jwt.max = 0.5B\nmemory.web.growth.max = 1MiB/d\n"
                                   "latency.response.p99.max = 25ms\nleak.time.max = 1KiB\n",
                              NULL, 0);
     const struct limit *list = plan->limit.list;
@@ -246,16 +247,22 @@ static void limits_on_memory(void **state)
     (void)state;
     (void)first_limit(plan, "latency.response.p99.max = 25ms");
     assert_int_equal(plan->limit.n, 5);
-    assert_true(list[1].metric == LIMIT_LEAK && list[1].driver == DRIVER_JWT &&
-                list[1].bound == 0.5);
+    assert_true(list[1].metric == LIMIT_LEAK && list[1].driver == DRIVER_JWT);
+    assert_true(list[1].bound == 0.5);
     assert_string_equal(list[1].rule, "leak.jwt.max = 0.5B");
-    assert_true(list[2].metric == LIMIT_GROWTH && list[2].source[0] == '\0');
-    assert_true(list[2].bound == 1048576.0 / 3600);
-    assert_string_equal(list[2].rule, "memory.growth.max = 1MiB/h");
-    assert_string_equal(list[3].source, "web");
-    assert_string_equal(list[3].rule, "memory.web.growth.max = 1MiB/d");
-    assert_string_equal(list[4].rule, "leak.time.max = 1KiB");
+    assert_string_equal(list[2].rule, "leak.time.max = 1KiB");
+    assert_true(list[3].metric == LIMIT_GROWTH && list[3].source[0] == '\0');
+    assert_true(list[3].bound == 1048576.0 / 3600);
+    assert_string_equal(list[3].rule, "memory.growth.max = 1MiB/h");
+    assert_string_equal(list[4].source, "web");
+    assert_string_equal(list[4].rule, "memory.web.growth.max = 1MiB/d");
     assert_same_again(plan);
+    CLEANUP_FREE char *text = effective(plan);
+    struct plan *stored = load(text, NULL, 0);
+    for (size_t i = 0; i < plan->limit.n; i++) {
+        assert_string_equal(stored->limit.list[i].rule, list[i].rule);
+    }
+    plan_free(stored);
     plan_free(plan);
 }
 
