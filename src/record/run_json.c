@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "record/abort_json.h"
 #include "record/generator_json.h"
 
 #include <errno.h>
@@ -48,36 +49,6 @@ static void put_start(struct jsonw *w, double start_wall_s)
     jsonw_integer(w, "start_epoch_ms", (int64_t)ms);
 }
 
-/* The limit that ended the run, as it was then. */
-static void put_abort(struct jsonw *w, const struct run_abort *abort)
-{
-    struct limit limit;
-
-    if (!limit_from_key(abort->limit, &limit)) {
-        return;
-    }
-    jsonw_object(w, "ended_by");
-    jsonw_string(w, "limit", abort->limit);
-    jsonw_number(w, "measured", limit_number(&limit, abort->measured));
-    jsonw_number(w, "from_s", abort->from_s);
-    jsonw_number(w, "to_s", abort->to_s);
-    jsonw_end(w);
-}
-
-static void get_abort(const struct json *json, struct run_abort *abort)
-{
-    const struct json *by = json_get(json, "ended_by");
-    struct limit limit;
-
-    if (!limit_from_key(json_get_string(by, "limit", ""), &limit)) {
-        return;
-    }
-    (void)str_copy(abort->limit, sizeof abort->limit, limit.key);
-    abort->measured = limit_from_number(&limit, json_get_number(by, "measured", 0));
-    abort->from_s = json_get_number(by, "from_s", 0);
-    abort->to_s = json_get_number(by, "to_s", 0);
-}
-
 static void put_meta(struct jsonw *w, const struct run_meta *meta)
 {
     char seed[24];
@@ -88,7 +59,7 @@ static void put_meta(struct jsonw *w, const struct run_meta *meta)
     jsonw_bool(w, "interrupted", meta->interrupted);
     jsonw_string(w, "invalid", meta->invalid[0] != '\0' ? meta->invalid : NULL);
     jsonw_string(w, "ended_early", meta->ended[0] != '\0' ? meta->ended : NULL);
-    put_abort(w, &meta->abort);
+    abort_json_write(w, &meta->abort);
     if (meta->load_ns > 0) {
         jsonw_number(w, "load_s", (double)meta->load_ns / (double)NS_PER_S);
     }
@@ -471,7 +442,7 @@ static const char *get_meta(const struct json *json, struct run_meta *meta)
     generator_json_load(generator, &meta->generator);
     (void)str_copy(meta->invalid, sizeof meta->invalid, json_get_string(json, "invalid", ""));
     (void)str_copy(meta->ended, sizeof meta->ended, json_get_string(json, "ended_early", ""));
-    get_abort(json, &meta->abort);
+    abort_json_load(json, &meta->abort);
     (void)get_seconds(json, "load_s", &meta->load_ns);
     return !get_seconds(json, "duration_s", &meta->duration_ns) ? "duration_s"
            : !get_seconds(json, "tick_s", &meta->tick_ns)       ? "tick_s"
