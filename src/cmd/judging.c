@@ -84,9 +84,10 @@ static size_t same_source(const struct series *series, size_t n)
 struct hearing {
     const char *path;
     struct judge_options options;
-    const char *source; /* what it is called; NULL: as the file says */
-    const char *plan;   /* path; NULL: none */
-    struct sink *told;  /* may be NULL */
+    const char *source;        /* what it is called; NULL: as the file says */
+    const char *plan;          /* path; NULL: none */
+    const struct plan *limits; /* whose limits on memory are judged; NULL: none */
+    struct sink *told;         /* may be NULL */
 };
 
 /* Killed before the first reading, a run holds the head of the table, or a part of that: its load
@@ -133,6 +134,9 @@ static bool judge_file(const struct hearing *h, struct verdict *verdict, struct 
             options.limit_bytes = series[i].limit_bytes;
         }
         judge_series(&series[i], &options, finding);
+        if (h->limits != NULL) {
+            limiting_series(h->limits, &series[i], &options, verdict->n_memory == 1, verdict);
+        }
         if (h->told != NULL) {
             tell(h->told, &series[i], same, h->plan);
         } else if (series[i].left_out[0] != '\0') {
@@ -276,15 +280,13 @@ struct verdict *judging_run(const struct stored_run *stored, const struct plan *
 {
     struct verdict *verdict = xcalloc(1, sizeof *verdict);
     CLEANUP_FREE char *profile = xasprintf("%s/profile.ini", stored->dir);
-    bool ok = true;
-
     verdict->generator_healthy = stored->meta.healthy;
     (void)str_copy(verdict->generator_reason, sizeof verdict->generator_reason,
                    stored->meta.health);
     verdict->generator_mint_waits = stored->total->count[COUNTER_MINT_WAIT];
     (void)str_copy(verdict->ended, sizeof verdict->ended, stored->meta.ended);
     judge_refusals(stored, verdict);
-    limiting_judge(stored, plan, verdict);
+    bool ok = limiting_judge(stored, plan, verdict, diag);
     /* the load of a search never stays as it is */
     int n_judged = plan->search.to_per_s > 0 ? 0 : stored->meta.n_sources;
     for (int i = 0; i < n_judged; i++) {
@@ -293,6 +295,7 @@ struct verdict *judging_run(const struct stored_run *stored, const struct plan *
                             .options = options_of(plan, (size_t)i, given),
                             .source = stored->meta.source[i],
                             .plan = profile,
+                            .limits = plan,
                             .told = told};
         tell_idles(stored, plan, &h.options);
         ok =

@@ -9,10 +9,12 @@
 #include "cmd/ceiling.h"
 #include "cmd/doctor.h"
 #include "cmd/judging.h"
+#include "cmd/limiting.h"
 #include "cmd/presented.h"
 #include "cmd/reports.h"
 #include "cmd/provisional.h"
 #include "cmd/settling.h"
+#include "cmd/windowing.h"
 #include "ident/mint.h"
 #include "load/consent.h"
 #include "load/fleet.h"
@@ -57,6 +59,7 @@ struct soak {
     struct doctor *doctor;
     struct live *live;
     struct provisional *provisional;
+    struct aborting *aborting;
     struct settling settling; /* memory since the load stopped */
     struct ceiling ceiling;
     bool called; /* a leak, during the load */
@@ -396,6 +399,18 @@ static void run_end_hook(const struct soak *soak)
     }
 }
 
+/* False: a limit is broken that the profile lets end the run. */
+static bool keeps_limits(struct soak *soak, const struct fleet_second *second)
+{
+    struct run_abort *abort = &soak->meta.abort;
+
+    if (!aborting_row(soak->aborting, second->end_s, second->second, second->total, abort)) {
+        return true;
+    }
+    limiting_ended(soak->plan, abort, soak->meta.ended, sizeof soak->meta.ended);
+    return false;
+}
+
 static bool show_second(const struct fleet_second *second, void *context)
 {
     struct soak *soak = context;
@@ -414,7 +429,8 @@ static bool show_second(const struct fleet_second *second, void *context)
         return true;
     }
     bool goes_on = soak->plan->search.to_per_s > 0 ||
-                   provisional_second(soak->provisional, second, soak->meta.ended);
+                   (keeps_limits(soak, second) &&
+                    provisional_second(soak->provisional, second, soak->meta.ended));
     call_leak(soak);
     if (goes_on && soak->ceiling.ended[0] == '\0') {
         return true;
@@ -473,8 +489,10 @@ static bool perform(struct soak *soak)
     ceiling_init(&soak->ceiling, soak->plan);
     soak->provisional =
         provisional_new(soak->plan, soak->meta.runtime[0], soak->meta.limit_bytes[0]);
+    soak->aborting = aborting_new(soak->plan);
     bool ok = fleet_perform(&job, &result, soak->diag);
     provisional_free(soak->provisional);
+    aborting_free(soak->aborting);
     live_free(soak->live);
     if (!ok) {
         run_end_hook(soak);
@@ -482,6 +500,7 @@ static bool perform(struct soak *soak)
     }
     soak->meta.finished = true;
     soak->meta.interrupted = result.interrupted;
+    soak->meta.load_ns = result.load_ns;
     soak->meta.healthy = result.healthy;
     soak->meta.generator = result.generator;
     soak->meta.search = result.search;

@@ -245,12 +245,14 @@ static void judge_counter(const struct model *m, const struct regress *fit,
     a->overwhelming[d] = grows && d != DRIVER_TIME &&
                          (beta > OVERWHELMING_T * se || store->seen >= OVERWHELMING_SEEN);
     if (finding->separable) {
+        a->upper[d] = beta + numeric_t_quantile(ALPHA_UPPER / n_asked, fit->df) * se;
         finding->bytes_per_event = beta;
         finding->low = beta - shown;
         finding->high = beta + shown;
+        finding->lower = low_of(m, fit, c);
+        finding->upper = a->upper[d];
         finding->blamed = grows;
         finding->seen = store->seen > 0 ? x[0] + store->seen * (x[m->n - 1] - x[0]) : 0;
-        a->upper[d] = beta + numeric_t_quantile(ALPHA_UPPER / n_asked, fit->df) * se;
     }
 }
 
@@ -309,8 +311,12 @@ static size_t list_moving(const struct series *s, size_t from, size_t to, enum d
     size_t n = 0;
     for (int d = 0; d < DRIVER_COUNT; d++) {
         a->upper[d] = NAN;
-        a->driver[d] = (struct driver_finding){
-            .driver = (enum driver)d, .bytes_per_event = NAN, .low = NAN, .high = NAN};
+        a->driver[d] = (struct driver_finding){.driver = (enum driver)d,
+                                               .bytes_per_event = NAN,
+                                               .low = NAN,
+                                               .high = NAN,
+                                               .lower = NAN,
+                                               .upper = NAN};
         if (to > from + 2 && moves(s, (enum driver)d, from, to)) {
             a->driver[d].events = s->x[d][to - 1] - s->x[d][from];
             a->driver[d].separable = true;

@@ -136,14 +136,15 @@ static bool decide_let_in(struct verdict *v)
     return true;
 }
 
+/* The one that ended the run goes before the others. */
 static const struct limit_finding *first_limit(const struct verdict *v, enum limit_state state)
 {
+    const struct limit_finding *first = NULL;
     for (size_t i = 0; i < v->n_limits; i++) {
-        if (v->limits[i].state == state) {
-            return &v->limits[i];
-        }
+        bool is = v->limits[i].state == state;
+        first = is && (first == NULL || v->limits[i].ended) ? &v->limits[i] : first;
     }
-    return NULL;
+    return first;
 }
 
 /* Decides by the first limit in that state; false when none is. */

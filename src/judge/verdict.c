@@ -354,10 +354,19 @@ static void list_drivers(const struct hearing *h, struct memory_finding *f)
     }
 }
 
+/* Is there an interval, of readings that can be what they are called? */
+static bool is_usable(const struct growth *g)
+{
+    return isfinite(g->low) && isfinite(g->high) && g->reason != GROWTH_TOO_SHORT &&
+           g->reason != GROWTH_RESTART && g->reason != GROWTH_GAPS && g->reason != GROWTH_STUCK &&
+           g->reason != GROWTH_UNIT;
+}
+
 static void copy_numbers(const struct hearing *h, struct memory_finding *f)
 {
     const struct growth *g = &h->growth;
     f->class = g->class;
+    f->usable = is_usable(g);
     f->slope = g->slope;
     f->slope_low = g->low;
     f->slope_high = g->high;
@@ -390,6 +399,7 @@ static struct unreached apply_rules(const struct hearing *h, struct memory_findi
                                                  f->class == MEMORY_LEAK && any ? blamed : NULL, f);
     if (bounds.is || exposure_hidden_by_garbage(h->series)) {
         f->class = MEMORY_INCONCLUSIVE;
+        f->usable = false;
     }
     f->needed_driver = -1;
     if (f->class != MEMORY_INCONCLUSIVE || exposure_hidden_by_garbage(h->series)) {
@@ -419,6 +429,8 @@ static void adopt_pairs(const struct hearing *h, const struct pairs_finding *pai
             d->bytes_per_event = pairs->bytes_per_event;
             d->low = pairs->low;
             d->high = pairs->high;
+            d->lower = pairs->low;
+            d->upper = pairs->high;
         }
         d->blamed = d->separable = true;
         d->bounded = false;

@@ -33,6 +33,7 @@ struct driver_finding {
     bool separable;                    /* its counter moved apart from the others' */
     bool bounded;                      /* grew with it at first, and no longer */
     double bytes_per_event, low, high; /* 95 % interval for people; NAN when not separable */
+    double lower, upper; /* that verdicts go by: errors of 0.1 % and 2 %, shared by all drivers */
     double events;
     double seen; /* of its events, those up to which growth is sure to go on; 0: not known */
     char confounded_with[64]; /* not separable: the driver it moved with */
@@ -72,6 +73,7 @@ struct memory_finding {
     char metric[64];
     enum memory_class class;
     char reason[768];      /* one plain sentence with the numbers */
+    bool usable;           /* its intervals are of readings that say something */
     char reason_code[24];  /* "trend", "staircase", "within_budget", "noisy", "too_short", ... */
     double needed_seconds; /* 0: nothing needed */
     int needed_driver;     /* -1: none */

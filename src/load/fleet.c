@@ -48,6 +48,7 @@ struct fleet {
     unsigned n_workers;
     uint64_t zero_ns, tick_ns;
     uint64_t n_ticks;
+    uint64_t load_ns; /* when the load ended */
     bool ramped, draining, interrupted, ended;
     bool over; /* who watches has seen enough */
     int stop_seen;
@@ -237,6 +238,7 @@ static void show_second(struct fleet *fleet)
     struct fleet_second second = {
         .elapsed_s = (double)now_ns * 1e-9,
         .planned_s = (double)fleet->phases.timeline.run_end_ns * 1e-9,
+        .end_s = (double)(fleet->second->end_ns - fleet->job->start_ns) * 1e-9,
         .phase = phase_text(&fleet->phases.timeline, &fleet->schedule, t_ns, fleet->ramped,
                             fleet->draining, fleet->phase),
         .rate_asked =
@@ -262,9 +264,15 @@ static void end_second(struct fleet *fleet)
     interval_clear(fleet->second);
 }
 
+static void begin_to_drain(struct fleet *fleet)
+{
+    fleet->load_ns = fleet->draining ? fleet->load_ns : elapsed_ns(fleet);
+    fleet->draining = true;
+}
+
 static void stop_workers(struct fleet *fleet, enum worker_stop stop)
 {
-    fleet->draining = true;
+    begin_to_drain(fleet);
     for (unsigned w = 0; w < fleet->n_workers; w++) {
         worker_stop(fleet->crew[w].worker, stop);
     }
@@ -339,7 +347,9 @@ static void follow_phases(struct fleet *fleet)
     for (unsigned w = 0; w < fleet->n_workers && cut_ns > 0; w++) {
         worker_cut(fleet->crew[w].worker, cut_ns);
     }
-    fleet->draining = fleet->draining || t_ns >= phases->timeline.run_end_ns;
+    if (t_ns >= phases->timeline.run_end_ns) {
+        begin_to_drain(fleet);
+    }
     if (fleet->draining) {
         phases_end(phases, t_ns);
     }
@@ -407,7 +417,7 @@ static void merge_rest(struct fleet *fleet)
     if (!fleet->draining) { /* nothing was in flight when the load ended */
         judge_second(fleet);
     }
-    fleet->draining = true;
+    begin_to_drain(fleet);
     follow_phases(fleet);
     end_second(fleet);
 }
@@ -529,6 +539,7 @@ static void give_result(struct fleet *fleet, struct fleet_result *ret_result)
 {
     *ret_result = (struct fleet_result){
         .interrupted = fleet->interrupted,
+        .load_ns = fleet->load_ns,
         .total = fleet->total,
     };
     ret_result->healthy =

@@ -19,6 +19,7 @@
 /* What is shown once a second; the same facts as the live view's. */
 struct fleet_second {
     double elapsed_s, planned_s;
+    double end_s; /* of the row that `second` is in the run directory */
     const char *phase;
     double rate_asked;
     const struct interval *second;
@@ -50,6 +51,7 @@ struct fleet_job {
 
 struct fleet_result {
     bool interrupted;
+    uint64_t load_ns;  /* until the load ended, and what was in flight came home */
     char invalid[256]; /* not empty: the run's measurements can't be used, and why */
     bool healthy;      /* the generator kept up */
     char health[256];  /* why not, or what it has to say though it did */

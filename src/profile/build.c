@@ -110,6 +110,7 @@ static bool apply_typed(const struct doc_entry *entry, const char *text, const c
         double number;
         uint64_t whole;
         struct rotate rotate;
+        struct plan_terms terms;
     } parsed = {.rotate = {.kind = ROTATE_NEVER}};
 
     if (!type->parse(text, option->words, &parsed)) {
@@ -171,14 +172,13 @@ static struct plan_header *next_header(const struct builder *b, struct plan_requ
 static char *next_limit(const struct builder *b, struct plan_limit *limit,
                         const struct doc_entry *entry)
 {
-    if (limit->n_latencies == PLAN_LATENCY_LIMITS_MAX) {
-        diag_add(b->diag, entry->origin, "[limit]: more than %d latencies",
-                 PLAN_LATENCY_LIMITS_MAX);
+    if (limit->n_named == PLAN_NAMED_LIMITS_MAX) {
+        diag_add(b->diag, entry->origin, "[limit]: more than %d limits", PLAN_NAMED_LIMITS_MAX);
         return NULL;
     }
-    struct plan_latency_limit *latency = &limit->latencies[limit->n_latencies++];
-    latency->name = store_keep(b->plan->store, xstrdup(entry->suffix));
-    return (char *)&latency->max_ns;
+    struct plan_named_limit *named = &limit->named[limit->n_named++];
+    named->key = store_keep(b->plan->store, xasprintf("%s%s", entry->option->key, entry->suffix));
+    return (char *)&named->terms;
 }
 
 /* The address that the value of this entry goes to; NULL: checked only. */

@@ -225,6 +225,7 @@ void check_values(struct plan *plan, struct diag *diag)
     check_limits(&c);
     check_search(&c);
     check_phases(&c);
+    check_windows(&c);
     check_early_data(&c);
     check_threads(&c);
     check_pace(&c);

@@ -4,6 +4,7 @@
 #include "base/unit.h"
 #include "profile/check_run.h"
 #include "profile/store.h"
+#include "profile/terms.h"
 
 #include <stdio.h>
 
@@ -23,46 +24,99 @@ static const struct option *row_of(const char *key)
     return option;
 }
 
-static void add(const struct checker *c, const char *key, const void *field)
+static void put_bound(const struct option *row, const struct plan_terms *terms, struct sink *sink)
+{
+    if (row->type == TYPE_LIMIT_RATIO) { /* as people write it */
+        sink_printf(sink, "%.9g%%", 100 * terms->bound);
+        terms_print_rest(terms, sink);
+    } else {
+        type_info(row->type)->print(terms, NULL, sink);
+    }
+}
+
+static struct limit *add(const struct checker *c, const char *key, const struct plan_terms *terms)
 {
     struct plan_limit *limits = &c->plan->limit;
     struct limit *limit = &limits->list[limits->n];
-    const struct option *row = row_of(key);
-    const struct type_info *type = type_info(row->type);
     struct sink *value = sink_new();
 
-    if (row->type == TYPE_RATIO) { /* as people write it */
-        sink_printf(value, "%.9g%%", 100 * type->number(field));
-    } else {
-        type->print(field, NULL, value);
-    }
-    if (limit_from_key(key, limit)) {
-        limit->bound = type->number(field);
-        limit->handshakes = c->plan->pace.mode == PACE_HANDSHAKE;
-        (void)snprintf(limit->rule, sizeof limit->rule, "%s = %s", key, sink_text(value, NULL));
-        limits->n++;
-    }
+    BUG_ON(!limit_from_key(key, limit));
+    put_bound(row_of(key), terms, value);
+    limit->bound = terms->bound;
+    limit->window_ns = terms->for_ns;
+    limit->aborts = terms->aborts;
+    limit->after_ns = terms->after_ns;
+    limit->handshakes = c->plan->pace.mode == PACE_HANDSHAKE;
+    (void)snprintf(limit->rule, sizeof limit->rule, "%s = %s", key, sink_text(value, NULL));
+    limits->n++;
     sink_free(value);
+    return limit;
 }
 
+static void add_load(const struct checker *c, const char *key, const struct plan_terms *terms)
+{
+    (void)add(c, key, terms);
+    if (c->plan->search.to_per_s > 0 && (terms->for_ns > 0 || terms->aborts)) {
+        diag_add(c->diag, plan_origin(c->plan, terms),
+                 "limit.%s: \"for\" and \"abort\" are of no use with [search], each step of which "
+                 "is judged whole",
+                 key);
+    }
+}
+
+static bool is_source(const struct plan *plan, const char *name)
+{
+    for (size_t i = 0; i < plan->n_memories; i++) {
+        if (str_equal(plan->memories[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_memory(const struct checker *c, const char *key, const struct plan_terms *terms)
+{
+    struct origin origin = plan_origin(c->plan, terms);
+    const struct limit *limit = add(c, key, terms);
+
+    if (c->plan->search.to_per_s > 0) {
+        diag_add(c->diag, origin, "limit.%s: of no use with [search], which judges no memory", key);
+    } else if (limit->source[0] != '\0' && !is_source(c->plan, limit->source)) {
+        diag_add(c->diag, origin, "limit.%s: there is no [memory %s]", key, limit->source);
+    }
+}
+
+/* Those whose keys begin so, in the order of the profile. */
+static void add_named(const struct checker *c, const char *prefix,
+                      void (*add_one)(const struct checker *c, const char *key,
+                                      const struct plan_terms *terms))
+{
+    const struct plan_limit *limits = &c->plan->limit;
+
+    for (size_t i = 0; i < limits->n_named; i++) {
+        const struct plan_named_limit *named = &limits->named[i];
+        if (check_is_given(c, &named->terms) && named->terms.bound > 0 &&
+            str_has_prefix(named->key, prefix)) {
+            add_one(c, named->key, &named->terms);
+        }
+    }
+}
+
+/* In the order of the option table, which is that of the effective profile: a stored run is judged
+ * by this. */
 void check_limits(const struct checker *c)
 {
     const struct plan_limit *limits = &c->plan->limit;
 
-    for (size_t i = 0; i < limits->n_latencies; i++) {
-        const struct plan_latency_limit *latency = &limits->latencies[i];
-        char key[LIMIT_KEY];
-        (void)snprintf(key, sizeof key, "latency.%s", latency->name);
-        if (check_is_given(c, &latency->max_ns) && latency->max_ns > 0) {
-            add(c, key, &latency->max_ns);
-        }
-    }
+    add_named(c, "latency.", add_load);
     if (check_is_given(c, &limits->errors_ratio_max)) {
-        add(c, "errors.ratio.max", &limits->errors_ratio_max);
+        add_load(c, "errors.ratio.max", &limits->errors_ratio_max);
     }
-    if (check_is_given(c, &limits->rate_reached_min_per_s)) {
-        add(c, "rate.reached.min", &limits->rate_reached_min_per_s);
+    if (check_is_given(c, &limits->rate_reached_min)) {
+        add_load(c, "rate.reached.min", &limits->rate_reached_min);
     }
+    add_named(c, "leak.", add_memory);
+    add_named(c, "memory.", add_memory);
 }
 
 /* What else varies the load, or does not let it be varied. */
@@ -100,10 +154,10 @@ static void check_alone(const struct checker *c, struct origin origin)
 static void check_its_limits(const struct checker *c, struct origin origin)
 {
     struct plan_limit *limits = &c->plan->limit;
-    const double errors = SEARCH_ERRORS;
+    const struct plan_terms errors = {.bound = SEARCH_ERRORS};
 
-    if (check_is_given(c, &limits->rate_reached_min_per_s)) {
-        diag_add(c->diag, plan_origin(c->plan, &limits->rate_reached_min_per_s),
+    if (check_is_given(c, &limits->rate_reached_min)) {
+        diag_add(c->diag, plan_origin(c->plan, &limits->rate_reached_min),
                  "limit.rate.reached.min: of no use with [search], each step of which must reach "
                  "its own rate");
     } else if (limits->n == 0) {
@@ -112,7 +166,7 @@ static void check_its_limits(const struct checker *c, struct origin origin)
                  "latency.response.p99.max = 25ms in [limit])");
     }
     if (!check_is_given(c, &limits->errors_ratio_max)) {
-        add(c, "errors.ratio.max", &errors);
+        (void)add(c, "errors.ratio.max", &errors);
     }
 }
 

@@ -16,6 +16,8 @@ void check_phases(const struct checker *c);
 void check_early_data(const struct checker *c);
 /* What the limits come to. */
 void check_limits(const struct checker *c);
+/* Their windows, once it is known how long the run is. */
+void check_windows(const struct checker *c);
 /* After the modes and the limits, before whatever else asks for pace.rate or run.duration. */
 void check_search(const struct checker *c);
 /* Reads the file of pace.replay. */

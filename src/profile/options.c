@@ -523,14 +523,17 @@ static const struct option options[] = {
     ATTRIBUTION("cooldown", TYPE_DURATION, cooldown_ns, .initial = "0", BETWEEN(0, DAY),
                 .help = "No load at the end of the run; what memory does then is reported."),
 
-    LIMIT("latency.", TYPE_DURATION, latencies, .suffix = "SERIES.STAT.max", BETWEEN(1e3, H),
+    LIMIT("latency.", TYPE_LIMIT_DURATION, named, .suffix = "SERIES.STAT.max", BETWEEN(1e3, H),
           .help = "SERIES is response (from when it was due), service, first_byte, connect, "
-                  "handshake_full or handshake_resumed; STAT p50, p99, p99.9 and the like, mean or "
-                  "max."),
-    LIMIT("errors.ratio.max", TYPE_RATIO, errors_ratio_max,
+                  "handshake_full or handshake_resumed; STAT p50, p99, p99.9 etc., mean or max."),
+    LIMIT("errors.ratio.max", TYPE_LIMIT_RATIO, errors_ratio_max,
           .help = "Exchanges and dials that failed, and answers of unexpected status, of all."),
-    LIMIT("rate.reached.min", TYPE_RATE, rate_reached_min_per_s, BETWEEN(1e-4, 1e7),
+    LIMIT("rate.reached.min", TYPE_LIMIT_RATE, rate_reached_min, BETWEEN(1e-4, 1e7),
           .help = "Exchanges completed a second; handshake: handshakes.  Not with [search]."),
+    LIMIT("leak.", TYPE_BYTES, named, .suffix = "DRIVER.max", BETWEEN(0.001, 1099511627776.0),
+          .help = "Bytes that the server keeps of each event of a driver; time: of a second."),
+    LIMIT("memory.", TYPE_GROWTH, named, .suffix = "growth.max", BETWEEN(1.0 / 3600, 1073741824.0),
+          .help = "Growth of every [memory]; memory.NAME.growth.max is of that one."),
 
     SEARCH("from", TYPE_RATE, from_per_s, BETWEEN(1e-4, 1e7),
            .help = "The first rate, which is doubled from step to step; not given: a hundredth of "

@@ -122,9 +122,9 @@ enum phase_until { PHASE_UNTIL_DURATION, PHASE_UNTIL_SETTLED };
 #define PLAN_PHASES_MAX     64
 #define PLAN_ALLOWED_MAX    16
 #define PLAN_SEARCH_STEPS   64 /* the most of one search */
-/* There are two of other kinds beside them. */
-#define PLAN_LATENCY_LIMITS_MAX (LIMITS_MAX - 2)
-#define PLAN_SOURCES_MAX        16
+/* There are two without a name beside them. */
+#define PLAN_NAMED_LIMITS_MAX (LIMITS_MAX - 2)
+#define PLAN_SOURCES_MAX      16
 
 /* "connection", "never", "30s", "50 uses", "request" (= 1 uses). */
 struct rotate {
@@ -462,17 +462,25 @@ struct plan_attribution {
     uint64_t cooldown_ns; /* no load at the end */
 };
 
-/* One of limit.latency. */
-struct plan_latency_limit {
-    char *name; /* "response.p99.max" */
-    uint64_t max_ns;
+/* "25ms for 10s abort after 30s" */
+struct plan_terms {
+    double bound; /* first, where types of plain numbers find it; in the unit of struct limit */
+    uint64_t for_ns;
+    bool aborts;
+    uint64_t after_ns;
+};
+
+/* A limit whose key holds a name. */
+struct plan_named_limit {
+    char *key; /* "latency.response.p99.max" */
+    struct plan_terms terms;
 };
 
 struct plan_limit {
-    struct plan_latency_limit latencies[PLAN_LATENCY_LIMITS_MAX]; /* in the order of the profile */
-    size_t n_latencies;
-    double errors_ratio_max; /* these two: whether they are given is in `list` */
-    double rate_reached_min_per_s;
+    struct plan_named_limit named[PLAN_NAMED_LIMITS_MAX]; /* in the order of the profile */
+    size_t n_named;
+    struct plan_terms errors_ratio_max; /* these two: whether they are given is in `list` */
+    struct plan_terms rate_reached_min;
     struct limit list[LIMITS_MAX]; /* derived: all of them */
     size_t n;
 };

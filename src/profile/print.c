@@ -119,13 +119,13 @@ static void print_drivers(const struct printer *p, const struct option *option, 
 static void print_limits(const struct printer *p, const struct option *option,
                          const struct plan_limit *limit)
 {
-    for (size_t i = 0; i < limit->n_latencies; i++) {
-        const struct plan_latency_limit *latency = &limit->latencies[i];
-        CLEANUP_FREE char *key = xasprintf("%s%s", option->key, latency->name);
-        if (!store_is_default(plan_origin(p->plan, &latency->max_ns))) {
+    for (size_t i = 0; i < limit->n_named; i++) {
+        const struct plan_named_limit *named = &limit->named[i];
+        if (str_has_prefix(named->key, option->key) &&
+            !store_is_default(plan_origin(p->plan, &named->terms))) {
             struct sink *text = sink_new();
-            type_info(option->type)->print(&latency->max_ns, option->words, text);
-            print_line(p, key, sink_text(text, NULL), &latency->max_ns, false);
+            type_info(option->type)->print(&named->terms, option->words, text);
+            print_line(p, named->key, sink_text(text, NULL), &named->terms, false);
             sink_free(text);
         }
     }

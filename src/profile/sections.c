@@ -47,10 +47,20 @@ static const struct section_info sections[SECTION_COUNT] = {
     [SECTION_JUDGE] = {"judge", "What is allowed, and what is known of the server.", SINGLE(judge)},
     [SECTION_ATTRIBUTION] = {"attribution", "Varying the load so that growth can be blamed.",
                              SINGLE(attribution)},
-    [SECTION_LIMIT] = {"limit",
-                       "What the load may measure at the most, or must at the least, over the "
-                       "whole run; a limit that is broken fails it.",
-                       SINGLE(limit)},
+    [SECTION_LIMIT] =
+        {"limit",
+         "What may be measured at the most, or must at the least, over the whole run; a "
+         "limit that is broken fails it.  One on the load with \"for 10s\" is broken "
+         "when any 10 s of the run break it: windows step by the second (by 10 s in "
+         "runs of more than an hour, by the minute of more than a day), begin after "
+         "the attribution's warm-up, and those of a rate leave idle phases out.  With "
+         "\"abort\" the run ends when it is broken, with \"abort after 30s\" by what "
+         "came after its first 30 s; without \"for\" only once ten exchanges could "
+         "break it (1,000 of a p99).  One on memory holds when growth is shown to be "
+         "less and is broken when it is shown to be more, else the run is "
+         "inconclusive; a leak by the judge's budget stays one, which judge.budget "
+         "alone allows.",
+         SINGLE(limit)},
     [SECTION_SEARCH] = {"search",
                         "Finds the highest rate at which the limits hold, instead of a load of "
                         "pace.rate: steps of growing rates until one does not hold, then between "

@@ -4,8 +4,10 @@
 #include "base/str.h"
 #include "base/unit.h"
 #include "profile/plan.h"
+#include "profile/terms.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -376,6 +378,101 @@ static void print_bound(const void *field, const char *const *words, struct sink
     }
 }
 
+static const struct {
+    const char *name;
+    double s;
+} spans[] = {{"/h", 3600}, {"/d", 86400}, {"/m", 60}, {"/s", 1}};
+
+#define N_SPANS (sizeof spans / sizeof *spans)
+
+/* "1MiB/h" */
+static bool parse_growth(const char *text, const char *const *words, void *field)
+{
+    const char *slash = strchr(text, '/');
+    char size[64];
+    double bytes;
+
+    (void)words;
+    if (slash == NULL || (size_t)(slash - text) >= sizeof size) {
+        return false;
+    }
+    memcpy(size, text, (size_t)(slash - text));
+    size[slash - text] = '\0';
+    for (size_t i = 0; i < N_SPANS; i++) {
+        if (str_equal(slash, spans[i].name) && unit_parse_bytes(size, &bytes)) {
+            *(double *)field = bytes / spans[i].s;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* In the first span in which it is a whole number of bytes. */
+static void print_growth(const void *field, const char *const *words, struct sink *sink)
+{
+    double per_s = *(const double *)field;
+    size_t i = 0;
+
+    /* what was given by the day or the hour comes back from a division */
+    while (i + 1 < N_SPANS && fabs(per_s * spans[i].s - round(per_s * spans[i].s)) > 1e-6) {
+        i++;
+    }
+    double bytes = per_s * spans[i].s;
+    bytes = fabs(bytes - round(bytes)) <= 1e-6 ? round(bytes) : bytes;
+    print_bytes(&bytes, words, sink);
+    sink_printf(sink, "%s", spans[i].name);
+}
+
+_Static_assert(offsetof(struct plan_terms, bound) == 0, "number_double reads the bound of terms");
+
+static bool bound_of_duration(const char *text, double *ret_bound)
+{
+    uint64_t ns;
+
+    if (!unit_parse_duration(text, &ns)) {
+        return false;
+    }
+    *ret_bound = (double)ns;
+    return true;
+}
+
+static bool parse_limit_duration(const char *text, const char *const *words, void *field)
+{
+    (void)words;
+    return terms_parse(text, bound_of_duration, field);
+}
+
+static void print_limit_duration(const void *field, const char *const *words, struct sink *sink)
+{
+    (void)words;
+    write_duration((uint64_t) * (const double *)field, sink);
+    terms_print_rest(field, sink);
+}
+
+static bool parse_limit_ratio(const char *text, const char *const *words, void *field)
+{
+    (void)words;
+    return terms_parse(text, unit_parse_ratio, field);
+}
+
+static void print_limit_ratio(const void *field, const char *const *words, struct sink *sink)
+{
+    print_number(field, words, sink);
+    terms_print_rest(field, sink);
+}
+
+static bool parse_limit_rate(const char *text, const char *const *words, void *field)
+{
+    (void)words;
+    return terms_parse(text, unit_parse_rate, field);
+}
+
+static void print_limit_rate(const void *field, const char *const *words, struct sink *sink)
+{
+    print_rate(field, words, sink);
+    terms_print_rest(field, sink);
+}
+
 static void print_string(const void *field, const char *const *words, struct sink *sink)
 {
     const char *text = *(char *const *)field;
@@ -405,6 +502,17 @@ static const struct type_info types[] = {
                      parse_rotate, print_rotate, NULL},
     [TYPE_BUDGET] = {"a budget", "64B, 2KiB, none", "SIZE", parse_budget, print_budget, NULL},
     [TYPE_BOUND] = {"a bound", "20480, 10k, none", "N", parse_bound, print_bound, NULL},
+    [TYPE_GROWTH] = {"a growth", "1MiB/h, 10KiB/m, 512B/s", "SIZE/TIME", parse_growth, print_growth,
+                     number_double},
+    [TYPE_LIMIT_DURATION] = {"a duration", "25ms, 25ms for 10s, 25ms for 10s abort after 30s",
+                             "DURATION [for DURATION] [abort [after DURATION]]",
+                             parse_limit_duration, print_limit_duration, number_double},
+    [TYPE_LIMIT_RATIO] = {"a ratio", "0.1%, 0.1% for 1m, 5% for 10s abort after 30s",
+                          "RATIO [for DURATION] [abort [after DURATION]]", parse_limit_ratio,
+                          print_limit_ratio, number_double},
+    [TYPE_LIMIT_RATE] = {"a rate", "400/s, 400/s for 10s, 400/s for 10s abort after 30s",
+                         "RATE [for DURATION] [abort [after DURATION]]", parse_limit_rate,
+                         print_limit_rate, number_double},
 };
 
 const struct type_info *type_info(enum type type)
@@ -416,12 +524,13 @@ void type_print_number(enum type type, double number, struct sink *sink)
 {
     uint64_t whole = number >= UNSIGNED_SPAN ? UINT64_MAX : (uint64_t)number;
     int64_t pid = (int64_t)fmin(number, 9.2e18);
+    const struct plan_terms terms = {.bound = number};
 
     if (type == TYPE_PID) {
         types[type].print(&pid, NULL, sink);
     } else if (types[type].number == number_u64) {
         types[type].print(&whole, NULL, sink);
     } else {
-        types[type].print(&number, NULL, sink);
+        types[type].print(&terms, NULL, sink); /* or its first member, the number */
     }
 }

@@ -28,6 +28,11 @@ enum type {
     TYPE_ROTATE,    /* struct rotate */
     TYPE_BUDGET,    /* double, bytes; negative is "none" */
     TYPE_BOUND,     /* double, entries; 0 is "none" */
+    TYPE_GROWTH,    /* double, bytes a second */
+    /* of a limit: struct plan_terms, whose bound is in the unit of struct limit */
+    TYPE_LIMIT_DURATION,
+    TYPE_LIMIT_RATIO,
+    TYPE_LIMIT_RATE,
     TYPE_COUNT_OF
 };
 

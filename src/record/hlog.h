@@ -13,8 +13,8 @@
 
 struct hlog; /* being written */
 
-/* Length of the intervals in a run of that length: one second up to an hour; longer ones keep a
- * day, and a month, below 100 MB a series. */
+/* Length of an interval in a run planned for so long: a second in runs of up to an hour; longer
+ * ones keep a day, and a month, below 100 MB a series. */
 uint64_t hlog_period_ns(uint64_t duration_ns);
 /* Creates the file (it must not exist) and writes its header.  NULL with errno. */
 struct hlog *hlog_create(const char *path, double start_wall_s) __attribute__((warn_unused_result));

@@ -4,6 +4,8 @@
 #include "base/sink.h"
 #include "base/str.h"
 #include "base/unit.h"
+#include "record/driver.h"
+#include "record/hlog.h"
 #include "record/interval.h"
 
 #include <math.h>
@@ -77,6 +79,38 @@ static bool parse_latency(const char *text, struct limit *limit)
     return series < N_SERIES && parse_stat(stat, limit);
 }
 
+/* The text between a prefix and a suffix; false where that is empty, or the two are not there. */
+static bool between(const char *key, const char *prefix, const char *suffix, char name[LIMIT_KEY])
+{
+    size_t len = strlen(key), n_before = strlen(prefix), n_after = strlen(suffix);
+
+    if (len >= LIMIT_KEY || len <= n_before + n_after || !str_has_prefix(key, prefix) ||
+        !str_equal(key + len - n_after, suffix)) {
+        return false;
+    }
+    memcpy(name, key + n_before, len - n_before - n_after);
+    name[len - n_before - n_after] = '\0';
+    return true;
+}
+
+static bool parse_leak(const char *key, struct limit *limit)
+{
+    char name[LIMIT_KEY];
+    enum driver driver = DRIVER_TIME;
+
+    bool known = between(key, "leak.", ".max", name) && driver_from_name(name, &driver);
+    limit->metric = LIMIT_LEAK;
+    limit->driver = (int)driver;
+    return known;
+}
+
+static bool parse_growth(const char *key, struct limit *limit)
+{
+    limit->metric = LIMIT_GROWTH;
+    return str_equal(key, "memory.growth.max") ||
+           between(key, "memory.", ".growth.max", limit->source);
+}
+
 bool limit_from_key(const char *key, struct limit *ret_limit)
 {
     struct limit limit = {.metric = LIMIT_ERRORS};
@@ -84,6 +118,10 @@ bool limit_from_key(const char *key, struct limit *ret_limit)
 
     if (str_has_prefix(key, "latency.")) {
         known = parse_latency(key + strlen("latency."), &limit);
+    } else if (str_has_prefix(key, "leak.")) {
+        known = parse_leak(key, &limit);
+    } else if (str_has_prefix(key, "memory.")) {
+        known = parse_growth(key, &limit);
     } else if (str_equal(key, "rate.reached.min")) {
         limit.metric = LIMIT_RATE;
         known = true;
@@ -101,8 +139,22 @@ void limit_vocabulary(struct sink *sink)
     for (int i = 0; i < N_SERIES; i++) {
         sink_printf(sink, "%s%s", i > 0 ? ", " : "", metric_latency((enum latency)i)->name);
     }
-    sink_printf(sink, "; STAT: p50, p99, p99.9 and the like, mean, max), errors.ratio.max and "
-                      "rate.reached.min");
+    sink_printf(sink, "; STAT: p50, p99, p99.9 and the like, mean, max), errors.ratio.max, "
+                      "rate.reached.min, leak.DRIVER.max (DRIVER: ");
+    for (int d = 0; d < DRIVER_COUNT; d++) {
+        sink_printf(sink, "%s%s", d > 0 ? ", " : "", driver_info((enum driver)d)->name);
+    }
+    sink_printf(sink, "), memory.growth.max and memory.NAME.growth.max");
+}
+
+bool limit_is_of_memory(const struct limit *limit)
+{
+    return limit->metric == LIMIT_LEAK || limit->metric == LIMIT_GROWTH;
+}
+
+uint64_t limit_part_ns(const struct limit *limit, uint64_t duration_ns)
+{
+    return limit->metric == LIMIT_LATENCY ? hlog_period_ns(duration_ns) : NS_PER_S;
 }
 
 static bool measure_latency(const struct limit *limit, const struct hist *hist, double *ret_value)
@@ -136,24 +188,42 @@ static uint64_t n_errors(const struct interval *interval)
     return n;
 }
 
-bool limit_measure(const struct limit *limit, const struct interval *interval, double seconds,
-                   double *ret_value)
+struct limit_counts limit_count(const struct limit *limit, const struct interval *interval)
 {
-    double done = (double)n_done(limit, interval), errors = (double)n_errors(interval);
-    double unexpected = (double)interval->count[COUNTER_UNEXPECTED];
+    return (struct limit_counts){.n_done = n_done(limit, interval),
+                                 .n_errors = n_errors(interval),
+                                 .n_unexpected = interval->count[COUNTER_UNEXPECTED]};
+}
+
+bool limit_measure_span(const struct limit *limit, const struct hist *hist,
+                        const struct limit_counts *counts, double seconds, double *ret_value)
+{
+    double done = (double)counts->n_done, errors = (double)counts->n_errors;
 
     switch (limit->metric) {
     case LIMIT_LATENCY:
-        return measure_latency(limit, &interval->latency[limit->latency], ret_value);
+        return measure_latency(limit, hist, ret_value);
     case LIMIT_ERRORS:
         /* an answer of unexpected status is both: it was completed */
-        *ret_value = errors / (done + errors - unexpected);
+        *ret_value = errors / (done + errors - (double)counts->n_unexpected);
         return done + errors > 0;
     case LIMIT_RATE:
         *ret_value = done / seconds;
         return seconds > 0;
+    case LIMIT_LEAK:
+    case LIMIT_GROWTH:
+        break;
     }
     return false;
+}
+
+bool limit_measure(const struct limit *limit, const struct interval *interval, double seconds,
+                   double *ret_value)
+{
+    struct limit_counts counts = limit_count(limit, interval);
+
+    return limit_measure_span(limit, &interval->latency[limit->latency], &counts, seconds,
+                              ret_value);
 }
 
 /* 7 of 1,000 are no more than 0.7 %, which has no exact value. */
@@ -165,23 +235,54 @@ bool limit_holds(const struct limit *limit, double value)
                                        : value <= limit->bound + slack;
 }
 
+/* Of a request a server may keep less than a byte, on average. */
+static const char *leak_text(double bytes, char text[LIMIT_VALUE])
+{
+    if (fabs(bytes) >= 10 || fabs(bytes) < 0.05) {
+        return unit_bytes(text, bytes);
+    }
+    (void)snprintf(text, LIMIT_VALUE, "%.1f B", bytes);
+    return text;
+}
+
+static const char *growth_text(double bytes_per_s, char text[LIMIT_VALUE])
+{
+    char an_hour[UNIT_TEXT];
+
+    (void)snprintf(text, LIMIT_VALUE, "%.28s/h", unit_bytes(an_hour, 3600 * bytes_per_s));
+    return text;
+}
+
 const char *limit_value(const struct limit *limit, double value, char text[LIMIT_VALUE])
 {
-    if (isnan(value)) {
+    if (!isfinite(value)) {
         (void)str_copy(text, LIMIT_VALUE, "no value");
-    } else if (limit->metric == LIMIT_LATENCY) {
-        (void)unit_duration(text, value);
-    } else {
-        (void)snprintf(text, LIMIT_VALUE, limit->metric == LIMIT_ERRORS ? "%.3g %%" : "%.1f/s",
-                       limit->metric == LIMIT_ERRORS ? 100 * value : value);
+        return text;
+    }
+    switch (limit->metric) {
+    case LIMIT_LATENCY:
+        return unit_duration(text, value);
+    case LIMIT_ERRORS:
+        (void)snprintf(text, LIMIT_VALUE, "%.3g %%", 100 * value);
+        break;
+    case LIMIT_RATE:
+        (void)snprintf(text, LIMIT_VALUE, "%.1f/s", value);
+        break;
+    case LIMIT_LEAK:
+        return leak_text(value, text);
+    case LIMIT_GROWTH:
+        return growth_text(value, text);
     }
     return text;
 }
 
 void limit_column(const struct limit *limit, struct sink *sink)
 {
-    static const char *const units[] = {
-        [LIMIT_LATENCY] = "_us", [LIMIT_ERRORS] = "", [LIMIT_RATE] = "_per_s"};
+    static const char *const units[] = {[LIMIT_LATENCY] = "_us",
+                                        [LIMIT_ERRORS] = "",
+                                        [LIMIT_RATE] = "_per_s",
+                                        [LIMIT_LEAK] = "_bytes",
+                                        [LIMIT_GROWTH] = "_bytes_per_s"};
     const char *end = strrchr(limit->key, '.');
 
     sink_write(sink, limit->key, (size_t)(end - limit->key));

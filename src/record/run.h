@@ -46,6 +46,13 @@ struct run_generator {
     double backlog_at_s;         /* when that was, since the start */
 };
 
+/* A limit that ended the run. */
+struct run_abort {
+    char limit[LIMIT_KEY]; /* its key; "": none did */
+    double measured;       /* then, in the unit of its bound */
+    double from_s, to_s;   /* of the window; to_s 0: of the whole run until then */
+};
+
 /* Said once, at the start. Strings are borrowed while run_create runs. */
 struct run_meta {
     char id[40]; /* "20261121-013142-7f3a" */
@@ -80,6 +87,8 @@ struct run_meta {
     struct run_generator generator;
     char invalid[256];        /* not empty: why the run's measurements can't be used (exit 4) */
     char ended[256];          /* not empty: why tlsoak ended the run before its time */
+    struct run_abort abort;   /* whether a limit did */
+    uint64_t load_ns;         /* until the load ended; 0: not known, or of a killed run */
     struct run_search search; /* known at the end only, and not read back: the steps tell */
     const struct run_check
         *checks; /* before the load; borrowed while the run is written, not read back */

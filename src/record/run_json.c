@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "record/abort_json.h"
 #include "record/generator_json.h"
 
 #include <errno.h>
@@ -58,6 +59,10 @@ static void put_meta(struct jsonw *w, const struct run_meta *meta)
     jsonw_bool(w, "interrupted", meta->interrupted);
     jsonw_string(w, "invalid", meta->invalid[0] != '\0' ? meta->invalid : NULL);
     jsonw_string(w, "ended_early", meta->ended[0] != '\0' ? meta->ended : NULL);
+    abort_json_write(w, &meta->abort);
+    if (meta->load_ns > 0) {
+        jsonw_number(w, "load_s", (double)meta->load_ns / (double)NS_PER_S);
+    }
     put_start(w, meta->start_wall_s);
     jsonw_number(w, "duration_s", (double)meta->duration_ns / (double)NS_PER_S);
     jsonw_number(w, "tick_s", (double)meta->tick_ns / (double)NS_PER_S);
@@ -438,6 +443,8 @@ static const char *get_meta(const struct json *json, struct run_meta *meta)
     generator_json_load(generator, &meta->generator);
     (void)str_copy(meta->invalid, sizeof meta->invalid, json_get_string(json, "invalid", ""));
     (void)str_copy(meta->ended, sizeof meta->ended, json_get_string(json, "ended_early", ""));
+    abort_json_load(json, &meta->abort);
+    (void)get_seconds(json, "load_s", &meta->load_ns);
     return !get_seconds(json, "duration_s", &meta->duration_ns) ? "duration_s"
            : !get_seconds(json, "tick_s", &meta->tick_ns)       ? "tick_s"
            : !get_sources(json, meta)                           ? "sources"

@@ -42,13 +42,14 @@ static void add_memory(struct checks *checks, const struct memory_finding *findi
     sink_free(sink);
 }
 
-/* What a generator measured that did not keep up breaks no limit of the server's. */
+/* What a generator measured that did not keep up breaks no limit of the server's; memory it did not
+ * measure. */
 static void add_limit(struct checks *checks, const struct limit_finding *finding, bool healthy)
 {
     static const enum check_state states[] = {[LIMIT_HELD] = CHECK_PASSED,
                                               [LIMIT_BROKEN] = CHECK_FAILED,
                                               [LIMIT_UNKNOWN] = CHECK_UNKNOWN};
-    bool broken = finding->state == LIMIT_BROKEN;
+    bool broken = finding->state == LIMIT_BROKEN && !limit_is_of_memory(&finding->limit);
     struct check *check =
         add(checks, "limit", broken && !healthy ? CHECK_UNKNOWN : states[finding->state],
             limit_state_name(finding->state));

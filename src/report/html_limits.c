@@ -33,20 +33,25 @@ static void end_table(struct sink *sink)
     sink_printf(sink, "</tbody></table></div>\n");
 }
 
+static const char *const marks[LIMIT_STATES] = {
+    [LIMIT_HELD] = "\u2713", [LIMIT_BROKEN] = "\u2717", [LIMIT_UNKNOWN] = "?"};
+
 static void put_limits(struct sink *sink, const struct verdict *verdict)
 {
-    char text[LIMIT_VALUE];
+    char text[LIMIT_MEASURED];
 
     begin_table(sink, "Limits");
     put_head(sink, "limit", false);
     put_head(sink, "measured", true);
+    put_head(sink, "", false);
     put_head(sink, "", false);
     begin_rows(sink);
     for (size_t i = 0; i < verdict->n_limits; i++) {
         const struct limit_finding *finding = &verdict->limits[i];
         sink_printf(sink, "<tr>");
         put_cell(sink, finding->limit.rule, false);
-        put_cell(sink, limit_value(&finding->limit, finding->measured, text), true);
+        put_cell(sink, limits_measured(finding, text), true);
+        put_cell(sink, marks[finding->state], false);
         put_cell(sink, limit_state_name(finding->state), false);
         sink_printf(sink, "</tr>\n");
     }

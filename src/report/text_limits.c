@@ -13,7 +13,7 @@ void text_limits(struct sink *sink, const struct verdict *verdict)
     static const char *const marks[LIMIT_STATES] = {
         [LIMIT_HELD] = "\u2713", [LIMIT_BROKEN] = "\u2717", [LIMIT_UNKNOWN] = "?"};
     double rate = verdict->search.answer.held_per_s;
-    char text[UNIT_TEXT];
+    char text[LIMIT_MEASURED];
 
     if (verdict->n_limits == 0) {
         return;
@@ -26,9 +26,11 @@ void text_limits(struct sink *sink, const struct verdict *verdict)
     for (size_t i = 0; i < verdict->n_limits; i++) {
         const struct limit_finding *finding = &verdict->limits[i];
         sink_printf(sink, "  %s %-44s %s\n", marks[finding->state], finding->limit.rule,
-                    finding->state == LIMIT_UNKNOWN
-                        ? "nothing of it to measure"
-                        : limit_value(&finding->limit, finding->measured, text));
+                    isnan(finding->measured) ? "nothing of it to measure"
+                                             : limits_measured(finding, text));
+        if (finding->why[0] != '\0') {
+            text_prose(sink, "      ", finding->why);
+        }
     }
 }
 

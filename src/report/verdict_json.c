@@ -12,21 +12,22 @@ static const char *text_or_null(const char *text)
     return text[0] != '\0' ? text : NULL;
 }
 
-static void put_needed(struct jsonw *w, const struct memory_finding *finding)
+/* `driver` below 0: none. */
+static void put_needed(struct jsonw *w, double seconds, int driver, double events)
 {
-    if (finding->needed_seconds <= 0 && finding->needed_driver < 0) {
+    if (seconds <= 0 && driver < 0) {
         jsonw_null(w, "needed");
         return;
     }
     jsonw_object(w, "needed");
-    if (finding->needed_seconds > 0) {
-        jsonw_number(w, "seconds", finding->needed_seconds);
+    if (seconds > 0) {
+        jsonw_number(w, "seconds", seconds);
     } else {
         jsonw_null(w, "seconds");
     }
-    if (finding->needed_driver >= 0) {
-        jsonw_string(w, "driver", driver_info((enum driver)finding->needed_driver)->name);
-        jsonw_number(w, "events", finding->needed_events);
+    if (driver >= 0) {
+        jsonw_string(w, "driver", driver_info((enum driver)driver)->name);
+        jsonw_number(w, "events", events);
     } else {
         jsonw_null(w, "driver");
         jsonw_null(w, "events");
@@ -138,7 +139,7 @@ static void put_finding(struct jsonw *w, const struct memory_finding *finding)
     jsonw_string(w, "metric", finding->metric);
     jsonw_string(w, "class", memory_class_name(finding->class));
     jsonw_string(w, "reason", finding->reason);
-    put_needed(w, finding);
+    put_needed(w, finding->needed_seconds, finding->needed_driver, finding->needed_events);
     put_known_bound(w, finding);
     put_slope(w, finding);
     jsonw_number(w, "smallest_visible_bytes_per_second", finding->smallest_visible);
@@ -152,11 +153,23 @@ static void put_finding(struct jsonw *w, const struct memory_finding *finding)
     jsonw_end(w);
 }
 
+/* Of a limit that holds in windows: when the worst was. */
+static void put_window(struct jsonw *w, const struct limit_finding *finding)
+{
+    if (finding->to_s <= 0) {
+        return;
+    }
+    jsonw_object(w, "window");
+    jsonw_number(w, "from_s", finding->from_s);
+    jsonw_number(w, "to_s", finding->to_s);
+    jsonw_end(w);
+}
+
 /* Latencies are in microseconds, as in run.json. */
 static void put_limit(struct jsonw *w, const struct limit_finding *finding)
 {
     struct sink *metric = sink_new();
-    char text[256];
+    char text[1024];
 
     limit_column(&finding->limit, metric);
     limits_sentence(finding, text, sizeof text);
@@ -166,6 +179,15 @@ static void put_limit(struct jsonw *w, const struct limit_finding *finding)
     jsonw_string(w, "metric", sink_text(metric, NULL));
     jsonw_number(w, "bound", limit_number(&finding->limit, finding->limit.bound));
     jsonw_number(w, "measured", limit_number(&finding->limit, finding->measured));
+    put_window(w, finding);
+    if (limit_is_of_memory(&finding->limit)) {
+        jsonw_number(w, "low", finding->low);
+        jsonw_number(w, "high", finding->high);
+        put_needed(w, finding->needed_seconds, finding->needed_driver, finding->needed_events);
+    }
+    if (finding->ended) {
+        jsonw_bool(w, "ended_run", true);
+    }
     jsonw_string(w, "reason", text);
     jsonw_end(w);
     sink_free(metric);

@@ -85,9 +85,9 @@ def test_elsewhere_nobody_sees_any_of_it(gate, tmp_path):
 def test_the_page_has_the_limits(gate):
     run, _, _, _ = gate
     text = (run / "report.html").read_text()
-    rows = re.findall(r"<tr><td>(.*?)</td><td class=\"n\">(.*?)</td><td>(.*?)</td></tr>", text)
-    assert ("errors.ratio.max = 1%", "0 %", "held") in rows
-    assert any(row[0] == "latency.response.p99.max = 1us" and row[2] == "broken" for row in rows), rows
+    rows = re.findall(r"<tr><td>(.*?)</td><td class=\"n\">(.*?)</td><td>(.)</td><td>(.*?)</td></tr>", text)
+    assert ("errors.ratio.max = 1%", "0 %", "\u2713", "held") in rows
+    assert any(row[0] == "latency.response.p99.max = 1us" and row[2:] == ("\u2717", "broken") for row in rows), rows
 
 
 def test_a_series_alone_has_checks_too(gate):

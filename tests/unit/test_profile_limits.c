@@ -114,10 +114,19 @@ static void limits_that_are_none(void **state)
             "limits.ini:5: unknown limit latency.respons.p99.max; there are "
             "latency.SERIES.STAT.max (SERIES: response, service, connect, handshake_full, "
             "handshake_resumed, first_byte; STAT: p50, p99, p99.9 and the like, mean, max), "
-            "errors.ratio.max and rate.reached.min");
+            "errors.ratio.max, rate.reached.min, leak.DRIVER.max (DRIVER: time, request, "
+            "connection, resumption, client_certificate, api_key, jwt, refused, aborted, "
+            "rotation), memory.growth.max and memory.NAME.growth.max");
     refuses(HEAD "[limit]\nlatency.response.p99.min = 25ms\n", 1, "limits.ini:5: unknown limit");
+    refuses(HEAD "[limit]\nmemory.growth.min = 1KiB/h\n", 1,
+            "limits.ini:5: unknown limit memory.growth.min; there are ");
+    refuses(HEAD "[limit]\nleak.token.max = 1KiB\n", 1, "limits.ini:5: unknown limit leak.token");
     refuses(HEAD "[limit]\nmemory.growth.max = 1KiB\n", 1,
-            "limits.ini:5: unknown limit memory.growth.max; there are ");
+            "limits.ini:5: limit.memory.growth.max: \"1KiB\" is not a growth (write 1MiB/h, ");
+    refuses(HEAD "[limit]\nleak.jwt.max = 64B for 10s\n", 1,
+            "limits.ini:5: limit.leak.jwt.max: \"64B for 10s\" is not a size");
+    refuses(HEAD "[limit]\nmemory.web.growth.max = 1KiB/m\n", 1,
+            "limits.ini:5: limit.memory.web.growth.max: there is no [memory web]");
     refuses(HEAD "[limit]\nlatency.response.p99.max = 25\n", 1,
             "limits.ini:5: limit.latency.response.p99.max: \"25\" is not a duration");
     refuses(HEAD "[limit]\nlatency.response.p99.max = 0\n", 1,
@@ -126,6 +135,135 @@ static void limits_that_are_none(void **state)
             "limits.ini:5: limit.errors.ratio.max: \"2\" is not a ratio");
     refuses(HEAD LIMIT "latency.response.p99.max = 5ms\n", 1,
             "limits.ini:6: duplicate key limit.latency.response.p99.max");
+}
+
+static const struct limit *first_limit(const struct plan *plan, const char *rule)
+{
+    assert_string_equal(plan->limit.list[0].rule, rule);
+    return &plan->limit.list[0];
+}
+
+static void a_limit_may_have_windows_and_end_the_run(void **state)
+{
+    static const struct {
+        const char *text, *rule;
+        uint64_t window_s, after_s;
+        bool aborts;
+    } limits[] = {
+        {"25ms", "25ms", 0, 0, false},
+        {"25ms for 10s", "25ms for 10s", 10, 0, false},
+        {"25ms abort", "25ms abort", 0, 0, true},
+        {"25ms  for 1m abort", "25ms for 1m abort", 60, 0, true},
+        {"25ms for 10s abort after 30s", "25ms for 10s abort after 30s", 10, 30, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        CLEANUP_FREE char *text =
+            xasprintf(HEAD "[limit]\nlatency.response.p99.max = %s\n", limits[i].text);
+        CLEANUP_FREE char *rule = xasprintf("latency.response.p99.max = %s", limits[i].rule);
+        struct plan *plan = load(text, NULL, 0);
+        const struct limit *limit = first_limit(plan, rule);
+        assert_true(limit->bound == 25e6 && limit->window_ns == limits[i].window_s * NS_PER_S);
+        assert_true(limit->aborts == limits[i].aborts);
+        assert_true(limit->after_ns == limits[i].after_s * NS_PER_S);
+        assert_same_again(plan);
+        plan_free(plan);
+    }
+    struct plan *plan = load(HEAD "[limit]\nerrors.ratio.max = 0.5% for 1m\n"
+                                  "rate.reached.min = 6k/m for 10s abort\n",
+                             NULL, 0);
+    (void)first_limit(plan, "errors.ratio.max = 0.5% for 1m");
+    assert_string_equal(plan->limit.list[1].rule, "rate.reached.min = 100/s for 10s abort");
+    assert_same_again(plan);
+    plan_free(plan);
+}
+
+static void windows_and_ends_that_cannot_be(void **state)
+{
+    static const char *const wrong[] = {"for 10s",
+                                        "25ms for",
+                                        "25ms for 0s",
+                                        "25ms after 3s",
+                                        "25ms abort after",
+                                        "25ms abort for 10s",
+                                        "25ms end",
+                                        "25ms for 10",
+                                        "for",
+                                        "25ms for 10s abort after 30s x"};
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        CLEANUP_FREE char *text =
+            xasprintf(HEAD "[limit]\nlatency.response.p99.max = %s\n", wrong[i]);
+        CLEANUP_FREE char *mistake =
+            xasprintf("limits.ini:5: limit.latency.response.p99.max: \"%s\" is not a duration "
+                      "(write 25ms, 25ms for 10s, 25ms for 10s abort after 30s)",
+                      wrong[i]);
+        refuses(text, 1, mistake);
+    }
+    refuses(HEAD "[limit]\nlatency.response.p99.max = 25ms for 1500ms\n", 1,
+            "limits.ini:5: limit.latency.response.p99.max: in a run of 10m this is measured in "
+            "parts of 1 s, and \"for\" takes a multiple of that, not 1.50 s");
+    refuses("[run]\nduration = 2h\n" HEAD "[limit]\nlatency.response.p99.max = 25ms for 5s\n", 1,
+            "limits.ini:7: limit.latency.response.p99.max: in a run of 2h this is measured in "
+            "parts of 10 s,");
+    refuses("[run]\nduration = 2h\n" HEAD "[limit]\nlatency.response.p99.max = 25ms for 2h\n", 1,
+            "limits.ini:7: limit.latency.response.p99.max: windows of 2h are longer than 1h 40m,");
+    refuses("[run]\nduration = 5s\n" HEAD "[limit]\nerrors.ratio.max = 1% for 10s\n", 1,
+            "limits.ini:7: limit.errors.ratio.max: a run of 5 s has no window of 10 s");
+    refuses("[run]\nduration = 5s\n" HEAD "[limit]\nerrors.ratio.max = 1% abort after 10s\n", 1,
+            "limits.ini:7: limit.errors.ratio.max: nothing comes after 10 s of a run of 5 s");
+    refuses(HEAD "[phase a]\nduration = 9s\n[phase b]\nduration = 9s\nidle = yes\n"
+                 "[limit]\nrate.reached.min = 9/s for 3s abort\n",
+            1,
+            "limits.ini:10: limit.rate.reached.min: it would end the run in a phase without load");
+    refuses(OPEN "[limit]\nlatency.response.p99.max = 25ms for 5s\n" SEARCH, 1,
+            "limits.ini:6: limit.latency.response.p99.max: \"for\" and \"abort\" are of no use "
+            "with [search]");
+    refuses(OPEN LIMIT "leak.jwt.max = 1B\n" SEARCH, 1,
+            "limits.ini:7: limit.leak.jwt.max: of no use with [search], which judges no memory");
+}
+
+/* Windows are those of the whole run, as long as its phases are together. */
+static void phases_have_room_for_windows(void **state)
+{
+    struct plan *plan = load(HEAD "[phase a]\nduration = 40s\n[phase b]\nduration = 40s\n"
+                                  "[limit]\nrate.reached.min = 9/s for 1m\n",
+                             NULL, 0);
+
+    (void)state;
+    (void)first_limit(plan, "rate.reached.min = 9/s for 1m");
+    plan_free(plan);
+}
+
+/* In whatever order they are written, a stored run has them in the same. */
+static void limits_on_memory(void **state)
+{
+    struct plan *plan = load(HEAD "[memory web]\npid = 1\n[limit]\nmemory.growth.max = 1MiB/h\n"
+                                  "leak.jwt.max = 0.5B\nmemory.web.growth.max = 1MiB/d\n"
+                                  "latency.response.p99.max = 25ms\nleak.time.max = 1KiB\n",
+                             NULL, 0);
+    const struct limit *list = plan->limit.list;
+
+    (void)state;
+    (void)first_limit(plan, "latency.response.p99.max = 25ms");
+    assert_int_equal(plan->limit.n, 5);
+    assert_true(list[1].metric == LIMIT_LEAK && list[1].driver == DRIVER_JWT);
+    assert_true(list[1].bound == 0.5);
+    assert_string_equal(list[1].rule, "leak.jwt.max = 0.5B");
+    assert_string_equal(list[2].rule, "leak.time.max = 1KiB");
+    assert_true(list[3].metric == LIMIT_GROWTH && list[3].source[0] == '\0');
+    assert_true(list[3].bound == 1048576.0 / 3600);
+    assert_string_equal(list[3].rule, "memory.growth.max = 1MiB/h");
+    assert_string_equal(list[4].source, "web");
+    assert_string_equal(list[4].rule, "memory.web.growth.max = 1MiB/d");
+    assert_same_again(plan);
+    CLEANUP_FREE char *text = effective(plan);
+    struct plan *stored = load(text, NULL, 0);
+    for (size_t i = 0; i < plan->limit.n; i++) {
+        assert_string_equal(stored->limit.list[i].rule, list[i].rule);
+    }
+    plan_free(stored);
+    plan_free(plan);
 }
 
 static void a_search_has_what_it_needs(void **state)
@@ -183,9 +321,15 @@ static void searches_that_cannot_be(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(limits_come_to_a_list),   cmocka_unit_test(none_and_no_more),
-        cmocka_unit_test(limits_that_are_none),    cmocka_unit_test(a_search_has_what_it_needs),
+        cmocka_unit_test(limits_come_to_a_list),
+        cmocka_unit_test(none_and_no_more),
+        cmocka_unit_test(limits_that_are_none),
+        cmocka_unit_test(a_search_has_what_it_needs),
         cmocka_unit_test(searches_that_cannot_be),
+        cmocka_unit_test(a_limit_may_have_windows_and_end_the_run),
+        cmocka_unit_test(windows_and_ends_that_cannot_be),
+        cmocka_unit_test(phases_have_room_for_windows),
+        cmocka_unit_test(limits_on_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,10 +171,12 @@ static void the_effective_profile_keeps_the_values(void **state)
     assert_memory_equal(&again->judge, &plan->judge, sizeof plan->judge);
     assert_memory_equal(&again->pace, &plan->pace, sizeof plan->pace);
     assert_memory_equal(&again->attribution, &plan->attribution, sizeof plan->attribution);
-    assert_int_equal(again->limit.n, 4);
+    assert_int_equal(again->limit.n, 6);
     for (size_t i = 0; i < again->limit.n; i++) {
         assert_string_equal(again->limit.list[i].rule, plan->limit.list[i].rule);
         assert_true(again->limit.list[i].bound == plan->limit.list[i].bound);
+        assert_true(again->limit.list[i].after_ns == plan->limit.list[i].after_ns);
+        assert_true(again->limit.list[i].window_ns == plan->limit.list[i].window_ns);
     }
     assert_int_equal(again->run.seed, plan->run.seed);
     assert_string_equal(again->run.dir, plan->run.dir);

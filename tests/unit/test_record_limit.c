@@ -44,6 +44,14 @@ static void names(void **state)
         "errors.max",
         "rate.reached.max",
         "rate.min",
+        "leak.max",
+        "leak..max",
+        "leak.token.max",
+        "leak.jwt.min",
+        "memory.max",
+        "memory..growth.max",
+        "memory.growth",
+        "memory.a-name-that-is-much-longer-than-any-key-of-a-limit.growth.max",
     };
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -59,6 +67,12 @@ static void names(void **state)
     assert_true(limit_of("latency.service.p99.99.max").quantile == 0.9999);
     assert_true(limit_of("latency.first_byte.mean.max").stat == LIMIT_MEAN);
     assert_true(limit_of("latency.handshake_resumed.max.max").stat == LIMIT_LARGEST);
+    limit = limit_of("leak.client_certificate.max");
+    assert_true(limit.metric == LIMIT_LEAK && limit.driver == DRIVER_CLIENT_CERTIFICATE);
+    limit = limit_of("memory.growth.max");
+    assert_true(limit.metric == LIMIT_GROWTH && limit_is_of_memory(&limit));
+    assert_string_equal(limit.source, "");
+    assert_string_equal(limit_of("memory.web.1.growth.max").source, "web.1");
 }
 
 static double measured(const char *key, const struct interval *interval, double seconds)
@@ -138,6 +152,11 @@ static void words(void **state)
     assert_string_equal(limit_value(&errors, 0.0125, text), "1.25 %");
     assert_string_equal(limit_value(&rate, 398.04, text), "398.0/s");
     assert_string_equal(limit_value(&rate, NAN, text), "no value");
+    struct limit leak = limit_of("leak.jwt.max"), growth = limit_of("memory.growth.max");
+    assert_string_equal(limit_value(&leak, 0.34, text), "0.3 B");
+    assert_string_equal(limit_value(&leak, 2048, text), "2.00 KiB");
+    assert_string_equal(limit_value(&growth, 1048576.0 / 3600, text), "1.00 MiB/h");
+    assert_string_equal(limit_value(&growth, HUGE_VAL, text), "no value");
     assert_true(limit_number(&latency, 31e6) == 31e3 && limit_number(&errors, 0.5) == 0.5);
     assert_true(limit_from_number(&latency, 31e3) == 31e6);
     limit_column(&latency, sink);
