@@ -129,11 +129,6 @@ static void put_header(struct sink *sink, double start_wall_s)
                       "\"Interval_Compressed_Histogram\"\n");
 }
 
-uint64_t hlog_period_ns(uint64_t duration_ns)
-{
-    return NS_PER_S * (duration_ns <= HOUR_NS ? 1 : duration_ns <= 24 * HOUR_NS ? 10 : 60);
-}
-
 struct hlog *hlog_create(const char *path, double start_wall_s)
 {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
