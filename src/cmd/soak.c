@@ -10,7 +10,9 @@
 #include "cmd/presented.h"
 #include "cmd/reports.h"
 #include "cmd/provisional.h"
+#include "cmd/scrape.h"
 #include "cmd/settling.h"
+#include "demo/listener.h"
 #include "ident/mint.h"
 #include "load/consent.h"
 #include "load/fleet.h"
@@ -20,6 +22,7 @@
 #include "load/selfcheck.h"
 #include "net/fetch_token.h"
 #include "net/policy.h"
+#include "net/responder.h"
 #include "net/source_addr.h"
 #include "net/tls.h"
 #include "net/tls_speed.h"
@@ -53,6 +56,7 @@ struct soak {
     struct run_meta meta;
     struct live *live;
     struct provisional *provisional;
+    struct scrape *scrape;    /* NULL: nobody may ask */
     struct settling settling; /* memory since the load stopped */
     char *dir;
     bool refused;
@@ -92,8 +96,9 @@ uint64_t soak_descriptors(const struct plan *plan)
 {
     uint64_t bad = plan->n_refuses > 0 ? REFUSAL_SLOTS : 0;
     uint64_t misused = plan->n_misuses > 0 ? MISUSE_SLOTS : 0;
+    uint64_t asked = plan->output.listen != NULL ? RESPONDER_DESCRIPTORS : 0;
 
-    return plan_peak(plan).connections + (bad + misused) * plan->run.threads + 64;
+    return plan_peak(plan).connections + (bad + misused) * plan->run.threads + asked + 64;
 }
 
 /* As many descriptors as the system lets us have: the default of 1024 is a desktop's. */
@@ -340,6 +345,7 @@ static bool show_second(const struct fleet_second *second, void *context)
     };
 
     live_show(soak->live, &frame);
+    scrape_second(soak->scrape, second, provisional_finding(soak->provisional));
     if (soak->meta.ended[0] != '\0' || soak->plan->search.to_per_s > 0 ||
         provisional_second(soak->provisional, second, soak->meta.ended)) {
         return true;
@@ -355,6 +361,7 @@ static void note_reading(const struct reading *reading, const struct interval *c
 
     settling_reading(&soak->settling, reading, t_s);
     provisional_reading(soak->provisional, reading, counts, t_s);
+    scrape_reading(soak->scrape, reading);
 }
 
 static bool has_settled(double since_s, void *context)
@@ -362,6 +369,15 @@ static bool has_settled(double since_s, void *context)
     struct soak *soak = context;
 
     return settling_done(&soak->settling, since_s);
+}
+
+static bool listens(struct soak *soak)
+{
+    if (soak->plan->output.listen == NULL) {
+        return true;
+    }
+    soak->scrape = scrape_open(soak->plan, &soak->meta, soak->diag);
+    return soak->scrape != NULL;
 }
 
 static bool perform(struct soak *soak)
@@ -393,6 +409,8 @@ static bool perform(struct soak *soak)
     provisional_free(soak->provisional);
     live_free(soak->live);
     run_end_hook(soak);
+    scrape_free(soak->scrape);
+    soak->scrape = NULL;
     if (!ok) {
         return false;
     }
@@ -443,6 +461,7 @@ static int perform_and_judge(struct soak *soak)
 
 static void finish(struct soak *soak)
 {
+    scrape_free(soak->scrape);
     hook_free(soak->hook);
     sampler_free(soak->sampler);
     run_free(soak->run);
@@ -457,6 +476,9 @@ void soak_check(const struct plan *plan, struct diag *diag)
 {
     mint_check(plan, diag);
     tls_client_free(tls_client_new(plan, &plan->target, diag));
+    if (plan->output.listen != NULL) {
+        listener_check(plan->output.listen, plan_origin(plan, &plan->output.listen), diag);
+    }
 }
 
 int soak_perform(const struct plan *plan, const struct soak_options *options)
@@ -469,7 +491,7 @@ int soak_perform(const struct plan *plan, const struct soak_options *options)
     soak.refused = diag_count(soak.diag) > 0;
     describe(&soak);
     if (!soak.refused && may_dial(&soak) && keeps_to_ceilings(&soak) && try_library(&soak) &&
-        make_identities(&soak) && has_consent(&soak) && find_server(&soak)) {
+        listens(&soak) && make_identities(&soak) && has_consent(&soak) && find_server(&soak)) {
         code = !enforces_mtls(&soak) ? 1 : make_run_directory(&soak) ? perform_and_judge(&soak) : 2;
     } else {
         code = soak.refused ? 5 : 2;

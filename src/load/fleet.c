@@ -239,6 +239,11 @@ static void show_second(struct fleet *fleet)
         .planned_s = (double)fleet->phases.timeline.run_end_ns * 1e-9,
         .phase = phase_text(&fleet->phases.timeline, &fleet->schedule, t_ns, fleet->ramped,
                             fleet->draining, fleet->phase),
+        .phase_name = phase_name(&fleet->phases.timeline, &fleet->schedule, t_ns, fleet->ramped,
+                                 fleet->draining),
+        .judged_s = (double)fleet->health.judged_ns * 1e-9,
+        .lagging_s = (double)fleet->health.lagging_ns * 1e-9,
+        .invalid = fleet->watch.invalid[0] != '\0',
         .rate_asked =
             fleet->draining ? 0 : phase_rate(&fleet->phases.timeline, &fleet->schedule, t_ns),
         .second = fleet->second,
