@@ -47,8 +47,13 @@ struct responder {
     unsigned n_accepts;
 };
 
+/* An answer that nobody takes is reset, or the kernel would hold it for as long as the client likes. */
 static void drop(struct client *client)
 {
+    if (client->stage == WRITING) {
+        const struct linger reset = {.l_onoff = 1};
+        (void)setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    }
     (void)close(client->fd);
     sink_free(client->answer);
     client->answer = NULL;
