@@ -19,8 +19,9 @@
 
 #define DEADLINE_NS     (5 * NS_PER_S)
 #define LINGER_NS       (1 * NS_PER_S)
-#define ACCEPTS_A_SPAN  50 /* then the others wait for the next */
-#define ACCEPT_SPAN_NS  (500 * NS_PER_MS)
+#define ACCEPTS_A_SPAN  100 /* then the others wait for the next */
+#define ACCEPT_SPAN_NS  (100 * NS_PER_MS)
+#define BACKLOG         64 /* a crowd beyond it is the kernel's to turn away: a long queue is a long wait */
 #define DISCARDED_MAX   65536u /* of a request that was answered before its end */
 #define FIRST_CLIENT_FD 2
 
@@ -353,7 +354,7 @@ struct responder *responder_start(int listener, responder_answer *answer, void *
         responder->clients[i].fd = -1;
     }
     responder->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    int error = responder->stop_fd < 0 ? errno : 0;
+    int error = responder->stop_fd < 0 || listen(listener, BACKLOG) != 0 ? errno : 0;
     if (error == 0) {
         /* signals are main's */
         sigfillset(&all);

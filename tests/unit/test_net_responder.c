@@ -226,7 +226,7 @@ static void who_says_nothing_makes_room(void **state)
 /* More than are let in at one time come in turn. */
 static void a_crowd_is_answered(void **state)
 {
-    for (int i = 0; i < 120; i++) {
+    for (int i = 0; i < 250; i++) {
         expect_well(*state);
     }
 }
