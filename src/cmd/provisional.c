@@ -29,8 +29,8 @@ struct provisional {
     int part;
     double told_s, looked_s, cooldown_s;
     struct memory_finding told; /* at told_s, when that is not 0 */
-    double level;  /* bytes, of the last reading */
-    int n_heading; /* forecasts in a row that reach the limit before the end */
+    double level;               /* bytes, of the last reading */
+    int n_heading;              /* forecasts in a row that reach the limit before the end */
 };
 
 struct provisional *provisional_new(const struct plan *plan, const char *runtime)

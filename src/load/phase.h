@@ -10,8 +10,8 @@
 
 #define PHASE_TEXT 128
 
-/* The phase's name without what it counts, for machines: "burst", "dwell", "search", "steady" and so
- * on as below.  Borrows from the plan. */
+/* The phase's name without what it counts, for machines: "burst", "dwell", "search", "steady" and
+ * so on, as below.  Borrows from the plan. */
 const char *phase_name(const struct timeline *timeline, const struct schedule *schedule,
                        uint64_t t_ns, bool ramped, bool draining);
 /* "burst (3 of 8)", "rest (4 of 8), idle"; of a search "step 3, search 400/s"; without phases

@@ -21,7 +21,7 @@
 #define LINGER_NS       (1 * NS_PER_S)
 #define ACCEPTS_A_SPAN  100 /* then the others wait for the next */
 #define ACCEPT_SPAN_NS  (100 * NS_PER_MS)
-#define BACKLOG         64 /* a crowd beyond it is the kernel's to turn away: a long queue is a long wait */
+#define BACKLOG         64     /* beyond it the kernel turns away: a long queue is a long wait */
 #define DISCARDED_MAX   65536u /* of a request that was answered before its end */
 #define FIRST_CLIENT_FD 2
 
@@ -48,7 +48,7 @@ struct responder {
     unsigned n_accepts;
 };
 
-/* An answer that nobody takes is reset, or the kernel would hold it for as long as the client likes. */
+/* An answer that nobody takes is reset, or the kernel would hold it as long as the client likes. */
 static void drop(struct client *client)
 {
     if (client->stage == WRITING) {
@@ -107,8 +107,8 @@ static void refuse(struct client *client, int status)
     sink_free(body);
 }
 
-/* The lines of Accept as one list (RFC 9110, section 5.3) up to the empty line; what does not fit is
- * left out. */
+/* The lines of Accept as one list (RFC 9110, section 5.3) up to the empty line; what does not fit
+ * is left out. */
 static void gather_accept(char *lines, char accept[RESPONDER_ACCEPT_MAX])
 {
     size_t n = 0;

@@ -84,8 +84,6 @@ static const char *const factor_words[] = {
     ROW(SECTION_SEARCH, key, type, struct plan_search, field, __VA_ARGS__)
 #define HOOK(key, type, field, ...)                                                                \
     ROW(SECTION_HOOK, key, type, struct plan_hook, field, __VA_ARGS__)
-#define OUTPUT(key, type, field, ...)                                                              \
-    ROW(SECTION_OUTPUT, key, type, struct plan_output, field, __VA_ARGS__)
 #define PICK_HELP                                                                                  \
     "Which one is next; zipf: few are hot and most are cold; fresh: one that never was used."
 #define ZIPF_HELP          "zipf: the k-th is chosen in proportion to 1 / k^exponent."
@@ -538,10 +536,9 @@ static const struct option options[] = {
          .help = "Runs once after the load, however that ended."),
     HOOK("deadline", TYPE_DURATION, deadline_ns, .initial = "10s", BETWEEN(10 * MS, H),
          .help = "Time for one command, after which it is killed; of rotate no longer than every."),
-
-    OUTPUT("listen", TYPE_STRING, listen,
-           .help = "ADDRESS:PORT where dashboards read /metrics while the run lasts, or a PORT of "
-                   "127.0.0.1; 0: a free one."),
+    ROW(SECTION_OUTPUT, "listen", TYPE_STRING, struct plan_output, listen,
+        .help = "ADDRESS:PORT where dashboards read /metrics while the run lasts, or a PORT of "
+                "127.0.0.1; 0: a free one."),
 };
 /* clang-format on */
 
