@@ -32,8 +32,9 @@ struct provisional {
     uint64_t incarnation;
     int part;
     double told_s, looked_s, cooldown_s;
-    double level;  /* bytes, of the last reading */
-    int n_heading; /* forecasts in a row that reach the limit before the end */
+    struct memory_finding told; /* at told_s, when that is not 0 */
+    double level;               /* bytes, of the last reading */
+    int n_heading;              /* forecasts in a row that reach the limit before the end */
 };
 
 struct provisional *provisional_new(const struct plan *plan, const char *runtime,
@@ -103,15 +104,20 @@ void provisional_reading(struct provisional *provisional, const struct reading *
 
 static void tell(struct provisional *provisional, const struct fleet_second *second)
 {
-    struct memory_finding finding;
+    struct memory_finding *finding = &provisional->told;
     if (second->elapsed_s < provisional->told_s + EVERY_S ||
         second->elapsed_s > second->planned_s - EVERY_S / 2) {
         return;
     }
     provisional->told_s = second->elapsed_s;
-    judge_provisional(&provisional->series, &provisional->options, &finding);
-    log_note("provisional, %.0f s: %s: %s", second->elapsed_s, memory_class_name(finding.class),
-             finding.reason);
+    judge_provisional(&provisional->series, &provisional->options, finding);
+    log_note("provisional, %.0f s: %s: %s", second->elapsed_s, memory_class_name(finding->class),
+             finding->reason);
+}
+
+const struct memory_finding *provisional_finding(const struct provisional *provisional)
+{
+    return provisional->told_s > 0 ? &provisional->told : NULL;
 }
 
 /* A leak that reaches the limit soon by its slowest plausible growth, and while the load goes on.

@@ -11,6 +11,7 @@
 
 struct fleet_second;
 struct interval;
+struct memory_finding;
 struct plan;
 struct provisional;
 struct reading;
@@ -23,6 +24,8 @@ void provisional_free(struct provisional *provisional);
 /* Takes note of a reading, `t_s` after the start of the load. */
 void provisional_reading(struct provisional *provisional, const struct reading *reading,
                          const struct interval *counts, double t_s);
+/* What was told last, or NULL. */
+const struct memory_finding *provisional_finding(const struct provisional *provisional);
 /* Tells when a minute is over.  False: the run should end now, and why
  * is in `ended`. */
 bool provisional_second(struct provisional *provisional, const struct fleet_second *second,

@@ -11,7 +11,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define SUMMARY_MAX 900000
 
 static void write_file(struct sink *sink, const struct stored_run *stored, const char *file)
 {
@@ -55,13 +58,39 @@ void reports_write(const struct stored_run *stored, const struct verdict *verdic
     write_percentiles(stored);
 }
 
+/* What of the text a step's summary that holds `before` bytes has room for, in whole lines: GitHub
+ * drops a summary of more than 1 MiB, all of it.  Takes `whole` over. */
+static struct sink *shortened(struct sink *whole, off_t before)
+{
+    static const char note[] = "\n(Cut short: the rest is in the report.)\n";
+    size_t len, room = before < SUMMARY_MAX ? (size_t)(SUMMARY_MAX - before) : 0;
+    const char *text = sink_text(whole, &len);
+
+    if (len <= room) {
+        return whole;
+    }
+    size_t kept = room > sizeof note ? room - sizeof note : 0;
+    while (kept > 0 && text[kept - 1] != '\n') {
+        kept--;
+    }
+    struct sink *part = sink_new();
+    sink_write(part, text, kept);
+    sink_printf(part, "%s", note);
+    sink_free(whole);
+    return part;
+}
+
 static void append_summary(const char *path, const struct stored_run *stored,
                            const struct verdict *verdict)
 {
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
     struct sink *sink = sink_new();
+    struct stat st;
 
     renderer_find("markdown")->write(sink, stored, verdict);
+    if (fd >= 0 && fstat(fd, &st) == 0) {
+        sink = shortened(sink, st.st_size);
+    }
     if (fd < 0 || !sink_send(sink, fd)) {
         log_warn("cannot write the job's summary %s: %s", path, strerror(errno));
     }

@@ -11,6 +11,7 @@ static const struct cli_option options[] = {
     SETS_SET_OPTION,
     SETS_ALLOW_OPTION,
     {"output", 'o', "DIR", "the run directory (default: tlsoak-run-DATE-ID)"},
+    {"listen", 0, "ADDRESS:PORT", "output.listen: serves /metrics during the run (0: a free port)"},
     {"quiet", 'q', NULL, "no live view and no report, only the verdict's sentence"},
     {"inconclusive-ok", 0, NULL, "exit 0 instead of 3 when the data can't tell"},
     {"once", 0, NULL, "make one exchange, say how it ended, and stop (exit code 0 or 4)"},

@@ -20,10 +20,15 @@ void sets_take(struct sets *sets, const struct cli *cli)
     if (sets->allow != NULL) {
         sets->texts[sets->n++] = sets->allow;
     }
+    if (cli_value(cli, "listen", NULL) != NULL) {
+        sets->listen = xasprintf("output.listen=%s", cli_value(cli, "listen", NULL));
+        sets->texts[sets->n++] = sets->listen;
+    }
 }
 
 void sets_clear(struct sets *sets)
 {
     free(sets->allow);
+    free(sets->listen);
     *sets = (struct sets){.n = 0};
 }

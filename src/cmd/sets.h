@@ -1,5 +1,5 @@
-/* What the command line says of the profile's values: --set, and --allow-target, which is short
- * for target.allow. */
+/* What the command line says of the profile's values: --set, and --allow-target and --listen, which
+ * are short for target.allow and output.listen. */
 #ifndef CMD_SETS_H
 #define CMD_SETS_H
 
@@ -18,9 +18,9 @@
     }
 
 struct sets {
-    const char *texts[CLI_VALUES + 1]; /* SECTION.KEY=VALUE; borrow from the command line */
+    const char *texts[CLI_VALUES + 2]; /* SECTION.KEY=VALUE; borrow from the command line */
     size_t n;
-    char *allow; /* owns */
+    char *allow, *listen; /* owns */
 };
 
 void sets_take(struct sets *sets, const struct cli *cli);

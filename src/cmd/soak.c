@@ -13,8 +13,10 @@
 #include "cmd/presented.h"
 #include "cmd/reports.h"
 #include "cmd/provisional.h"
+#include "cmd/scrape.h"
 #include "cmd/settling.h"
 #include "cmd/windowing.h"
+#include "demo/listener.h"
 #include "ident/mint.h"
 #include "load/consent.h"
 #include "load/fleet.h"
@@ -24,6 +26,7 @@
 #include "load/selfcheck.h"
 #include "net/fetch_token.h"
 #include "net/policy.h"
+#include "net/responder.h"
 #include "net/source_addr.h"
 #include "net/tls.h"
 #include "net/tls_speed.h"
@@ -60,6 +63,7 @@ struct soak {
     struct live *live;
     struct provisional *provisional;
     struct aborting *aborting;
+    struct scrape *scrape;    /* NULL: nobody may ask */
     struct settling settling; /* memory since the load stopped */
     struct ceiling ceiling;
     bool called; /* a leak, during the load */
@@ -101,8 +105,9 @@ uint64_t soak_descriptors(const struct plan *plan)
 {
     uint64_t bad = plan->n_refuses > 0 ? REFUSAL_SLOTS : 0;
     uint64_t misused = plan->n_misuses > 0 ? MISUSE_SLOTS : 0;
+    uint64_t asked = plan->output.listen != NULL ? RESPONDER_DESCRIPTORS : 0;
 
-    return plan_peak(plan).connections + (bad + misused) * plan->run.threads + 64;
+    return plan_peak(plan).connections + (bad + misused) * plan->run.threads + asked + 64;
 }
 
 /* As many descriptors as the system lets us have: the default of 1024 is a desktop's. */
@@ -425,6 +430,7 @@ static bool show_second(const struct fleet_second *second, void *context)
     };
 
     live_show(soak->live, &frame);
+    scrape_second(soak->scrape, second, provisional_finding(soak->provisional));
     if (soak->meta.ended[0] != '\0') {
         return true;
     }
@@ -453,6 +459,7 @@ static void note_reading(const struct reading *reading, const struct interval *c
     settling_reading(&soak->settling, reading, t_s);
     provisional_reading(soak->provisional, reading, counts, t_s);
     ceiling_reading(&soak->ceiling, reading, t_s);
+    scrape_reading(soak->scrape, reading);
 }
 
 static bool has_settled(double since_s, void *context)
@@ -460,6 +467,15 @@ static bool has_settled(double since_s, void *context)
     struct soak *soak = context;
 
     return settling_done(&soak->settling, since_s);
+}
+
+static bool listens(struct soak *soak)
+{
+    if (soak->plan->output.listen == NULL) {
+        return true;
+    }
+    soak->scrape = scrape_open(soak->plan, &soak->meta, soak->diag);
+    return soak->scrape != NULL;
 }
 
 static bool perform(struct soak *soak)
@@ -494,6 +510,8 @@ static bool perform(struct soak *soak)
     provisional_free(soak->provisional);
     aborting_free(soak->aborting);
     live_free(soak->live);
+    scrape_free(soak->scrape);
+    soak->scrape = NULL;
     if (!ok) {
         run_end_hook(soak);
         return false;
@@ -548,6 +566,7 @@ static int perform_and_judge(struct soak *soak)
 
 static void finish(struct soak *soak)
 {
+    scrape_free(soak->scrape);
     hook_free(soak->hook);
     sampler_free(soak->sampler);
     run_free(soak->run);
@@ -563,6 +582,9 @@ void soak_check(const struct plan *plan, struct diag *diag)
 {
     mint_check(plan, diag);
     tls_client_free(tls_client_new(plan, &plan->target, diag));
+    if (plan->output.listen != NULL) {
+        listener_check(plan->output.listen, plan_origin(plan, &plan->output.listen), diag);
+    }
 }
 
 int soak_perform(const struct plan *plan, const struct soak_options *options)
@@ -575,7 +597,8 @@ int soak_perform(const struct plan *plan, const struct soak_options *options)
     soak.refused = !doctor_library_is_ours(soak.diag) || diag_count(soak.diag) > 0;
     describe(&soak);
     if (!soak.refused && may_dial(&soak) && keeps_to_ceilings(&soak) && try_library(&soak) &&
-        make_identities(&soak) && is_fit(&soak) && has_consent(&soak) && find_server(&soak)) {
+        listens(&soak) && make_identities(&soak) && is_fit(&soak) && has_consent(&soak) &&
+        find_server(&soak)) {
         code = !enforces_mtls(&soak) ? 1 : make_run_directory(&soak) ? perform_and_judge(&soak) : 2;
     } else {
         code = soak.refused ? 5 : 2;

@@ -24,7 +24,8 @@ union address {
 
 static bool parse(const char *listen, union address *ret_address)
 {
-    CLEANUP_FREE char *text = xstrdup(listen);
+    bool bare = listen[0] != '\0' && listen[strspn(listen, "0123456789")] == '\0';
+    CLEANUP_FREE char *text = xasprintf("%s%s", bare ? "127.0.0.1:" : "", listen);
     char *colon = strrchr(text, ':'), *host = text;
     uint64_t port;
     if (colon == NULL || !str_to_u64(colon + 1, &port) || port > UINT16_MAX) {
@@ -62,14 +63,29 @@ static bool describe(int fd, char text[LISTENER_TEXT])
     return true;
 }
 
-int listener_open(const char *listen_text, char ret_text[LISTENER_TEXT], struct diag *diag)
+static bool is_good(const char *listen, union address *ret_address, struct origin origin,
+                    struct diag *diag)
 {
-    const struct origin origin = {"--listen", 0};
+    bool ok = parse(listen, ret_address);
+    if (!ok) {
+        diag_add(diag, origin, "\"%s\" is not an address and a port (write 127.0.0.1:0 or [::1]:0)",
+                 listen);
+    }
+    return ok;
+}
+
+void listener_check(const char *listen, struct origin origin, struct diag *diag)
+{
+    union address address;
+    (void)is_good(listen, &address, origin, diag);
+}
+
+int listener_open(const char *listen_text, struct origin origin, char ret_text[LISTENER_TEXT],
+                  struct diag *diag)
+{
     const int on = 1;
     union address address;
-    if (!parse(listen_text, &address)) {
-        diag_add(diag, origin, "\"%s\" is not an address and a port (write 127.0.0.1:0 or [::1]:0)",
-                 listen_text);
+    if (!is_good(listen_text, &address, origin, diag)) {
         return -1;
     }
     bool v6 = address.any.sa_family == AF_INET6;

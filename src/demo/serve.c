@@ -228,7 +228,8 @@ static bool server_open(struct server *server, struct diag *diag)
     struct tlsd_files files = files_of(options);
     server->tlsd = tlsd_new(&files, diag);
     server->gate = gate_new(options, server->tally, diag);
-    server->listener = listener_open(options->listen, server->address, diag);
+    server->listener =
+        listener_open(options->listen, (struct origin){"--listen", 0}, server->address, diag);
     if (server->tally == NULL || server->tlsd == NULL || server->gate == NULL ||
         server->listener < 0) {
         return false;

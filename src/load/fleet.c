@@ -241,6 +241,11 @@ static void show_second(struct fleet *fleet)
         .end_s = (double)(fleet->second->end_ns - fleet->job->start_ns) * 1e-9,
         .phase = phase_text(&fleet->phases.timeline, &fleet->schedule, t_ns, fleet->ramped,
                             fleet->draining, fleet->phase),
+        .phase_name = phase_name(&fleet->phases.timeline, &fleet->schedule, t_ns, fleet->ramped,
+                                 fleet->draining),
+        .judged_s = (double)fleet->health.judged_ns * 1e-9,
+        .lagging_s = (double)fleet->health.lagging_ns * 1e-9,
+        .invalid = fleet->watch.invalid[0] != '\0',
         .rate_asked =
             fleet->draining ? 0 : phase_rate(&fleet->phases.timeline, &fleet->schedule, t_ns),
         .second = fleet->second,

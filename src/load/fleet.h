@@ -21,7 +21,10 @@ struct fleet_second {
     double elapsed_s, planned_s;
     double end_s; /* of the row that `second` is in the run directory */
     const char *phase;
+    const char *phase_name; /* the same without what it counts */
     double rate_asked;
+    double judged_s, lagging_s; /* of the generator, as in health.h */
+    bool invalid;               /* the measurements can't be used, as far as is known */
     const struct interval *second;
     const struct interval *total;
     const struct reading *memory;

@@ -70,29 +70,45 @@ static const char *own_text(const struct timeline *timeline, char text[PHASE_TEX
     return text;
 }
 
-const char *phase_text(const struct timeline *timeline, const struct schedule *schedule,
-                       uint64_t t_ns, bool ramped, bool draining, char text[PHASE_TEXT])
+static bool has_own_phases(const struct plan *plan)
+{
+    return plan->n_phases > 0 || plan->search.to_per_s > 0;
+}
+
+const char *phase_name(const struct timeline *timeline, const struct schedule *schedule,
+                       uint64_t t_ns, bool ramped, bool draining)
 {
     const struct plan *plan = timeline->plan;
     size_t dwell;
     struct switches on = schedule_at(schedule, t_ns, &dwell);
     double warmup_ns = schedule->n_dwells > 0 ? (double)plan->attribution.warmup_ns
                                               : plan->judge.warmup * (double)plan->run.duration_ns;
-    const char *phase = "steady";
     if (draining) {
-        phase = "draining";
-    } else if (plan->n_phases > 0 || plan->search.to_per_s > 0) {
-        return own_text(timeline, text);
+        return "draining";
+    } else if (has_own_phases(plan)) {
+        return plan->n_phases > 0 ? timeline_phase(timeline)->name : "search";
     } else if (on.idle) {
-        phase = "cooling down";
+        return "cooling down";
     } else if (on.designed) {
-        return dwell_text(plan, on, dwell, schedule->n_dwells, text);
+        return "dwell";
     } else if (!ramped && plan->pace.mode != PACE_CHURN && plan->pace.mode != PACE_HANDSHAKE) {
-        phase = "ramp";
-    } else if ((double)t_ns < warmup_ns) {
-        phase = "warm-up";
+        return "ramp";
     }
-    (void)str_copy(text, PHASE_TEXT, phase);
+    return (double)t_ns < warmup_ns ? "warm-up" : "steady";
+}
+
+const char *phase_text(const struct timeline *timeline, const struct schedule *schedule,
+                       uint64_t t_ns, bool ramped, bool draining, char text[PHASE_TEXT])
+{
+    const struct plan *plan = timeline->plan;
+    size_t dwell;
+    struct switches on = schedule_at(schedule, t_ns, &dwell);
+    if (!draining && has_own_phases(plan)) {
+        return own_text(timeline, text);
+    } else if (!draining && !on.idle && on.designed) {
+        return dwell_text(plan, on, dwell, schedule->n_dwells, text);
+    }
+    (void)str_copy(text, PHASE_TEXT, phase_name(timeline, schedule, t_ns, ramped, draining));
     return text;
 }
 

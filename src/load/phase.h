@@ -10,6 +10,10 @@
 
 #define PHASE_TEXT 128
 
+/* The phase's name without what it counts, for machines: "burst", "dwell", "search", "steady" and
+ * so on, as below.  Borrows from the plan. */
+const char *phase_name(const struct timeline *timeline, const struct schedule *schedule,
+                       uint64_t t_ns, bool ramped, bool draining);
 /* "burst (3 of 8)", "rest (4 of 8), idle"; of a search "step 3, search 400/s"; without phases
  * "ramp", "warm-up", "steady", "dwell 7 of 32: full rate, reconnecting, fresh certificates",
  * "cooling down"; "draining": at `t_ns` after the start.  `ramped`: all connections have stood at

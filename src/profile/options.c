@@ -565,6 +565,9 @@ static const struct option options[] = {
          .help = "Runs once after the load, however that ended."),
     HOOK("deadline", TYPE_DURATION, deadline_ns, .initial = "10s", BETWEEN(10 * MS, H),
          .help = "Time for one command, after which it is killed; of rotate no longer than every."),
+    ROW(SECTION_OUTPUT, "listen", TYPE_STRING, struct plan_output, listen,
+        .help = "ADDRESS:PORT where dashboards read /metrics while the run lasts, or a PORT of "
+                "127.0.0.1; 0: a free one."),
 };
 /* clang-format on */
 

@@ -502,6 +502,10 @@ struct plan_hook {
     uint64_t deadline_ns; /* of one command */
 };
 
+struct plan_output {
+    char *listen; /* where /metrics is served; NULL: nowhere */
+};
+
 struct plan {
     struct plan_run run;
     struct plan_target target;
@@ -511,6 +515,7 @@ struct plan {
     struct plan_limit limit;
     struct plan_search search;
     struct plan_hook hook;
+    struct plan_output output;
     struct plan_cert *certs;
     size_t n_certs;
     struct plan_apikey *apikeys;

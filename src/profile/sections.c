@@ -73,6 +73,7 @@ static const struct section_info sections[SECTION_COUNT] = {
                       "few other variables; {pid} is the process of the first [memory], {run} the "
                       "run directory, whose hook.log keeps what they print.",
                       SINGLE(hook)},
+    [SECTION_OUTPUT] = {"output", "What is shown, and where.", SINGLE(output)},
 };
 
 const struct section_info *section_info(enum section section)

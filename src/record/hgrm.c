@@ -34,13 +34,16 @@ static double deviation_ns(const struct hist *hist)
     return hist->n > 0 ? sqrt(squares / (double)hist->n) : 0;
 }
 
+/* Steps are in percent, as those of the reference: so they are exact, and 0.1 + 0.1 + 0.1 is not
+ * asked for more values than 0.3 holds. */
 static void put_rows(struct sink *sink, const struct hist *hist)
 {
     uint32_t slot = hist->first;
     uint64_t below = 0; /* in the slots before it */
 
-    for (double level = 0;;) {
-        uint64_t wanted = level < 1 ? (uint64_t)fmax(1, ceil(level * (double)hist->n)) : hist->n;
+    for (double percent = 0;;) {
+        uint64_t wanted =
+            percent < 100 ? (uint64_t)fmax(1, ceil(percent * (double)hist->n / 100)) : hist->n;
         slot = slot_of(hist, wanted, slot, &below);
         uint64_t width, low = hist_slot_low(slot, &width), top = low + width - 1;
         uint64_t count = below + hist->slots[slot];
@@ -49,10 +52,11 @@ static void put_rows(struct sink *sink, const struct hist *hist)
             sink_printf(sink, "%12.3f %14.12f %10" PRIu64 "\n", value, 1.0, count);
             return;
         }
-        sink_printf(sink, "%12.3f %14.12f %10" PRIu64 " %14.2f\n", value, level, count,
-                    1 / (1 - level));
-        double next = level + 1 / (ROWS_PER_HALVING * exp2(floor(log2(1 / (1 - level))) + 1));
-        level = next > level ? next : 1; /* of more values than a double tells apart */
+        sink_printf(sink, "%12.3f %14.12f %10" PRIu64 " %14.2f\n", value, percent / 100, count,
+                    100 / (100 - percent));
+        double next =
+            percent + 100 / (ROWS_PER_HALVING * exp2(floor(log2(100 / (100 - percent))) + 1));
+        percent = next > percent ? next : 100; /* of more values than a double tells apart */
     }
 }
 

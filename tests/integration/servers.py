@@ -14,14 +14,20 @@ import time
 
 import pytest
 
+import schemas
+
 TLSOAK = os.environ.get("TLSOAK", "build/release/tlsoak")
 RELEASE = os.environ.get("TLSOAK_RELEASE", TLSOAK)
 
 
 def tlsoak(*args, binary=None, timeout=300, env=None, cwd=None, stdin=subprocess.DEVNULL):
-    """Runs tlsoak to its end; returns the finished process with text output."""
-    return subprocess.run([binary or TLSOAK, *map(str, args)], capture_output=True, text=True,
+    """Runs tlsoak to its end; returns the finished process with text output. What it wrote as JSON has its schema."""
+    words = [*map(str, args)]
+    done = subprocess.run([binary or TLSOAK, *words], capture_output=True, text=True,
                           timeout=timeout, env={**os.environ, **(env or {})}, cwd=cwd, stdin=stdin)
+    if done.returncode in (0, 1, 3, 4, 6):
+        schemas.check_output(words, done.stdout, cwd or ".")
+    return done
 
 
 def make_pki(folder, clients=1, *options):
@@ -208,8 +214,11 @@ def embedded(folder, pki, *options, binary=None, credentials=True):
                f"{pki}/server.pem", "--key", f"{pki}/server.key", "--truth", str(folder / "truth.jsonl"),
                *(secrets if credentials else []), *map(str, options)]
     with ready_server(command, folder / "embedded.log") as server:
+        schemas.check("ready", server.ready)
         server.truth = folder / "truth.jsonl"
         yield server
+    for line in server.truth.read_text().splitlines() if server.truth.exists() else ():
+        schemas.check("truth", json.loads(line))
 
 
 GO_SERVER = pathlib.Path(__file__).parents[1] / "targets" / "go-mtls"
@@ -257,8 +266,8 @@ ca_key = {ca or pki}/ca.key
 
 
 def verdict(run_dir):
-    return json.loads((pathlib.Path(run_dir) / "verdict.json").read_text())
+    return schemas.check("verdict", json.loads((pathlib.Path(run_dir) / "verdict.json").read_text()))
 
 
 def totals(run_dir):
-    return json.loads((pathlib.Path(run_dir) / "run.json").read_text())
+    return schemas.check("run", json.loads((pathlib.Path(run_dir) / "run.json").read_text()))

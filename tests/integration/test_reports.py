@@ -1,8 +1,10 @@
 """What a run leaves for people to look at: report.html, and the plots of its files."""
+import csv
 import html.parser
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import xml.etree.ElementTree
 
@@ -168,3 +170,53 @@ def test_percentile_tables_are_those_of_the_run(run):
     assert rows[-1][:3] == [pytest.approx(told["max_us"] / 1000, abs=0.001), 1, told["n"]]
     median = next(row for row in rows if row[1] == 0.5)
     assert median[0] == pytest.approx(told["p50_us"] / 1000, abs=0.001)
+
+
+JAVA_READER = pathlib.Path(__file__).parents[1] / "data" / "hlog" / "Reader.java"
+JAVA_LIBRARY = pathlib.Path("/usr/share/java/hdrhistogram.jar")
+
+
+def table(path):
+    """The rows of a percentile table."""
+    return [list(map(float, line.split()[:3])) for line in path.read_text().splitlines()[2:] if line and line[0] != "#"]
+
+
+def test_the_java_library_reads_the_logs_and_draws_the_same_tables(run, tmp_path):
+    if shutil.which("javac") is None:
+        pytest.skip("javac is not installed")
+    if not JAVA_LIBRARY.exists():
+        pytest.skip("libhdrhistogram-java is not installed")
+    told = totals(run)
+    names = [name for name, series in told["latency"].items() if series["n"] > 0]
+    assert {"response", "service", "connect", "handshake_full", "first_byte"} <= set(names)
+    logs = [shutil.copy(run / f"latency.{name}.hlog", tmp_path) for name in names]
+    done = subprocess.run([need("java"), "-XX:TieredStopAtLevel=1", "-cp", JAVA_LIBRARY, JAVA_READER, *logs],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name, log, line in zip(names, logs, done.stdout.splitlines(), strict=True):
+        series, (file, *numbers) = told["latency"][name], line.split()
+        intervals, first, last, n, mean, *percentiles = map(float, numbers)
+        assert file == str(log) and n == series["n"]
+        assert intervals >= (2 if name == "response" else 1) 
+        start = told["start_epoch_ms"] / 1000
+        assert start - 0.01 <= first < last <= start + told["elapsed_s"] + told["tick_s"]
+        assert mean == pytest.approx(series["mean_us"] * 1000, rel=1e-3)
+        keys = ("p50_us", "p90_us", "p99_us", "p99_9_us", "max_us")
+        # a log knows the largest value to its slot only
+        for key, value in zip(keys, percentiles, strict=True):
+            assert min(value, series["max_us"] * 1000) == pytest.approx(series[key] * 1000, rel=1e-9), key
+        ours, theirs = table(run / f"latency.{name}.hgrm"), table(pathlib.Path(f"{log}.hgrm"))
+        theirs = [row for row in theirs if row[1] == 1 or row[2] < n]  # it tells the last value twice
+        assert len(ours) == len(theirs) > 5
+        for mine, other in zip(ours, theirs):
+            assert mine == [pytest.approx(other[0], rel=1e-3, abs=0.001), pytest.approx(other[1], abs=1e-9), other[2]]
+
+
+def test_ticks_are_plain_csv_whose_last_row_is_the_run(run):
+    with open(run / "ticks.csv", newline="") as file:
+        rows = list(csv.DictReader(file, strict=True, restkey="more"))
+    assert len(rows) >= 5 and all(None not in row.values() and "more" not in row for row in rows)
+    for name in rows[0]:
+        column = [float(row[name] or "nan") for row in rows]
+        if name in totals(run)["totals"]:
+            assert column == sorted(column) and column[-1] == totals(run)["totals"][name], name

@@ -1,0 +1,40 @@
+"""The published schemas of all JSON that tlsoak writes (tests/data/schemas), held against what the tests make it write."""
+import functools
+import json
+import pathlib
+
+import jsonschema
+
+FOLDER = pathlib.Path(__file__).parents[1] / "data" / "schemas"
+
+
+@functools.lru_cache(None)
+def validator(name):
+    schema = json.loads((FOLDER / f"{name}.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def check(name, document):
+    """The document, which must be as the schema says."""
+    error = jsonschema.exceptions.best_match(validator(name).iter_errors(document))
+    assert error is None, f"{name}.json at {error.json_path}: {error.message}"
+    return document
+
+
+def check_run(folder):
+    """What a run directory has so far."""
+    for name in ("run", "verdict"):
+        path = pathlib.Path(folder) / f"{name}.json"
+        if path.exists():
+            check(name, json.loads(path.read_text()))
+
+
+def check_output(words, out, cwd):
+    """What a command line asked for as JSON: a run directory, or verdicts."""
+    for option, value in zip(words, words[1:]):
+        if option in ("-o", "--output") and words[0] in ("run", "demo"):
+            check_run(pathlib.Path(cwd) / value)
+        if (option, value) == ("--format", "json") and words[0] in ("analyse", "report"):
+            for text in [out] if out.startswith("{\n") else out.splitlines():
+                check("verdict", json.loads(text))
