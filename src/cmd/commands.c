@@ -3,7 +3,6 @@
 #include <stddef.h>
 
 const struct command *const commands[] = {
-    &command_demo,    &command_run,    &command_check,
-    &command_analyse, &command_report, &command_pki,
-    &command_serve,   &command_doctor, NULL,
+    &command_demo,    &command_run, &command_check, &command_analyse, &command_report,
+    &command_compare, &command_pki, &command_serve, &command_doctor,  NULL,
 };
