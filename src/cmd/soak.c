@@ -6,6 +6,7 @@
 #include "base/mono.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "cmd/history.h"
 #include "cmd/judging.h"
 #include "cmd/presented.h"
 #include "cmd/reports.h"
@@ -420,7 +421,8 @@ static int judge_and_report(struct soak *soak)
         run_unload(stored);
         return 4;
     }
-    reports_write(stored, verdict);
+    reports_write(soak->plan, stored, verdict);
+    history_append(soak->plan, stored, verdict);
     if (soak->options->quiet) {
         (void)printf("%s: %s\n", verdict_kind_name(verdict->kind), verdict->reason);
     } else {
@@ -455,6 +457,7 @@ static void finish(struct soak *soak)
 
 void soak_check(const struct plan *plan, struct diag *diag)
 {
+    reports_check(plan, diag);
     mint_check(plan, diag);
     tls_client_free(tls_client_new(plan, &plan->target, diag));
 }
@@ -467,6 +470,7 @@ int soak_perform(const struct plan *plan, const struct soak_options *options)
     log_quiet(options->quiet);
     raise_descriptor_limit(plan, soak.diag);
     soak.refused = diag_count(soak.diag) > 0;
+    reports_check(plan, soak.diag);
     describe(&soak);
     if (!soak.refused && may_dial(&soak) && keeps_to_ceilings(&soak) && try_library(&soak) &&
         make_identities(&soak) && has_consent(&soak) && find_server(&soak)) {

@@ -28,6 +28,19 @@ double sample_scaled(enum baseline_kind kind, double value)
     return sample_is_log(kind) ? log(value) : value;
 }
 
+double sample_centre(const struct baseline_sample *sample)
+{
+    double sum = 0;
+
+    if (sample->kind == BASELINE_LEAK) {
+        return sample->value;
+    }
+    for (size_t i = 0; i < sample->sections.n; i++) {
+        sum += sample->sections.value[i];
+    }
+    return sum / (double)sample->sections.n;
+}
+
 /* The least that is not known of a number, however evenly its sections came out. */
 static double floor_variance(const struct baseline_sample *sample)
 {

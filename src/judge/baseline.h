@@ -59,7 +59,8 @@ struct baseline_run {
     size_t n;
 };
 
-/* Reads what a stored run measured; `verdict` gives its leaks.  The caller frees it with
+/* Reads what a stored run measured; `verdict` gives its leaks, and is all there is of a series
+ * alone (`stored` NULL).  The caller frees it with
  * baseline_free.  NULL with a mistake. */
 struct baseline_run *baseline_take(const struct stored_run *stored, const struct verdict *verdict,
                                    struct diag *diag) __attribute__((warn_unused_result));

@@ -365,6 +365,10 @@ struct baseline_run *baseline_take(const struct stored_run *stored, const struct
     struct baseline_run *run = xcalloc(1, sizeof *run);
     bool ok = true;
 
+    if (stored == NULL) {
+        take_leaks(run, verdict);
+        return run;
+    }
     (void)str_copy(run->name, sizeof run->name, stored->dir);
     (void)str_copy(run->id, sizeof run->id, stored->meta.id);
     (void)str_copy(run->version, sizeof run->version, stored->meta.version);

@@ -41,7 +41,7 @@ static bool take_side(struct side *side, const char *name)
         if (sample == NULL || !sample_variance(sample, &variance, &df)) {
             return false;
         }
-        values[side->n++] = sample_scaled(sample->kind, sample->value);
+        values[side->n++] = sample_centre(sample);
         side->mean += values[i] / n;
         side->variance += variance / n / n;
         side->variance2 += pow(variance / n / n, 2) / df;

@@ -84,6 +84,8 @@ static const char *const factor_words[] = {
     ROW(SECTION_SEARCH, key, type, struct plan_search, field, __VA_ARGS__)
 #define HOOK(key, type, field, ...)                                                                \
     ROW(SECTION_HOOK, key, type, struct plan_hook, field, __VA_ARGS__)
+#define OUTPUT(key, type, field, ...)                                                              \
+    ROW(SECTION_OUTPUT, key, type, struct plan_output, field, __VA_ARGS__)
 #define PICK_HELP                                                                                  \
     "Which one is next; zipf: few are hot and most are cold; fresh: one that never was used."
 #define ZIPF_HELP          "zipf: the k-th is chosen in proportion to 1 / k^exponent."
@@ -536,6 +538,13 @@ static const struct option options[] = {
          .help = "Runs once after the load, however that ended."),
     HOOK("deadline", TYPE_DURATION, deadline_ns, .initial = "10s", BETWEEN(10 * MS, H),
          .help = "Time for one command, after which it is killed; of rotate no longer than every."),
+
+    OUTPUT("formats", TYPE_STRING, formats,
+           .help = "Reports that the run leaves in its directory beside verdict.json: of text, "
+                   "html, junit, markdown, csv, bench-smaller, bench-bigger and bmf; not given: "
+                   "the first five."),
+    OUTPUT("history", TYPE_STRING, history, .flags = OPTION_PATH | OPTION_WRITTEN,
+           .help = "CSV that gets a line of each run: the numbers that one looks at over weeks."),
 };
 /* clang-format on */
 
@@ -563,34 +572,6 @@ const struct option *option_find(enum section section, const char *key, const ch
             key[strlen(option->key)] != '\0') {
             *ret_suffix = key + strlen(option->key);
             return option;
-        }
-    }
-    return NULL;
-}
-
-const struct option *option_suggest(enum section section, const char *key)
-{
-    const char *names[N_OPTIONS];
-    const struct option *rows[N_OPTIONS];
-    const char *suffix;
-    size_t n = 0;
-
-    for (size_t i = 0; i < SECTION_COUNT; i++) {
-        const struct option *elsewhere = option_find((enum section)i, key, &suffix);
-        if (elsewhere != NULL) {
-            return elsewhere;
-        }
-    }
-    for (size_t i = 0; i < N_OPTIONS; i++) {
-        if (options[i].section == section) {
-            rows[n] = &options[i];
-            names[n++] = options[i].key;
-        }
-    }
-    const char *nearest = str_nearest(key, names, n);
-    for (size_t i = 0; nearest != NULL && i < n; i++) {
-        if (names[i] == nearest) {
-            return rows[i];
         }
     }
     return NULL;

@@ -28,6 +28,7 @@ enum section {
     SECTION_LIMIT,
     SECTION_SEARCH,
     SECTION_HOOK,
+    SECTION_OUTPUT,
     SECTION_COUNT
 };
 

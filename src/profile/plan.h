@@ -464,6 +464,11 @@ struct plan_hook {
     uint64_t deadline_ns; /* of one command */
 };
 
+struct plan_output {
+    char *formats; /* names of reports; NULL: as cmd/reports.c says */
+    char *history; /* CSV that gets a line of each run; NULL: none */
+};
+
 struct plan {
     struct plan_run run;
     struct plan_target target;
@@ -473,6 +478,7 @@ struct plan {
     struct plan_limit limit;
     struct plan_search search;
     struct plan_hook hook;
+    struct plan_output output;
     struct plan_cert *certs;
     size_t n_certs;
     struct plan_apikey *apikeys;

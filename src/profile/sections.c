@@ -2,6 +2,9 @@
 
 #include "base/str.h"
 
+/* Keys of one section. */
+#define OPTIONS_MAX 128
+
 #define SINGLE(field) .offset = offsetof(struct plan, field)
 #define LIST(items, n, type, most)                                                                 \
     .offset = offsetof(struct plan, items), .count_offset = offsetof(struct plan, n),              \
@@ -60,6 +63,7 @@ static const struct section_info sections[SECTION_COUNT] = {
                       "few other variables; {pid} is the process of the first [memory], {run} the "
                       "run directory, whose hook.log keeps what they print.",
                       SINGLE(hook)},
+    [SECTION_OUTPUT] = {"output", "What is shown, and where.", SINGLE(output)},
 };
 
 const struct section_info *section_info(enum section section)
@@ -91,4 +95,32 @@ const char *section_suggest(const char *name)
         names[i] = sections[i].name;
     }
     return str_nearest(name, names, SECTION_COUNT);
+}
+
+const struct option *option_suggest(enum section section, const char *key)
+{
+    const char *names[OPTIONS_MAX];
+    const struct option *rows[OPTIONS_MAX];
+    const char *suffix;
+    size_t n = 0;
+
+    for (size_t i = 0; i < SECTION_COUNT; i++) {
+        const struct option *elsewhere = option_find((enum section)i, key, &suffix);
+        if (elsewhere != NULL) {
+            return elsewhere;
+        }
+    }
+    for (size_t i = 0; option_at(i) != NULL && n < OPTIONS_MAX; i++) {
+        if (option_at(i)->section == section) {
+            rows[n] = option_at(i);
+            names[n++] = option_at(i)->key;
+        }
+    }
+    const char *nearest = str_nearest(key, names, n);
+    for (size_t i = 0; nearest != NULL && i < n; i++) {
+        if (names[i] == nearest) {
+            return rows[i];
+        }
+    }
+    return NULL;
 }
