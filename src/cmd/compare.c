@@ -128,6 +128,20 @@ static void take_all(struct compare *c)
     }
 }
 
+/* "5%" or "5" to 0.05; above 100 % is fine. */
+static bool parse_percent(const char *text, double *ret_share)
+{
+    size_t len = strlen(text);
+    CLEANUP_FREE char *number = xstrndup(text, len > 0 && text[len - 1] == '%' ? len - 1 : len);
+    double percent;
+
+    if (!str_to_double(number, &percent) || percent < 0) {
+        return false;
+    }
+    *ret_share = percent / 100;
+    return true;
+}
+
 static void take_tolerance(struct compare *c, const char *text)
 {
     const struct origin origin = {"--tolerance", 0};
@@ -149,9 +163,9 @@ static void take_tolerance(struct compare *c, const char *text)
                  "leak.DRIVER)",
                  rule->pattern);
     } else if (!rule->off && (size ? !unit_parse_bytes(equals + 1, &rule->tolerance)
-                                   : !unit_parse_ratio(equals + 1, &rule->tolerance))) {
+                                   : !parse_percent(equals + 1, &rule->tolerance))) {
         diag_add(c->diag, origin, "\"%s\" is not %s, nor off", equals + 1,
-                 size ? "a size (64B)" : "a share (5%)");
+                 size ? "a size (64B)" : "a percentage (5%)");
     } else {
         c->n_rules++;
     }

@@ -1,5 +1,5 @@
-/* The history: a CSV with one line a run, for the numbers that one looks at over weeks.  Each line is
- * one write(2) at the end of the file, so runs that end at the same time don't mix theirs. */
+/* The history: a CSV with one line a run, for the numbers that one looks at over weeks.  Each line
+ * is one write(2) at the end of the file, so runs that end at the same time don't mix theirs. */
 #ifndef CMD_HISTORY_H
 #define CMD_HISTORY_H
 

@@ -1,5 +1,5 @@
-/* What a run did, as text that two runs can be held to: the values of its profile but for those that
- * change nothing in what the server has to do (seed, files, process ids, limits, outputs). */
+/* What a run did, as text that two runs can be held to: the values of its profile but for those
+ * that change nothing in what the server has to do (seed, files, process ids, limits, outputs). */
 #ifndef CMD_LOADS_H
 #define CMD_LOADS_H
 

@@ -17,12 +17,13 @@
 #include "base/diag.h"
 #include "base/sink.h"
 #include "judge/sections.h"
-#include "judge/verdict.h"
-#include "record/run.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct stored_run;
+struct verdict;
 
 #define BASELINE_ALPHA    0.02
 #define BASELINE_NAME     96

@@ -3,9 +3,11 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "judge/verdict.h"
 #include "record/hlog.h"
 #include "record/limit.h"
 #include "record/lines.h"
+#include "record/run.h"
 #include "record/ticks.h"
 
 #include <math.h>

@@ -4,6 +4,8 @@
 #include "base/str.h"
 #include "judge/numeric.h"
 #include "judge/sample.h"
+#include "record/driver.h"
+#include "record/metrics.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,10 +1,11 @@
-/* Sections: how well is a number known that one run measured, when its seconds remember each other?
- * The run is cut into consecutive sections, the number is taken of each (for quantiles: sectioning,
- * Asmussen and Glynn 2007, section III.5a; Nakayama 2014), and the variance of their mean is that of
- * the lowest cosines of the series that they make, so that a memory that outlasts a section is in
- * it: the equal-weighted cosine estimator with Student's t (Lazarus, Lewis, Stock and Watson 2018).
- * No random numbers, and a run is kept as a dozen numbers.  What changes more slowly than a run
- * lasts can't be in it. */
+/* Sections: how well is a number known that one run measured, when its seconds remember each
+ * other?  The run is cut into consecutive sections, the number is taken of each (for quantiles:
+ * batching, Nakayama 2014, "Confidence intervals for quantiles using sectioning when applying
+ * variance-reduction techniques"), and the variance of their mean is that of the lowest cosines of
+ * the series that they make, so that a memory that outlasts a section is in it: the equal-weighted
+ * cosine estimator with Student's t (Lazarus, Lewis, Stock and Watson 2018, "HAR inference").  No
+ * random numbers, and a run is kept as a dozen numbers.  What changes more slowly than a run lasts
+ * can't be in it. */
 #ifndef JUDGE_SECTIONS_H
 #define JUDGE_SECTIONS_H
 

@@ -1,6 +1,7 @@
-/* A run's numbers for services that keep trends: github-action-benchmark (an array of name, unit and
- * value; its direction is one a file, so there are two) and Bencher's metric format (BMF, value with
- * its bounds).  Names are those that `compare` knows, bounds the 95 % interval within the run. */
+/* A run's numbers for services that keep trends: github-action-benchmark (an array of name, unit
+ * and value; its direction is one a file, so there are two) and Bencher's metric format (BMF, value
+ * with its bounds).  Names are those that `compare` knows, bounds the 95 % interval within the
+ * run. */
 #ifndef REPORT_BENCH_JSON_H
 #define REPORT_BENCH_JSON_H
 

@@ -3,6 +3,7 @@
 #include "resample.h"
 
 #include "base/mem.h"
+#include "record/metrics.h"
 
 #include <math.h>
 #include <setjmp.h>

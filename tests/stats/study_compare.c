@@ -5,13 +5,16 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define RUNS_MAX 64
-#define PAIRS    1000
-#define BLOCK_S  10
-#define GROUP    5
+#define RUNS_MAX    64
+#define DRAWN_PAIRS 400
+#define GROUP_PAIRS 400
+#define BLOCK_S     10
+#define GROUP       5
+#define SCALES      (sizeof scales / sizeof scales[0])
 
 static const double scales[] = {1, 1.05, 1.1, 1.2};
 
@@ -28,108 +31,113 @@ static void print_row(const char *what, double scale, const struct counts *count
                  each * (counts->state[COMPARE_SAME] + counts->state[COMPARE_BETTER]));
 }
 
-/* Both runs are drawn from the seconds of one: nothing but its own noise is between them. */
-static struct counts count_drawn(struct resample *const *runs, size_t n_runs, double scale)
+/* Longer by so much: the same as drawing from a histogram whose values are. */
+static struct baseline_run *slowed(const struct baseline_run *run, double scale)
 {
-    struct counts counts = {.n = 0};
+    struct baseline_run *slower = xmalloc(sizeof *slower);
 
-    for (unsigned pair = 0; pair < PAIRS; pair++) {
+    *slower = *run;
+    for (size_t i = 0; i < slower->n; i++) {
+        slower->sample[i].value *= scale;
+        for (size_t k = 0; k < slower->sample[i].sections.n; k++) {
+            slower->sample[i].sections.value[k] += log(scale);
+        }
+    }
+    return slower;
+}
+
+static void count(struct counts *counts, struct baseline_run *const *bases,
+                  struct baseline_run *const *news, size_t n, double scale)
+{
+    struct baseline_run *slower[GROUP];
+
+    for (size_t i = 0; i < n; i++) {
+        slower[i] = slowed(news[i], scale);
+    }
+    counts->state[resample_compare(bases, n, slower, n)]++;
+    counts->n++;
+    for (size_t i = 0; i < n; i++) {
+        baseline_free(slower[i]);
+    }
+}
+
+/* Both runs are drawn from the seconds of one: nothing but its own noise is between them. */
+static void study_drawn(struct resample *const *runs, size_t n_runs, size_t seconds)
+{
+    char what[64];
+    struct counts counts[SCALES] = {{.n = 0}};
+
+    for (unsigned pair = 0; pair < DRAWN_PAIRS; pair++) {
         const struct resample *from = runs[pair % n_runs];
         struct rng rng;
         rng_init(&rng, 85000, "drawn", pair);
-        struct baseline_run *base = resample_draw(from, from->n, BLOCK_S, 1, &rng);
-        struct baseline_run *new = resample_draw(from, from->n, BLOCK_S, scale, &rng);
-        counts.state[resample_compare(&base, 1, &new, 1)]++;
-        counts.n++;
+        struct baseline_run *base = resample_draw(from, seconds, BLOCK_S, 1, &rng);
+        struct baseline_run *new = resample_draw(from, seconds, BLOCK_S, 1, &rng);
+        for (size_t i = 0; i < SCALES; i++) {
+            count(&counts[i], &base, &new, 1, scales[i]);
+        }
         baseline_free(base);
         baseline_free(new);
     }
-    return counts;
-}
-
-/* Runs as they were measured, those of `longer` with longer latencies. */
-struct measured {
-    struct baseline_run *as_is[RUNS_MAX], *longer[RUNS_MAX];
-    size_t n;
-};
-
-static void measure(struct resample *const *runs, size_t n_runs, double scale,
-                    struct measured *ret_measured)
-{
-    ret_measured->n = n_runs;
-    for (size_t i = 0; i < n_runs; i++) {
-        ret_measured->as_is[i] = resample_draw(runs[i], runs[i]->n, 0, 1, NULL);
-        ret_measured->longer[i] = resample_draw(runs[i], runs[i]->n, 0, scale, NULL);
+    (void)snprintf(what, sizeof what, "drawn from one run, %zu s each", seconds);
+    for (size_t i = 0; i < SCALES; i++) {
+        print_row(what, scales[i], &counts[i]);
     }
 }
 
-static void forget(struct measured *m)
-{
-    for (size_t i = 0; i < m->n; i++) {
-        baseline_free(m->as_is[i]);
-        baseline_free(m->longer[i]);
-    }
-}
-
-static struct counts count_real(const struct measured *m)
+static void study_real(struct baseline_run *const *runs, size_t n_runs, double scale)
 {
     struct counts counts = {.n = 0};
 
-    for (size_t i = 0; i < m->n; i++) {
-        for (size_t j = 0; j < m->n; j++) {
+    for (size_t i = 0; i < n_runs; i++) {
+        for (size_t j = 0; j < n_runs; j++) {
             if (i != j) {
-                counts.state[resample_compare(&m->as_is[i], 1, &m->longer[j], 1)]++;
-                counts.n++;
+                count(&counts, &runs[i], &runs[j], 1, scale);
             }
         }
     }
-    return counts;
+    print_row("two real runs", scale, &counts);
 }
 
-static struct counts count_groups(const struct measured *m)
+static void study_groups(struct baseline_run *const *runs, size_t n_runs, double scale)
 {
     struct counts counts = {.n = 0};
-    size_t order[RUNS_MAX];
+    struct baseline_run *order[RUNS_MAX];
 
-    for (unsigned pair = 0; pair < PAIRS && m->n >= 2 * GROUP; pair++) {
-        struct baseline_run *bases[GROUP], *news[GROUP];
+    for (unsigned pair = 0; pair < GROUP_PAIRS && n_runs >= 2 * GROUP; pair++) {
         struct rng rng;
         rng_init(&rng, 86000, "groups", pair);
-        for (size_t i = 0; i < m->n; i++) {
-            order[i] = i;
+        for (size_t i = 0; i < n_runs; i++) {
+            order[i] = runs[i];
         }
-        rng_shuffle(&rng, order, m->n, sizeof order[0]);
-        for (size_t i = 0; i < GROUP; i++) {
-            bases[i] = m->as_is[order[i]];
-            news[i] = m->longer[order[GROUP + i]];
-        }
-        counts.state[resample_compare(bases, GROUP, news, GROUP)]++;
-        counts.n++;
+        rng_shuffle(&rng, order, n_runs, sizeof order[0]);
+        count(&counts, order, order + GROUP, GROUP, scale);
     }
-    return counts;
+    if (counts.n > 0) {
+        print_row("five real runs and five others", scale, &counts);
+    }
 }
 
 static void study(struct resample *const *runs, size_t n_runs)
 {
-    struct counts counts;
+    struct baseline_run *measured[RUNS_MAX];
 
     (void)printf(
         "| runs compared | slower by | pairs | worse %% | can't tell %% | same or better %% "
         "|\n| --- | --- | --- | --- | --- | --- |\n");
-    for (size_t i = 0; i < sizeof scales / sizeof scales[0]; i++) {
-        counts = count_drawn(runs, n_runs, scales[i]);
-        print_row("drawn from the seconds of one run", scales[i], &counts);
+    study_drawn(runs, n_runs, 60);
+    study_drawn(runs, n_runs, 300);
+    for (size_t i = 0; i < n_runs; i++) {
+        measured[i] = resample_draw(runs[i], runs[i]->n, 0, 1, NULL);
     }
-    for (size_t i = 0; i < sizeof scales / sizeof scales[0]; i++) {
-        struct measured measured;
-        measure(runs, n_runs, scales[i], &measured);
-        counts = count_real(&measured);
-        print_row("two real runs", scales[i], &counts);
-        counts = count_groups(&measured);
-        if (counts.n > 0) {
-            print_row("five real runs and five others", scales[i], &counts);
-        }
-        forget(&measured);
+    for (size_t i = 0; i < SCALES; i++) {
+        study_real(measured, n_runs, scales[i]);
+    }
+    for (size_t i = 0; i < SCALES; i++) {
+        study_groups(measured, n_runs, scales[i]);
+    }
+    for (size_t i = 0; i < n_runs; i++) {
+        baseline_free(measured[i]);
     }
 }
 
