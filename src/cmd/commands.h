@@ -9,6 +9,7 @@ extern const struct command command_run;
 extern const struct command command_check;
 extern const struct command command_analyse;
 extern const struct command command_report;
+extern const struct command command_compare;
 extern const struct command command_pki;
 extern const struct command command_serve;
 extern const struct command command_doctor;

@@ -40,16 +40,70 @@ static void write_percentiles(const struct stored_run *stored)
     }
 }
 
-void reports_write(const struct stored_run *stored, const struct verdict *verdict)
-{
-    static const struct {
-        const char *format, *file;
-    } reports[] = {
-        {"json", "verdict.json"}, {"text", "report.txt"}, {"csv", "findings.csv"},
-        {"html", "report.html"},  {"junit", "junit.xml"}, {"markdown", "summary.md"},
-    };
+static const struct {
+    const char *format, *file;
+} reports[] = {
+    {"text", "report.txt"},
+    {"csv", "findings.csv"},
+    {"html", "report.html"},
+    {"junit", "junit.xml"},
+    {"markdown", "summary.md"},
+    {"bench-smaller", "bench.smaller.json"},
+    {"bench-bigger", "bench.bigger.json"},
+    {"bmf", "bmf.json"},
+    {"json", "verdict.json"},
+};
 
-    for (size_t i = 0; i < sizeof reports / sizeof reports[0]; i++) {
+#define N_REPORTS (sizeof reports / sizeof reports[0])
+#define USUAL     "text, csv, html, junit, markdown"
+
+static const char *formats_of(const struct plan *plan)
+{
+    return plan->output.formats != NULL ? plan->output.formats : USUAL;
+}
+
+/* The next name of a list; NULL at its end. */
+static char *next_name(char **rest)
+{
+    char *name;
+
+    do {
+        name = strsep(rest, ", ");
+    } while (name != NULL && name[0] == '\0');
+    return name;
+}
+
+static bool is_asked_for(const struct plan *plan, const char *format)
+{
+    CLEANUP_FREE char *list = xstrdup(formats_of(plan));
+    char *rest = list, *name;
+
+    do {
+        name = next_name(&rest);
+    } while (name != NULL && !str_equal(name, format));
+    return name != NULL;
+}
+
+void reports_check(const struct plan *plan, struct diag *diag)
+{
+    CLEANUP_FREE char *list = xstrdup(formats_of(plan));
+    char *rest = list;
+
+    for (char *name; (name = next_name(&rest)) != NULL;) {
+        if (renderer_find(name) == NULL) {
+            diag_add(diag, plan_origin(plan, &plan->output.formats),
+                     "output.formats: unknown format %s (" RENDERER_NAMES ")", name);
+        }
+    }
+}
+
+void reports_write(const struct plan *plan, const struct stored_run *stored,
+                   const struct verdict *verdict)
+{
+    for (size_t i = 0; i < N_REPORTS; i++) {
+        if (!is_asked_for(plan, reports[i].format) && !str_equal(reports[i].format, "json")) {
+            continue;
+        }
         struct sink *sink = sink_new();
         renderer_find(reports[i].format)->write(sink, stored, verdict);
         write_file(sink, stored, reports[i].file);

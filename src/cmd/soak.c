@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "cmd/ceiling.h"
 #include "cmd/doctor.h"
+#include "cmd/history.h"
 #include "cmd/judging.h"
 #include "cmd/limiting.h"
 #include "cmd/presented.h"
@@ -543,7 +544,8 @@ static int judge_and_report(struct soak *soak)
         run_unload(stored);
         return 4;
     }
-    reports_write(stored, verdict);
+    reports_write(soak->plan, stored, verdict);
+    history_append(soak->plan, stored, verdict);
     if (soak->options->quiet) {
         (void)printf("%s: %s\n", verdict_kind_name(verdict->kind), verdict->reason);
     } else {
@@ -580,6 +582,7 @@ static void finish(struct soak *soak)
 
 void soak_check(const struct plan *plan, struct diag *diag)
 {
+    reports_check(plan, diag);
     mint_check(plan, diag);
     tls_client_free(tls_client_new(plan, &plan->target, diag));
     if (plan->output.listen != NULL) {
@@ -595,6 +598,7 @@ int soak_perform(const struct plan *plan, const struct soak_options *options)
     log_quiet(options->quiet);
     raise_descriptor_limit(plan, soak.diag);
     soak.refused = !doctor_library_is_ours(soak.diag) || diag_count(soak.diag) > 0;
+    reports_check(plan, soak.diag);
     describe(&soak);
     if (!soak.refused && may_dial(&soak) && keeps_to_ceilings(&soak) && try_library(&soak) &&
         listens(&soak) && make_identities(&soak) && is_fit(&soak) && has_consent(&soak) &&

@@ -85,6 +85,8 @@ static const char *const factor_words[] = {
     ROW(SECTION_SEARCH, key, type, struct plan_search, field, __VA_ARGS__)
 #define HOOK(key, type, field, ...)                                                                \
     ROW(SECTION_HOOK, key, type, struct plan_hook, field, __VA_ARGS__)
+#define OUTPUT(key, type, field, ...)                                                              \
+    ROW(SECTION_OUTPUT, key, type, struct plan_output, field, __VA_ARGS__)
 #define PICK_HELP                                                                                  \
     "Which one is next; zipf: few are hot and most are cold; fresh: one that never was used."
 #define ZIPF_HELP          "zipf: the k-th is chosen in proportion to 1 / k^exponent."
@@ -568,6 +570,12 @@ static const struct option options[] = {
     ROW(SECTION_OUTPUT, "listen", TYPE_STRING, struct plan_output, listen,
         .help = "ADDRESS:PORT where dashboards read /metrics while the run lasts, or a PORT of "
                 "127.0.0.1; 0: a free one."),
+    OUTPUT("formats", TYPE_STRING, formats,
+           .help = "Reports that the run leaves in its directory beside verdict.json: of text, "
+                   "html, junit, markdown, csv, bench-smaller, bench-bigger and bmf; not given: "
+                   "the first five."),
+    OUTPUT("history", TYPE_STRING, history, .flags = OPTION_PATH | OPTION_WRITTEN,
+           .help = "CSV that gets a line of each run: the numbers that one looks at over weeks."),
 };
 /* clang-format on */
 

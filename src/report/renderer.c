@@ -1,6 +1,7 @@
 #include "report/renderer.h"
 
 #include "base/str.h"
+#include "report/bench_json.h"
 #include "report/csv.h"
 #include "report/html.h"
 #include "report/junit.h"
@@ -15,6 +16,11 @@ static const struct renderer renderers[] = {
     {"junit", "xml", "the checks as JUnit XML, for CI", junit_write},
     {"markdown", "md", "a screenful, for a job's summary or a comment", markdown_write},
     {"csv", "csv", "findings, one row a memory metric and driver", csv_write},
+    {"bench-smaller", "json", "github-action-benchmark: what is better when smaller",
+     bench_smaller_write},
+    {"bench-bigger", "json", "github-action-benchmark: what is better when bigger",
+     bench_bigger_write},
+    {"bmf", "json", "Bencher's metric format", bmf_write},
 };
 
 const struct renderer *renderer_at(size_t i)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 /* For messages and --help. */
-#define RENDERER_NAMES "text, json, html, junit, markdown, csv"
+#define RENDERER_NAMES "text, json, html, junit, markdown, csv, bench-smaller, bench-bigger, bmf"
 
 struct renderer {
     const char *name;   /* "text", "json", "csv" */
