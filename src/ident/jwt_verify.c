@@ -185,6 +185,15 @@ int64_t jwt_expiry_s(const char *token, size_t len)
     return exp_s > 0 && exp_s < EXP_MAX_S ? (int64_t)exp_s : 0;
 }
 
+/* Of all of it: what somebody else calls a token may hold a NUL. */
+static char *copy_of(const char *token, size_t len)
+{
+    char *copy = xmalloc(len + 1);
+    memcpy(copy, token, len);
+    copy[len] = '\0';
+    return copy;
+}
+
 /* A character in the middle stands for bits that all count. */
 static char *spoil_signature(const char *token, size_t len, const struct jwt_parts *parts)
 {
@@ -192,7 +201,7 @@ static char *spoil_signature(const char *token, size_t len, const struct jwt_par
     if (parts->signature_len == 0) {
         return NULL;
     }
-    char *copy = xstrndup(token, len);
+    char *copy = copy_of(token, len);
     copy[at] = copy[at] == 'A' ? 'B' : 'A';
     return copy;
 }
@@ -217,7 +226,9 @@ static char *spoil_alg(const struct jwt_parts *parts, size_t *ret_len)
     sink_write(token, ".", 1);
     sink_write(token, parts->payload, parts->payload_len);
     sink_write(token, ".", 1);
-    char *copy = xstrdup(sink_text(token, ret_len));
+    const char *whole = sink_text(token, &len);
+    char *copy = copy_of(whole, len);
+    *ret_len = len;
     sink_free(json);
     sink_free(token);
     json_free(header);

@@ -123,7 +123,8 @@ static bool try_claims(char *text)
         return false;
     }
     for (size_t i = 0; i < 2 * sizeof kinds / sizeof *kinds; i++) {
-        struct jwt_order order = {.n = i == 0 ? UINT64_MAX : i,
+        struct jwt_order order = {.n = i == 0 ? INT64_MAX
+                                              : i, /* beyond it our reader knows no integer */
                                   .run_id = "run-1",
                                   .now_s = NOW_S,
                                   .bad = kinds[i / 2],

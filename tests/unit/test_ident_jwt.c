@@ -263,6 +263,11 @@ static void others_tokens_are_spoiled(void **state)
         assert_string_equal(header, "{\"alg\":\"none\",\"typ\":\"JWT\",\"kid\":\"k\"}");
         assert_null(jwt_spoil(token, strlen(token), BAD_JWT_EXPIRED, &len));
         assert_null(jwt_spoil(none, strlen(none), BAD_JWT_WRONG_SIGNATURE, &len));
+        static const char with_nul[] = "e30.e\0x.AAAA";
+        CLEANUP_FREE char *odd =
+            jwt_spoil(with_nul, sizeof with_nul - 1, BAD_JWT_WRONG_SIGNATURE, &len);
+        assert_int_equal(len, sizeof with_nul - 1);
+        assert_memory_equal(odd, with_nul, 9);
         assert_null(jwt_spoil("opaque", 6, BAD_JWT_WRONG_SIGNATURE, &len));
         assert_null(jwt_spoil("opaque", 6, BAD_JWT_ALG_NONE, &len));
         jwt_kit_close(&kit);
