@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "fuzz"
@@ -152,9 +153,12 @@ def main():
     if unknown:
         parser.error(f"there is no target {', '.join(unknown)}; there are {', '.join(targets())}")
     campaigns = [Campaign(name, args.seconds) for name in args.names or targets()]
-    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        for campaign in pool.map(Campaign.run, campaigns):
-            tell(campaign)
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory, prefix="tlsoak-fuzz-") as folder:
+        os.environ["FUZZ_TMP"] = folder
+        with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+            for campaign in pool.map(Campaign.run, campaigns):
+                tell(campaign)
     print(HEAD)
     for campaign in campaigns:
         print(campaign.row())

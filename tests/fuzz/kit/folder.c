@@ -24,7 +24,7 @@ int __real_stat(const char *path, struct stat *st);
 FILE *__wrap_fopen(const char *path, const char *mode);
 FILE *__real_fopen(const char *path, const char *mode);
 
-static char dir[64];
+static char dir[128];
 static const char *engine_dir; /* where libFuzzer reads and keeps inputs */
 static pid_t owner;
 static bool confined, no_writing;
@@ -45,7 +45,10 @@ static void remove_dir(void)
 const char *fuzz_dir(void)
 {
     if (dir[0] == '\0') {
-        const char *base = __real_access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+        const char *given = getenv("FUZZ_TMP");
+        const char *base = given != NULL                          ? given
+                           : __real_access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+                                                                  : "/tmp";
         (void)snprintf(dir, sizeof dir, "%s/tlsoak-fuzz-XXXXXX", base);
         fuzz_require(mkdtemp(dir) != NULL, "no folder to work in");
         owner = getpid();
