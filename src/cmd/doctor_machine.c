@@ -5,7 +5,7 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "base/unit.h"
-#include "cmd/soak.h"
+#include "cmd/descriptors.h"
 #include "load/machine.h"
 #include "net/tls.h"
 
@@ -22,7 +22,7 @@ static void look_descriptors(const struct exam *exam, struct finding *finding)
 {
     const struct plan *plan = exam->plan;
     struct rlimit limit = {0, 0};
-    uint64_t needed = plan != NULL ? soak_descriptors(plan) : doctor_connections(plan) + 64;
+    uint64_t needed = plan != NULL ? descriptors_needed(plan) : doctor_connections(plan) + 64;
 
     (void)getrlimit(RLIMIT_NOFILE, &limit);
     SAY(finding->measured, "%llu at most, %llu needed for %llu connections",

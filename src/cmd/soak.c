@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "cmd/ceiling.h"
+#include "cmd/descriptors.h"
 #include "cmd/doctor.h"
 #include "cmd/history.h"
 #include "cmd/judging.h"
@@ -16,22 +17,19 @@
 #include "cmd/provisional.h"
 #include "cmd/scrape.h"
 #include "cmd/settling.h"
+#include "cmd/stopping.h"
 #include "cmd/windowing.h"
 #include "demo/listener.h"
 #include "ident/mint.h"
 #include "load/consent.h"
 #include "load/fleet.h"
 #include "load/once.h"
-#include "load/misuse.h"
-#include "load/refusal.h"
 #include "load/selfcheck.h"
 #include "net/fetch_token.h"
 #include "net/policy.h"
-#include "net/responder.h"
 #include "net/source_addr.h"
 #include "net/tls.h"
 #include "net/tls_speed.h"
-#include "probe/errand.h"
 #include "probe/hook.h"
 #include "probe/sampler.h"
 #include "profile/profile.h"
@@ -39,12 +37,8 @@
 #include "report/live.h"
 #include "report/renderer.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,65 +65,6 @@ struct soak {
     char *dir;
     bool refused;
 };
-
-static volatile int stop_requested;
-static int stop_fd = -1; /* an eventfd, readable when a stop was requested */
-
-static void on_signal(int number)
-{
-    const uint64_t one = 1;
-    int error = errno;
-
-    if (stop_requested >= 1) {
-        /* The second signal ends at once; every record is on disk already. */
-        errand_kill_all();
-        _exit(128 + number);
-    }
-    stop_requested = 1;
-    if (write(stop_fd, &one, sizeof one) < 0) {
-        errno = error; /* nobody to tell: what waits has a deadline */
-    }
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-
-    stop_requested = 0;
-    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-}
-
-uint64_t soak_descriptors(const struct plan *plan)
-{
-    uint64_t bad = plan->n_refuses > 0 ? REFUSAL_SLOTS : 0;
-    uint64_t misused = plan->n_misuses > 0 ? MISUSE_SLOTS : 0;
-    uint64_t asked = plan->output.listen != NULL ? RESPONDER_DESCRIPTORS : 0;
-
-    return plan_peak(plan).connections + (bad + misused) * plan->run.threads + asked + 64;
-}
-
-/* As many descriptors as the system lets us have: the default of 1024 is a desktop's. */
-static void raise_descriptor_limit(const struct plan *plan, struct diag *diag)
-{
-    struct rlimit limit;
-    rlim_t needed = soak_descriptors(plan);
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return;
-    }
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_max < needed) {
-        diag_add(diag, plan_origin(plan, &plan->pace.connections),
-                 "pace.connections: %llu connections need %llu descriptors, and the limit is %llu "
-                 "(ulimit -Hn)",
-                 (unsigned long long)plan_peak(plan).connections, (unsigned long long)needed,
-                 (unsigned long long)limit.rlim_max);
-    }
-}
 
 /* Before any packet: where the load may go, and from where. */
 static bool may_dial(struct soak *soak)
@@ -349,7 +284,7 @@ static void note_hook(const struct soak *soak, const struct hook_event *event)
 static void run_start_hook(struct soak *soak)
 {
     struct hook_event event;
-    bool any = hook_perform(soak->hook, HOOK_ON_START, stop_fd, &event);
+    bool any = hook_perform(soak->hook, HOOK_ON_START, stopping_fd(), &event);
 
     soak->meta.start_ns = mono_now_ns();
     run_start(soak->run, soak->meta.start_ns);
@@ -376,7 +311,7 @@ static void call_leak(struct soak *soak)
     soak->called = true;
     log_note("a leak is called: %s", why);
     note_event(soak, "leak", why);
-    hook_begin_leak(soak->hook, stop_fd);
+    hook_begin_leak(soak->hook, stopping_fd());
 }
 
 /* Waits for the hook that was begun when a leak was called, or runs it where the verdict is the
@@ -389,7 +324,7 @@ static void run_leak_hook(const struct soak *soak)
         !(soak->called || judging_calls(soak->dir, soak->plan))) {
         return;
     }
-    if (hook_perform(soak->hook, HOOK_ON_LEAK, stop_requested ? -1 : stop_fd, &event)) {
+    if (hook_perform(soak->hook, HOOK_ON_LEAK, stopping_next_fd(), &event)) {
         note_hook(soak, &event);
     }
 }
@@ -400,7 +335,7 @@ static void run_end_hook(const struct soak *soak)
 {
     struct hook_event event;
 
-    if (hook_perform(soak->hook, HOOK_ON_END, stop_requested ? -1 : stop_fd, &event)) {
+    if (hook_perform(soak->hook, HOOK_ON_END, stopping_next_fd(), &event)) {
         note_hook(soak, &event);
     }
 }
@@ -483,7 +418,7 @@ static bool perform(struct soak *soak)
 {
     struct fleet_result result = {.total = NULL};
 
-    catch_signals();
+    stopping_begin();
     run_start_hook(soak);
     struct fleet_job job = {
         .plan = soak->plan,
@@ -494,7 +429,7 @@ static bool perform(struct soak *soak)
         .hook = soak->hook,
         .run = soak->run,
         .start_ns = soak->meta.start_ns,
-        .stop = &stop_requested,
+        .stop = stopping_flag(),
         .second = show_second,
         .reading = note_reading,
         .settled = has_settled,
@@ -596,7 +531,7 @@ int soak_perform(const struct plan *plan, const struct soak_options *options)
     int code;
 
     log_quiet(options->quiet);
-    raise_descriptor_limit(plan, soak.diag);
+    descriptors_raise(plan, soak.diag);
     soak.refused = !doctor_library_is_ours(soak.diag) || diag_count(soak.diag) > 0;
     reports_check(plan, soak.diag);
     describe(&soak);

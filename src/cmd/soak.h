@@ -18,8 +18,6 @@ struct soak_options {
  * with them. */
 void soak_check(const struct plan *plan, struct diag *diag);
 
-/* Descriptors that a run of the plan needs. */
-uint64_t soak_descriptors(const struct plan *plan);
 /* Soaks, judges, reports; returns the exit code of the verdict. */
 int soak_perform(const struct plan *plan, const struct soak_options *options);
 /* One exchange, shown in words; returns 0 when it was answered as expected, 4 when it was not, 2

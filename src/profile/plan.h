@@ -503,7 +503,7 @@ struct plan_hook {
 };
 
 struct plan_output {
-    char *listen; /* where /metrics is served; NULL: nowhere */
+    char *listen;  /* where /metrics is served; NULL: nowhere */
     char *formats; /* names of reports; NULL: as cmd/reports.c says */
     char *history; /* CSV that gets a line of each run; NULL: none */
 };
