@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TITLE 256 /* of a section: no line of a profile is longer */
+
 static bool is_ignored_section(const char *name)
 {
     static const char *const ignored[] = {"limit", "judge", "output"};
@@ -30,19 +32,17 @@ static bool is_ignored(const char *section, const char *key)
     return option != NULL && (option->flags & OPTION_PATH) != 0;
 }
 
-/* "[cert NAME]" to "cert" and "NAME"; the default name is not said. */
-static void open_section(const char *line, char kind[64], char name[64])
+/* "[cert NAME]" to "cert.NAME"; the default name is not said. */
+static void open_section(const char *line, char title[TITLE])
 {
-    size_t len = strcspn(line + 1, " ]");
-    const char *rest = line + 1 + len;
+    size_t kind_len = strcspn(line + 1, " ]");
+    const char *name = line + 1 + kind_len;
 
-    (void)snprintf(kind, 64, "%.*s", (int)len, line + 1);
-    rest += *rest == ' ';
-    (void)snprintf(name, 64, "%.*s", (int)strcspn(rest, "]"), rest);
-    if (name[0] != '\0' && !str_equal(name, "default")) {
-        size_t used = strlen(kind);
-        (void)snprintf(kind + used, 64 - used, ".%s", name);
-    }
+    name += *name == ' ';
+    size_t name_len = strcspn(name, "]");
+    bool named = name_len > 0 && strncmp(name, "default]", 8) != 0;
+    (void)snprintf(title, TITLE, "%.*s%s%.*s", (int)kind_len, line + 1, named ? "." : "",
+                   named ? (int)name_len : 0, name);
 }
 
 static void put_value(struct sink *sink, const char *title, const char *line)
@@ -60,14 +60,14 @@ static void put_value(struct sink *sink, const char *title, const char *line)
 char *loads_text(const struct plan *plan)
 {
     struct sink *printed = sink_new(), *sink = sink_new();
-    char title[64] = "", name[64];
+    char title[TITLE] = "";
 
     profile_print(plan, false, printed);
     CLEANUP_FREE char *text = xstrdup(sink_text(printed, NULL));
     char *rest = text;
     for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
         if (line[0] == '[') {
-            open_section(line, title, name);
+            open_section(line, title);
         } else if (line[0] != ';' && line[0] != '\0') {
             put_value(sink, title, line);
         }

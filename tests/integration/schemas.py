@@ -31,10 +31,14 @@ def check_run(folder):
 
 
 def check_output(words, out, cwd):
-    """What a command line asked for as JSON: a run directory, or verdicts."""
+    """What a command line asked for as JSON: a run directory, verdicts, a comparison or a baseline."""
     for option, value in zip(words, words[1:]):
         if option in ("-o", "--output") and words[0] in ("run", "demo"):
             check_run(pathlib.Path(cwd) / value)
         if (option, value) == ("--format", "json") and words[0] in ("analyse", "report"):
             for text in [out] if out.startswith("{\n") else out.splitlines():
                 check("verdict", json.loads(text))
+        if (option, value) == ("--format", "json") and words[0] == "compare" and out:
+            check("compare", json.loads(out))
+        if option == "--save" and words[0] == "compare" and (path := pathlib.Path(cwd) / value).exists():
+            check("baseline", json.loads(path.read_text()))
