@@ -9,8 +9,9 @@ per event are held against what the row expects and what the server says it kept
 has the columns. Rows labelled soak take 20 minutes each and run only by --only or --label.
 
 A row's folder, DIR/ROW, keeps the profile, the run directory, the server's log and truth, and result.json. A result
-holds while the server's sources, the judge, the load and tlsoak's version are what they were: what holds is not run again,
-so a matrix that was broken off goes on where it was. --write puts the table of all results between the marks in FILE.
+holds while the server's sources, the judge, the client, the load and tlsoak's version are what they were: what holds is not
+run again, so a matrix that was broken off goes on where it was. --write puts the table of all results between the marks in
+FILE.
 
 PATTERN is a shell pattern of row names (axum/*). Exit code 1: a row is not as it must be.
 """
@@ -140,14 +141,19 @@ def marks_of(row, short, common):
     return {**common, **load, "server": hash_of([path for path in sources if path.exists()]), "row": own}
 
 
+# What makes a verdict on memory: the client's behaviour and the readings; of the judge all but what judges other things.
+CLIENT = ("ident", "load", "net", "probe", "record")
+NOT_OF_MEMORY = ("baseline", "compare", "leak_limits", "limits", "sample", "search", "sections", "windows")
+
+
 def common_marks(binary):
     src = ROOT / "src"
-    tool = [path for path in sorted(src.iterdir()) if path.name not in ("judge", "demo", "report", "live")]
-    return {"judge": hash_of([src / "judge"]), "tlsoak": hash_of(tool), "version": version(binary),
+    judge = [path for path in sorted((src / "judge").iterdir()) if not path.name.startswith(NOT_OF_MEMORY)]
+    return {"judge": hash_of(judge), "tlsoak": hash_of([src / name for name in CLIENT]), "version": version(binary),
             "load": hash_of([HERE / "loads.py", loads.HUNT])}
 
 
-CHANGED = {"server": "the server's sources", "judge": "the judge", "tlsoak": "tlsoak's sources",
+CHANGED = {"server": "the server's sources", "judge": "the judge", "tlsoak": "tlsoak's client",
            "version": "tlsoak's version", "load": "the load", "row": "the row"}
 
 
