@@ -317,6 +317,8 @@ bool exposition_read(const char *text, size_t len, const struct plan_memory *mem
                        memory->metric);
     } else if (found.n_samples == 0) {
         tell_absence(&search, text, len, why, size);
+    } else if (!isfinite(found.bytes)) {
+        (void)snprintf(why, size, "%s is no number of bytes in all", memory->metric);
     } else {
         *ret_exposition = found;
         return true;
