@@ -22,10 +22,11 @@ FAULTS = {8: (503, "busy\n"), 9: (200, 'heap_bytes{area="a"} NaN\n'), 10: (200, 
 
 class Exporter:
     """A page with what a process has in anonymous memory, for clients with a certificate of this CA only; some
-    answers are wrong."""
+    answers are wrong, all of them from that number on."""
 
-    def __init__(self, pki, pid):
+    def __init__(self, pki, pid, wrong_from=10**9):
         self.pki, self.pid, self.n, self.told, self.clients = pki, pid, 0, [], set()
+        self.wrong_from = wrong_from
         exporter = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -50,7 +51,7 @@ class Exporter:
     def answer(self, request):
         self.n += 1
         self.clients.add(dict(pair[0] for pair in request.connection.getpeercert()["subject"])["commonName"])
-        status, page = FAULTS.get(self.n, (200, None))
+        status, page = (503, "busy\n") if self.n >= self.wrong_from else FAULTS.get(self.n, (200, None))
         if page is None:
             anon = pathlib.Path(f"/proc/{self.pid}/status").read_text().split("RssAnon:")[1].split()[0]
             self.told.append(int(anon) * 1024)
@@ -221,10 +222,20 @@ def kill(folder):
         return folder, done
 
 
+def lose(folder):
+    """A page that tells nothing any more after two seconds."""
+    pki = make_pki(folder / "pki")
+    with embedded(folder, pki, credentials=False) as server, Exporter(pki, server.pid, 8) as page:
+        text = load_text(server, pki, "duration = 15s\nthreads = 1", "mode = open\nrate = 20/s\nconnections = 2",
+                         memory=None) + f"[memory page]\nsource = prometheus\nurl = {page.url}\nmetric = heap_bytes\n" \
+                                        'match = area="a"\nevery = 250ms\n'
+        return folder, tlsoak("run", profile(folder, text), "-o", folder / "run")
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """All at one time: each leaves most of a core idle."""
-    todo = {"soaked": soak_all, "stopped": stop, "killed": kill}
+    todo = {"soaked": soak_all, "stopped": stop, "killed": kill, "lost": lose}
     with concurrent.futures.ThreadPoolExecutor(len(todo)) as pool:
         begun = {name: pool.submit(perform, tmp_path_factory.mktemp(name)) for name, perform in todo.items()}
         return {name: future.result() for name, future in begun.items()}
@@ -310,6 +321,15 @@ def test_the_run_ends_before_stop_at(runs):
     _, readings = rows(folder / "run" / "memory.csv")
     levels = [int(row["anon_bytes"]) for row in readings]
     assert max(levels) < 140 * MIB and levels[-1] > levels[0] + 10 * MIB
+
+
+def test_a_source_that_is_lost_makes_the_run_invalid(runs):
+    folder, done = runs["lost"]
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "page" in verdict(folder / "run")["reason"], done.stdout
+    assert any("503" in text for text in events(folder / "run", "memory"))
+    _, readings = rows(folder / "run" / "memory.csv")
+    assert readings and all(int(row["heap_bytes"]) > MIB for row in readings if row["heap_bytes"])
 
 
 def test_the_kernel_kills_a_server_for_want_of_memory(runs):
