@@ -475,11 +475,6 @@ bool run_finish(struct run *run, const struct run_meta *meta, const struct inter
     return write_json(run, &end, cumulative);
 }
 
-const char *run_dir(const struct run *run)
-{
-    return run->dir;
-}
-
 static void close_fd(int fd)
 {
     if (fd >= 0) {

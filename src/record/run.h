@@ -124,7 +124,6 @@ bool run_phase(struct run *run, uint64_t at_ns, uint64_t number, const char *nam
 /* Appends a row to search.csv, whose columns are those of the limits: step `number`, from 1 on. */
 bool run_step(struct run *run, size_t number, const struct run_step *step,
               const struct limit *limits) __attribute__((warn_unused_result));
-const char *run_dir(const struct run *run);
 void run_free(struct run *run);
 
 #define RUN_EVENTS_MAX 1000
@@ -165,5 +164,8 @@ struct stored_run {
 /* NULL with one mistake in `diag` when the directory holds no readable run. */
 struct stored_run *run_load(const char *dir, struct diag *diag) __attribute__((warn_unused_result));
 void run_unload(struct stored_run *stored);
+/* Nanoseconds of load: without the drain; of a killed run, or one from an earlier version, what is
+ * known. */
+uint64_t run_load_ns(const struct stored_run *stored);
 
 #endif

@@ -163,3 +163,13 @@ void run_unload(struct stored_run *stored)
     free(stored->dir);
     free(stored);
 }
+
+uint64_t run_load_ns(const struct stored_run *stored)
+{
+    uint64_t planned_ns = stored->meta.duration_ns;
+
+    if (stored->meta.load_ns > 0) {
+        return stored->meta.load_ns;
+    }
+    return stored->elapsed_ns < planned_ns ? stored->elapsed_ns : planned_ns;
+}

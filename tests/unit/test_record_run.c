@@ -220,6 +220,19 @@ static void test_log_intervals_follow_the_planned_duration(void **state)
     }
 }
 
+static void test_the_drain_is_no_load(void **state)
+{
+    struct stored_run stored = {.elapsed_ns = 13 * SECOND,
+                                .meta = {.duration_ns = 10 * SECOND, .load_ns = 4 * SECOND}};
+
+    (void)state;
+    assert_true(run_load_ns(&stored) == 4 * SECOND); /* ended early */
+    stored.meta.load_ns = 0;
+    assert_true(run_load_ns(&stored) == 10 * SECOND); /* of an earlier version */
+    stored.elapsed_ns = 3 * SECOND;
+    assert_true(run_load_ns(&stored) == 3 * SECOND); /* killed */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +244,7 @@ int main(void)
         TEST(test_memory_csv),
         TEST(test_ticks_csv),
         TEST(test_log_intervals_follow_the_planned_duration),
+        TEST(test_the_drain_is_no_load),
     };
     return cmocka_run_group_tests(tests, make_base, remove_base);
 }
