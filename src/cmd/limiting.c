@@ -115,12 +115,10 @@ static bool judge_load(const struct stored_run *stored, const struct plan *plan,
                        struct verdict *verdict, struct diag *diag)
 {
     /* what came home after the end counts, the time that it took does not */
-    uint64_t ns = stored->elapsed_ns < stored->meta.duration_ns ? stored->elapsed_ns
-                                                                : stored->meta.duration_ns;
+    double seconds = (double)run_load_ns(stored) / (double)NS_PER_S;
     bool ok = true;
 
-    limits_judge(plan->limit.list, plan->limit.n, stored->total, (double)ns / (double)NS_PER_S,
-                 verdict->limits);
+    limits_judge(plan->limit.list, plan->limit.n, stored->total, seconds, verdict->limits);
     for (size_t i = 0; i < plan->limit.n && ok; i++) {
         const struct limit *limit = &plan->limit.list[i];
         struct worst_window worst;

@@ -446,8 +446,6 @@ static bool perform(struct soak *soak)
     provisional_free(soak->provisional);
     aborting_free(soak->aborting);
     live_free(soak->live);
-    scrape_free(soak->scrape);
-    soak->scrape = NULL;
     if (!ok) {
         run_end_hook(soak);
         return false;

@@ -111,7 +111,7 @@ bool windowing_judge(const struct stored_run *stored, const struct plan *plan,
                      const struct limit *limit, struct worst_window *ret_worst, struct diag *diag)
 {
     /* of a killed run nobody knows when its load ended: it had not */
-    uint64_t load_ns = stored->meta.load_ns > 0 ? stored->meta.load_ns : stored->elapsed_ns;
+    uint64_t load_ns = run_load_ns(stored);
     struct reader r = {
         .stored = stored,
         .limit = limit,

@@ -147,17 +147,33 @@ static const struct limit_finding *first_limit(const struct verdict *v, enum lim
     return first;
 }
 
+static void decide_by_finding(struct verdict *v, enum verdict_kind kind,
+                              const struct limit_finding *finding)
+{
+    char reason[sizeof v->reason];
+    limits_sentence(finding, reason, sizeof reason);
+    decide(v, kind, reason);
+}
+
 /* Decides by the first limit in that state; false when none is. */
 static bool decide_by_limit(struct verdict *v, enum verdict_kind kind, enum limit_state state)
 {
     const struct limit_finding *finding = first_limit(v, state);
-    char reason[sizeof v->reason];
-    if (finding == NULL) {
-        return false;
+    if (finding != NULL) {
+        decide_by_finding(v, kind, finding);
     }
-    limits_sentence(finding, reason, sizeof reason);
-    decide(v, kind, reason);
-    return true;
+    return finding != NULL;
+}
+
+/* Growth that is proven to be more than a limit on memory allows, as a leak is. */
+static const struct limit_finding *broken_of_memory(const struct verdict *v)
+{
+    for (size_t i = 0; i < v->n_limits; i++) {
+        if (v->limits[i].state == LIMIT_BROKEN && limit_is_of_memory(&v->limits[i].limit)) {
+            return &v->limits[i];
+        }
+    }
+    return NULL;
 }
 
 /* A search is judged by its answer; its limits are those of the step that this rests on, and one of
@@ -207,10 +223,10 @@ static void decide_ended(struct verdict *v, const struct memory_finding *undecid
     decide(v, VERDICT_INCONCLUSIVE, reason);
 }
 
-/* Codes in the order in which they go before each other: a bad identity let in or a proven leak, an
- * unusable run, a refusal that is not as it should be or a limit that is broken, an interrupted
- * run, then what is undecided.  A leak that gets its server killed is a leak, but a pass of a run
- * that can't be used is nothing. */
+/* Codes in the order in which they go before each other: a bad identity let in, a proven leak or
+ * growth that is proven to break a limit on memory, an unusable run, a refusal that is not as it
+ * should be or another limit that is broken, an interrupted run, then what is undecided.  A leak
+ * that gets its server killed is a leak, but a pass of a run that can't be used is nothing. */
 void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupted)
 {
     const struct memory_finding *leak = first_of(verdict, MEMORY_LEAK);
@@ -222,6 +238,8 @@ void verdict_decide(struct verdict *verdict, const char *invalid, bool interrupt
     }
     if (leak != NULL) {
         decide_by(verdict, VERDICT_FAIL, leak);
+    } else if (broken_of_memory(verdict) != NULL) {
+        decide_by_finding(verdict, VERDICT_FAIL, broken_of_memory(verdict));
     } else if (invalid != NULL) {
         decide(verdict, VERDICT_INVALID, invalid);
     } else if (decide_by_refusal(verdict, VERDICT_FAIL, REFUSAL_OTHERWISE)) {

@@ -226,6 +226,54 @@ static void skip_to(struct windows *w, int64_t number)
     w->number = number;
 }
 
+static uint64_t share(uint64_t all, uint64_t parts, uint64_t i)
+{
+    return all * (i + 1) / parts - all * i / parts;
+}
+
+/* What came of a late row in the i-th of so many parts: evenly for a rate, which nothing would be
+ * else; a ratio is that of the last, beside which the others say nothing. */
+static struct limit_counts share_of(const struct windows *w, const struct limit_counts *all,
+                                    int64_t parts, int64_t i)
+{
+    uint64_t n = (uint64_t)parts, at = (uint64_t)i;
+
+    if (w->limit.metric != LIMIT_RATE) {
+        return i + 1 == parts ? *all : (struct limit_counts){.n_done = 0};
+    }
+    return (struct limit_counts){.n_done = share(all->n_done, n, at),
+                                 .n_errors = share(all->n_errors, n, at),
+                                 .n_unexpected = share(all->n_unexpected, n, at)};
+}
+
+/* Parts that no window holds any more. */
+static void forget(struct windows *w)
+{
+    for (size_t i = 0; i < w->length; i++) {
+        drop(w, &w->ring[i]);
+    }
+    w->n = 0;
+    w->at = 0;
+}
+
+/* A row that came late stands for all the parts since the row before, of which so many as a window
+ * has say all. */
+static int64_t begin_row(struct windows *w, int64_t number)
+{
+    bool first = w->number < 0;
+    int64_t from = first ? w->first : w->number + 1;
+
+    w->number = first ? from : w->number;
+    if (number - from > (int64_t)w->length) {
+        if (!first) {
+            go_on(w);
+        }
+        forget(w);
+        w->number = number - (int64_t)w->length;
+    }
+    return from < number ? from : number;
+}
+
 void windows_add(struct windows *w, double end_s, const struct hist *hist,
                  const struct limit_counts *counts, bool idle)
 {
@@ -234,14 +282,15 @@ void windows_add(struct windows *w, double end_s, const struct hist *hist,
     if (number < w->first || w->last < w->first) {
         return;
     }
-    if (w->number < 0) {
-        w->number = w->first;
+    int64_t from = begin_row(w, number);
+    for (int64_t i = from > w->number ? from : w->number; i <= number; i++) {
+        struct limit_counts part = share_of(w, counts, number - from + 1, i - from);
+        if (i > w->number) {
+            go_on(w);
+        }
+        add_counts(&w->open.counts, &part);
+        w->open.idle = w->open.idle || idle;
     }
-    if (number > w->number) {
-        skip_to(w, number);
-    }
-    add_counts(&w->open.counts, counts);
-    w->open.idle = w->open.idle || idle;
     if (w->open_hist != NULL && hist != NULL) {
         hist_add(w->open_hist, hist);
     }

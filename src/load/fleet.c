@@ -238,7 +238,7 @@ static void show_second(struct fleet *fleet)
     struct fleet_second second = {
         .elapsed_s = (double)now_ns * 1e-9,
         .planned_s = (double)fleet->phases.timeline.run_end_ns * 1e-9,
-        .end_s = (double)(fleet->second->end_ns - fleet->job->start_ns) * 1e-9,
+        .end_s = ((double)fleet->second->end_ns - (double)fleet->zero_ns) * 1e-9,
         .phase = phase_text(&fleet->phases.timeline, &fleet->schedule, t_ns, fleet->ramped,
                             fleet->draining, fleet->phase),
         .phase_name = phase_name(&fleet->phases.timeline, &fleet->schedule, t_ns, fleet->ramped,
@@ -465,6 +465,8 @@ static bool start_threads(struct fleet *fleet)
     mint_start(fleet->job->mint);
     uint64_t now_ns = mono_now_ns() + START_NS;
     fleet->zero_ns = now_ns > fleet->job->start_ns ? now_ns : fleet->job->start_ns;
+    /* what is recorded counts from where the plan does, however long the workers took to make */
+    run_start(fleet->job->run, fleet->zero_ns);
     if (fleet->job->sampler != NULL) {
         const struct schedule *schedule = &fleet->schedule;
         sampler_start(fleet->job->sampler, fleet->zero_ns + schedule->start_ns,

@@ -47,7 +47,7 @@ struct limit {
     double bound;               /* ns, 0..1, a second, bytes, bytes a second */
     uint64_t window_ns;         /* 0: the whole run */
     bool aborts;                /* the run ends when it is broken, ... */
-    uint64_t after_ns;          /* ... by what came after that */
+    uint64_t after_ns;          /* ... looked at from then on only */
     char key[LIMIT_KEY];        /* "latency.response.p99.max" */
     char rule[LIMIT_RULE_TEXT]; /* as people write it: "latency.response.p99.max = 25ms" */
 };

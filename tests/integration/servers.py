@@ -20,11 +20,28 @@ TLSOAK = os.environ.get("TLSOAK", "build/release/tlsoak")
 RELEASE = os.environ.get("TLSOAK_RELEASE", TLSOAK)
 
 
+TRIES = 3  # of a run for which a busy machine left no CPU: what it measured is nothing, and says nothing of the code
+
+
+def spoilt(words, done, cwd):
+    """The run directory of such a run, which has one of its own; None of all others."""
+    if words[0] not in ("run", "demo") or "-o" not in words or done.returncode != 4:
+        return None
+    said = " ".join((done.stdout + done.stderr).split())
+    folder = pathlib.Path(cwd or ".") / words[words.index("-o") + 1]
+    return folder if "it was starved of CPU" in said and (folder / "run.json").exists() else None
+
+
 def tlsoak(*args, binary=None, timeout=300, env=None, cwd=None, stdin=subprocess.DEVNULL):
     """Runs tlsoak to its end; returns the finished process with text output. What it wrote as JSON has its schema."""
     words = [*map(str, args)]
-    done = subprocess.run([binary or TLSOAK, *words], capture_output=True, text=True,
-                          timeout=timeout, env={**os.environ, **(env or {})}, cwd=cwd, stdin=stdin)
+    for left in reversed(range(TRIES)):
+        done = subprocess.run([binary or TLSOAK, *words], capture_output=True, text=True,
+                              timeout=timeout, env={**os.environ, **(env or {})}, cwd=cwd, stdin=stdin)
+        folder = spoilt(words, done, cwd) if left else None
+        if folder is None:
+            break
+        shutil.rmtree(folder)
     if done.returncode in (0, 1, 3, 4, 6):
         schemas.check_output(words, done.stdout, cwd or ".")
     return done

@@ -104,7 +104,8 @@ def test_bash_completes(folder, tmp_path):
         assert bash(folder, command, "--") == {*options(command)}
     assert bash(folder, "report", "run1", "--format", "j") == {"json", "junit"}
     assert bash(folder, "report", "run1", "--format", "=", "m") == {"markdown"}
-    assert bash(folder, "report", "run1", "-f", "") == {"text", "json", "html", "junit", "markdown", "csv"}
+    assert bash(folder, "report", "run1", "-f", "") == {"text", "json", "html", "junit", "markdown", "csv",
+                                                        "bench-smaller", "bench-bigger", "bmf"}
     assert bash(folder, "demo", "--leak", "jw") == {"jwt="}
     assert bash(folder, "demo", "--innocent", "b") == {"bounded_cache"}
     assert "SECTION" not in bash(folder, "help", "--man", "") == {"1", "5"}

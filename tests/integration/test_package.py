@@ -27,9 +27,10 @@ def check_tree(tree, zsh):
     for shell, path in {"bash": "bash-completion/completions/tlsoak", "zsh": f"zsh/{zsh}/_tlsoak",
                         "fish": "fish/vendor_completions.d/tlsoak.fish"}.items():
         assert (share / path).read_text() == call(binary, "help", "--completion", shell)
-    for kind, ending in {"profiles": "*.ini", "plots": "*.gp"}.items():
-        there = {p.name: p.read_text() for p in (share / "tlsoak" / kind).glob("*")}
-        assert there == {p.name: p.read_text() for p in (ROOT / kind).glob(ending)} and there
+    for kind in ("profiles", "plots"):
+        there, own = ({p.relative_to(top): p.read_text() for p in top.rglob("*") if p.is_file()}
+                      for top in (share / "tlsoak" / kind, ROOT / kind))
+        assert there == own and there
     assert (share / "doc/tlsoak/copyright").read_text() == (ROOT / "LICENSE").read_text()
     # the loader finds BoringSSL by the path in the binary alone
     assert "not found" not in call("ldd", binary, env={k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"})

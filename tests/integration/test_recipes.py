@@ -89,6 +89,7 @@ def done(tmp_path_factory, name, leaky):
 def jobs(tmp_path_factory):
     """Each job with each service, all at once."""
     kinds = [(name, leaky) for name in JOBS for leaky in (False, True)]
+    tmp_path_factory.getbasetemp()  # which several threads would make at once
     with concurrent.futures.ThreadPoolExecutor() as pool:
         runs = {kind: pool.submit(done, tmp_path_factory, *kind) for kind in kinds}
         return {kind: run.result() for kind, run in runs.items()}

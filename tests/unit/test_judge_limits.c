@@ -91,6 +91,20 @@ static void a_broken_limit_fails_a_usable_run(void **state)
     expect(NULL, false, 1, "what memory did");
 }
 
+/* Growth is proven whoever was late, and also where it got its server killed. */
+static void a_broken_limit_on_memory_is_as_a_leak_is(void **state)
+{
+    struct limit limit = limit_of("leak.request.max", 64, "leak.request.max = 64B");
+
+    (void)state;
+    add_limit(31e6);
+    verdict.limits[verdict.n_limits++] = limits_find(&limit, 100);
+    add_memory(MEMORY_INCONCLUSIVE);
+    expect("the server was lost", true, 1, "limit leak.request.max = 64B is broken: 100 B");
+    verdict.limits[1].state = LIMIT_UNKNOWN;
+    expect("the server was lost", true, 4, "was lost");
+}
+
 static void a_limit_of_nothing_is_no_pass(void **state)
 {
     (void)state;
@@ -165,9 +179,13 @@ static void a_search_in_which_nothing_holds_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(limits_are_judged_over_the_whole), TEST(a_broken_limit_fails_a_usable_run),
-        TEST(a_limit_of_nothing_is_no_pass),    TEST(limits_that_hold_pass),
-        TEST(a_search_is_judged_by_its_answer), TEST(a_search_in_which_nothing_holds_fails),
+        TEST(limits_are_judged_over_the_whole),
+        TEST(a_broken_limit_fails_a_usable_run),
+        TEST(a_broken_limit_on_memory_is_as_a_leak_is),
+        TEST(a_limit_of_nothing_is_no_pass),
+        TEST(limits_that_hold_pass),
+        TEST(a_search_is_judged_by_its_answer),
+        TEST(a_search_in_which_nothing_holds_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

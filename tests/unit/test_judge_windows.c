@@ -177,6 +177,25 @@ static void rates_and_errors_have_windows_too(void **state)
     windows_free(ratios);
 }
 
+/* 10 a second; that of 3 to 5 came as one row, and so did the first three, and a hundred later. */
+static void a_row_that_is_late_stands_for_all_its_seconds(void **state)
+{
+    static const int ends[] = {3, 4, 6, 7, 107, 108};
+
+    (void)state;
+    for (uint64_t length = 1; length <= 3; length++) {
+        struct limit rate = limit_of("rate.reached.min", 5, length);
+        struct windows *windows = windows_new(&rate, NS_PER_S, 0, 108);
+        for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+            int seconds = ends[i] - (i > 0 ? ends[i - 1] : 0);
+            add_row(windows, ends[i], 10 * (uint64_t)seconds, 0, false);
+        }
+        windows_end(windows);
+        assert_true(windows_worst(windows).value == 10);
+        windows_free(windows);
+    }
+}
+
 static void a_run_without_a_whole_window_has_none(void **state)
 {
     struct limit limit = limit_of("errors.ratio.max", 0, 5);
@@ -236,6 +255,7 @@ int main(void)
         cmocka_unit_test(the_worst_is_that_of_all_windows),
         cmocka_unit_test(what_comes_late_is_of_the_last_part),
         cmocka_unit_test(rates_and_errors_have_windows_too),
+        cmocka_unit_test(a_row_that_is_late_stands_for_all_its_seconds),
         cmocka_unit_test(a_run_without_a_whole_window_has_none),
         cmocka_unit_test(a_pause_of_days_is_passed_over),
         cmocka_unit_test(broken_says_when),
