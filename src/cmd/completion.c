@@ -79,19 +79,21 @@ static enum follows rest_of(const struct command *command, struct sink *words)
     return str_has_prefix(command->arguments, "DIR ") ? FOLLOWS_DIR : FOLLOWS_FILE;
 }
 
-/* The name that --set takes, "pace.rate=": with a suffix that is not a driver's it has no end. */
+/* Names that --set takes, "pace.rate=": a suffix that begins with a driver gives one for each, one in
+ * capitals has no end. */
 static void put_key(struct sink *sink, const struct option *option, const char *between)
 {
-    const char *section = section_info(option->section)->name;
+    const char *section = section_info(option->section)->name, *suffix = option->suffix;
 
-    if (option->suffix != NULL && str_equal(option->suffix, "DRIVER")) {
+    if (suffix != NULL && str_has_prefix(suffix, "DRIVER")) {
         for (int i = 0; i < DRIVER_COUNT; i++) {
-            sink_printf(sink, "%s.%s%s=%s", section, option->key, driver_info((enum driver)i)->name,
-                        between);
+            sink_printf(sink, "%s.%s%s%s=%s", section, option->key,
+                        driver_info((enum driver)i)->name, suffix + strlen("DRIVER"), between);
         }
     } else {
-        sink_printf(sink, "%s.%s%s%s", section, option->key, option->suffix != NULL ? "" : "=",
-                    between);
+        bool open = suffix != NULL && strpbrk(suffix, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != NULL;
+        sink_printf(sink, "%s.%s%s%s%s", section, option->key,
+                    suffix != NULL && !open ? suffix : "", open ? "" : "=", between);
     }
 }
 
