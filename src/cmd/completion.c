@@ -79,8 +79,8 @@ static enum follows rest_of(const struct command *command, struct sink *words)
     return str_has_prefix(command->arguments, "DIR ") ? FOLLOWS_DIR : FOLLOWS_FILE;
 }
 
-/* Names that --set takes, "pace.rate=": a suffix that begins with a driver gives one for each, one in
- * capitals has no end. */
+/* Names that --set takes, "pace.rate=": a suffix that begins with a driver gives one for each, one
+ * in capitals has no end. */
 static void put_key(struct sink *sink, const struct option *option, const char *between)
 {
     const char *section = section_info(option->section)->name, *suffix = option->suffix;
