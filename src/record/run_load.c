@@ -167,9 +167,8 @@ void run_unload(struct stored_run *stored)
 uint64_t run_load_ns(const struct stored_run *stored)
 {
     uint64_t planned_ns = stored->meta.duration_ns;
+    uint64_t known_ns = stored->meta.load_ns > 0 ? stored->meta.load_ns : stored->elapsed_ns;
 
-    if (stored->meta.load_ns > 0) {
-        return stored->meta.load_ns;
-    }
-    return stored->elapsed_ns < planned_ns ? stored->elapsed_ns : planned_ns;
+    /* that the end was seen a little late made the plan's no longer */
+    return known_ns < planned_ns ? known_ns : planned_ns;
 }
