@@ -78,7 +78,7 @@ static void put_text(struct sink *sink, const char *text)
 static void put_row(struct sink *sink, const struct plan *plan, const struct stored_run *stored,
                     const struct verdict *verdict)
 {
-    CLEANUP_FREE char *load = loads_text(plan);
+    CLEANUP_FREE char *load = loads_text(plan, NULL);
     char hash[17];
 
     loads_hash(load, hash);
