@@ -54,7 +54,7 @@ static struct baseline_run *take_run(const char *dir, struct diag *diag)
     struct baseline_run *run = verdict != NULL ? baseline_take(stored, verdict, diag) : NULL;
 
     if (run != NULL) {
-        run->load = loads_text(plan);
+        run->load = loads_text(plan, dir);
         if (stored->torn_lines > 0) {
             log_note("%s: %d incomplete last line(s) left out", dir, stored->torn_lines);
         }
@@ -342,9 +342,13 @@ const struct command command_compare = {
         "blamed. --tolerance takes names or parts of them, * for any: latency.connect=20%,\n"
         "latency.*.p99=off, leak.request=32B.\n"
         "\n"
+        "Can't tell is also a leak that the new run proves and the base knows nothing of, and a\n"
+        "new run that was cut off before a third of the base's time.\n"
+        "\n"
         "Runs must have had the same load: profiles may differ in seeds, files, process ids, "
         "limits\n"
-        "and outputs only. Exit code: 1 worse, 3 can't tell, 0 same or better, 4 an invalid run,\n"
+        "and outputs only. What a profile does not give is its default, whatever that came to on\n"
+        "the machine. Exit code: 1 worse, 3 can't tell, 0 same or better, 4 an invalid run,\n"
         "2 a mistake, or loads that differ.",
     .options = options,
     .min_rest = 0,

@@ -45,7 +45,7 @@ static void put_number(struct sink *sink, double value)
 static void put_measured(struct sink *sink, const struct stored_run *stored, const char *key)
 {
     struct limit limit;
-    double seconds = (double)stored->elapsed_ns / (double)NS_PER_S, value = NAN;
+    double seconds = (double)run_load_ns(stored) / (double)NS_PER_S, value = NAN;
 
     BUG_ON(!limit_from_key(key, &limit));
     limit.handshakes = stored->meta.dials_due;
@@ -78,7 +78,7 @@ static void put_text(struct sink *sink, const char *text)
 static void put_row(struct sink *sink, const struct plan *plan, const struct stored_run *stored,
                     const struct verdict *verdict)
 {
-    CLEANUP_FREE char *load = loads_text(plan);
+    CLEANUP_FREE char *load = loads_text(plan, NULL);
     char hash[17];
 
     loads_hash(load, hash);
@@ -89,7 +89,7 @@ static void put_row(struct sink *sink, const struct plan *plan, const struct sto
     put_text(sink, stored->meta.target);
     put_text(sink, verdict_kind_name(verdict->kind));
     sink_printf(sink, ",%d", verdict->exit_code);
-    put_number(sink, (double)stored->elapsed_ns / (double)NS_PER_S);
+    put_number(sink, (double)run_load_ns(stored) / (double)NS_PER_S);
     put_measured(sink, stored, "rate.reached.min");
     put_measured(sink, stored, "errors.ratio.max");
     put_measured(sink, stored, "latency.response.p50.max");

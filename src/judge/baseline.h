@@ -52,7 +52,7 @@ struct baseline_run {
     char name[256]; /* the directory or file it came from */
     char id[40];
     char version[16];
-    double seconds;
+    double seconds;    /* of load, without the drain */
     bool invalid;      /* nothing but its leaks can be used */
     char problem[320]; /* "was interrupted", "is invalid: ..."; "": none */
     char *load;        /* owns: one line each, what it did; NULL: not known */

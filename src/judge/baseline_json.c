@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SCHEMA "tlsoak.baseline/1"
 
@@ -82,6 +83,15 @@ static bool find_kind(const char *name, enum baseline_kind *ret_kind)
     return false;
 }
 
+/* "leak.cache.request": what a metric, a driver and a [memory NAME] can be called. */
+static bool is_metric(const char *name)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
+    return strspn(name, letters) == strlen(name) && strchr(name, '.') != NULL;
+}
+
 static bool read_sample(const struct json *json, struct baseline_sample *ret_sample)
 {
     struct baseline_sample sample = {.value = json_get_number(json, "value", NAN),
@@ -92,7 +102,7 @@ static bool read_sample(const struct json *json, struct baseline_sample *ret_sam
 
     if (!find_kind(json_get_string(json, "kind", ""), &sample.kind) ||
         !str_copy(sample.name, sizeof sample.name, json_get_string(json, "metric", "")) ||
-        sample.name[0] == '\0' || json_size(sections) > SECTIONS_MAX) {
+        !is_metric(sample.name) || json_size(sections) > SECTIONS_MAX) {
         return false;
     }
     for (; sample.sections.n < json_size(sections); sample.sections.n++) {
@@ -113,13 +123,13 @@ static struct baseline_run *read_run(const char *path, const struct json *json)
     struct baseline_run *run = xcalloc(1, sizeof *run);
 
     (void)str_copy(run->name, sizeof run->name, path);
-    (void)str_copy(run->id, sizeof run->id, json_get_string(json, "id", ""));
-    (void)str_copy(run->version, sizeof run->version, json_get_string(json, "version", ""));
-    (void)str_copy(run->problem, sizeof run->problem, json_get_string(json, "problem", ""));
     run->seconds = json_get_number(json, "seconds", 0);
     run->invalid = json_get_bool(json, "invalid", false);
     run->load = load != NULL ? xstrdup(load) : NULL;
-    bool ok = json_size(samples) <= BASELINE_SAMPLES;
+    bool ok = str_copy(run->id, sizeof run->id, json_get_string(json, "id", "")) &&
+              str_copy(run->version, sizeof run->version, json_get_string(json, "version", "")) &&
+              str_copy(run->problem, sizeof run->problem, json_get_string(json, "problem", "")) &&
+              json_size(samples) <= BASELINE_SAMPLES;
     for (size_t i = 0; ok && i < json_size(samples); i++) {
         ok = read_sample(json_at(samples, i), &run->sample[run->n++]);
     }

@@ -17,7 +17,7 @@
 
 #define QUANTILES      3
 #define CSV_LINE_BYTES 4096
-#define CSV_COLUMNS    64
+#define TICK_LATE      0.1 /* of a tick */
 
 static const double quantiles[QUANTILES] = {0.50, 0.90, 0.99};
 static const char *const quantile_names[QUANTILES] = {"p50", "p90", "p99"};
@@ -89,7 +89,8 @@ static const struct {
 };
 
 struct tick_cutter {
-    uint64_t n_rows, n_seen;
+    uint64_t n_rows, n_seen; /* n_rows 0: rows are counted */
+    double end_s;            /* of the load: rows beyond it are the drain's */
     bool handshakes; /* all that the load asks for */
     double from_s;
     struct interval *before, *since; /* cumulative at the section's begin; of the section */
@@ -156,9 +157,13 @@ static void on_row(double time_s, const struct interval *cumulative, void *conte
 {
     struct tick_cutter *cutter = context;
     uint64_t n_sections = cutter->n_rows < SECTIONS_MAX ? cutter->n_rows : SECTIONS_MAX;
-    uint64_t now = ++cutter->n_seen * n_sections / cutter->n_rows;
 
-    if (now > (cutter->n_seen - 1) * n_sections / cutter->n_rows) {
+    if (time_s > cutter->end_s) {
+        return;
+    }
+    cutter->n_seen++;
+    if (n_sections > 0 && cutter->n_seen * n_sections / cutter->n_rows >
+                              (cutter->n_seen - 1) * n_sections / cutter->n_rows) {
         subtract(cutter->since, cumulative, cutter->before);
         close_section(cutter, time_s - cutter->from_s);
         keep(cutter->before, cumulative);
@@ -166,32 +171,64 @@ static void on_row(double time_s, const struct interval *cumulative, void *conte
     }
 }
 
+/* What a tally is of: exchanges, or the connections of a load that asks for nothing else. */
+static double n_of(enum tally tally, const struct interval *total, bool handshakes)
+{
+    struct limit limit = {.metric = LIMIT_RATE, .handshakes = handshakes};
+    struct limit_counts counts = limit_count(&limit, total);
+
+    switch (tally) {
+    case TALLY_RATE:
+        return (double)counts.n_done;
+    case TALLY_ERRORS:
+        return (double)counts.n_done + (double)counts.n_errors - (double)counts.n_unexpected;
+    default:
+        return (double)total->count[COUNTER_COMPLETED];
+    }
+}
+
+/* Twice: rows are counted first. */
+static bool cut_ticks(struct tick_cutter *cutter, const struct stored_run *stored,
+                      struct diag *diag)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/ticks.csv", stored->dir);
+    struct ticks_listener listener = {on_row, cutter};
+    struct interval *last = interval_new();
+    struct ticks_end end;
+    bool ok = true;
+
+    for (int pass = 0; pass < 2 && ok && stored->n_ticks > 0; pass++) {
+        cutter->n_rows = cutter->n_seen;
+        cutter->n_seen = 0;
+        ok = ticks_load(path, &listener, last, &end, diag);
+    }
+    interval_free(last);
+    return ok;
+}
+
 static bool take_tallies(struct baseline_run *run, const struct stored_run *stored,
                          struct diag *diag)
 {
-    CLEANUP_FREE char *path = xasprintf("%s/ticks.csv", stored->dir);
-    struct tick_cutter cutter = {.n_rows = stored->n_ticks,
+    /* the load's last row may be a little late */
+    double end_ns = (double)run_load_ns(stored) + TICK_LATE * (double)stored->meta.tick_ns;
+    struct tick_cutter cutter = {.end_s = end_ns / (double)NS_PER_S,
                                  .handshakes = stored->meta.dials_due,
                                  .before = interval_new(),
                                  .since = interval_new()};
-    struct ticks_listener listener = {on_row, &cutter};
-    struct interval *last = interval_new();
-    struct ticks_end end;
     double values[TALLIES];
 
-    bool ok = stored->n_ticks == 0 || ticks_load(path, &listener, last, &end, diag);
+    bool ok = cut_ticks(&cutter, stored, diag);
     count_tallies(stored->total, run->seconds, cutter.handshakes, values);
     for (int i = 0; i < TALLIES; i++) {
         if (isfinite(values[i])) {
             struct baseline_sample *sample = add_sample(run, tallies[i].kind, tallies[i].name);
             sample->value = values[i];
-            sample->n = (double)stored->total->count[COUNTER_COMPLETED];
+            sample->n = n_of((enum tally)i, stored->total, cutter.handshakes);
             sample->sections = cutter.sections[i];
         }
     }
     interval_free(cutter.before);
     interval_free(cutter.since);
-    interval_free(last);
     return ok;
 }
 
@@ -374,7 +411,7 @@ struct baseline_run *baseline_take(const struct stored_run *stored, const struct
     (void)str_copy(run->name, sizeof run->name, stored->dir);
     (void)str_copy(run->id, sizeof run->id, stored->meta.id);
     (void)str_copy(run->version, sizeof run->version, stored->meta.version);
-    run->seconds = (double)stored->elapsed_ns / (double)NS_PER_S;
+    run->seconds = (double)run_load_ns(stored) / (double)NS_PER_S;
     take_problem(run, stored);
     for (int i = 0; i <= LATENCY_FIRST_BYTE && ok; i++) {
         ok = take_latency(run, stored, (enum latency)i, diag);

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/unit.h"
 #include "judge/numeric.h"
 #include "judge/sample.h"
 #include "record/driver.h"
@@ -10,6 +11,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#define CUT_SHARE (1.0 / 3) /* of the baseline's time: less is too short to tell of the rest */
 
 /* Of one metric, what the runs of one side said. */
 struct side {
@@ -276,12 +279,55 @@ static void list_metrics(struct comparison *c, struct baseline_run *const *runs,
     }
 }
 
-/* What can't be compared: no fault of the new run where the baseline does not know either. */
-static void say_missing(struct compare_finding *f, bool in_base)
+/* A leak that is proven beyond the tolerance in one of these runs, or NULL. */
+static const struct baseline_sample *find_leak(const struct compare_finding *f,
+                                               const struct side *side)
 {
-    f->state = in_base ? COMPARE_UNCLEAR : COMPARE_LEFT_OUT;
+    for (size_t i = 0; i < side->n_runs; i++) {
+        const struct baseline_sample *sample = find_sample(side->runs[i], f->name);
+        if (f->kind == BASELINE_LEAK && sample != NULL && sample->low > f->tolerance) {
+            return sample;
+        }
+    }
+    return NULL;
+}
+
+/* What can't be compared: no fault of the new run where the baseline does not know either, but for
+ * a leak, which is not passed because nobody looked before. */
+static void say_missing(struct compare_finding *f, bool in_base, const struct side *new)
+{
+    const struct baseline_sample *leak = in_base ? NULL : find_leak(f, new);
+    const char *event = strrchr(f->name, '.') + 1;
+    char bytes[UNIT_TEXT];
+    enum driver driver;
+
+    f->state = in_base || leak != NULL ? COMPARE_UNCLEAR : COMPARE_LEFT_OUT;
+    if (leak != NULL) {
+        event = driver_from_name(event, &driver) ? driver_info(driver)->event : event;
+        (void)snprintf(f->reason, sizeof f->reason,
+                       "the new run keeps %s per %.24s, and the baseline does not tell",
+                       unit_bytes(bytes, leak->value), event);
+        return;
+    }
     (void)snprintf(f->reason, sizeof f->reason, "too little to tell of it in the %s",
                    in_base ? "new run" : "baseline");
+}
+
+/* A run that was cut off may have had its faults still before it. */
+static bool is_cut_short(struct baseline_run *const *bases, size_t n_bases,
+                         struct baseline_run *const *news, size_t n_news)
+{
+    double base_s = INFINITY;
+
+    for (size_t i = 0; i < n_bases; i++) {
+        base_s = fmin(base_s, bases[i]->seconds);
+    }
+    for (size_t i = 0; i < n_news; i++) {
+        if (news[i]->problem[0] != '\0' && news[i]->seconds < CUT_SHARE * base_s) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void conclude(struct comparison *c)
@@ -298,8 +344,11 @@ static void conclude(struct comparison *c)
     for (size_t i = 0; i < sizeof order / sizeof order[0] && !none; i++) {
         if (c->count[order[i]] > 0) {
             c->state = order[i];
-            return;
+            break;
         }
+    }
+    if (c->cut_short && c->state != COMPARE_WORSE) {
+        c->state = COMPARE_UNCLEAR;
     }
 }
 
@@ -313,6 +362,7 @@ struct comparison *compare_runs(struct baseline_run *const *bases, size_t n_base
     c->n_bases = n_bases;
     c->n_news = n_news;
     c->between = n_bases + n_news > 2;
+    c->cut_short = is_cut_short(bases, n_bases, news, n_news);
     list_metrics(c, bases, n_bases);
     list_metrics(c, news, n_news);
     for (size_t i = 0; i < c->n; i++) {
@@ -325,7 +375,7 @@ struct comparison *compare_runs(struct baseline_run *const *bases, size_t n_base
         set_tolerance(f, rules, n_rules);
         bool in_base = take_side(base, f->name), in_new = take_side(new, f->name);
         if (f->state != COMPARE_LEFT_OUT && (!in_base || !in_new)) {
-            say_missing(f, in_base);
+            say_missing(f, in_base, new);
             base->n = 0;
         }
         c->n_judged += f->state != COMPARE_LEFT_OUT && base->n > 0;

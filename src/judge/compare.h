@@ -45,6 +45,7 @@ struct comparison {
     size_t n_judged; /* between which the error rate is shared out */
     size_t n_bases, n_news;
     bool between;             /* the difference between runs of a kind is in the intervals */
+    bool cut_short;           /* a new run ended before a third of the baseline's time */
     enum compare_state state; /* worse, unclear, better or same, in this order of weight */
     size_t count[COMPARE_STATES];
 };

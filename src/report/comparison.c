@@ -88,6 +88,11 @@ void comparison_sentence(struct sink *sink, const struct comparison *c)
         sink_printf(sink, "nothing can be compared: the baseline has too little of everything");
         return;
     }
+    if (c->cut_short && told != COMPARE_WORSE) {
+        sink_printf(sink, "a new run was cut off before a third of the baseline's time; until then "
+                          "nothing was worse");
+        return;
+    }
     if (c->count[told] == 0) {
         sink_printf(sink, "all %zu metrics are the same within their tolerances", n);
         return;
@@ -115,15 +120,18 @@ static void put_row(struct sink *sink, const struct compare_finding *f)
 {
     char base[TEXT], new[TEXT], change[TEXT], low[TEXT], high[TEXT], tolerance[TEXT];
     char interval[2 * TEXT + 8] = "-";
+    struct sink *name = sink_new();
 
     if (isfinite(f->low)) {
         (void)snprintf(interval, sizeof interval, "%s to %s", change_text(f, f->low, true, low),
                        change_text(f, f->high, true, high));
     }
-    sink_printf(sink, "%s %-29s %9s %9s %9s  %-22s %7s  %s\n", arrow(f), f->name,
+    sink_plain(name, f->name);
+    sink_printf(sink, "%s %-29s %9s %9s %9s  %-22s %7s  %s\n", arrow(f), sink_text(name, NULL),
                 value_text(f, f->base, base), value_text(f, f->new_value, new),
                 change_text(f, f->difference, true, change), interval,
                 change_text(f, f->tolerance, false, tolerance), compare_state_name(f->state));
+    sink_free(name);
 }
 
 static void put_runs(struct sink *sink, const char *label, struct baseline_run *const *runs,

@@ -116,6 +116,56 @@ static void what_one_side_does_not_know(void **state)
     baseline_free(new);
 }
 
+static void a_leak_that_the_baseline_does_not_tell(void **state)
+{
+    struct baseline_run *base = run_of("errors.ratio", BASELINE_RATIO, 0.1, 1e-6);
+    struct baseline_run *new = run_of("errors.ratio", BASELINE_RATIO, 0.1, 1e-6);
+    struct baseline_run *leak = run_of("leak.cache.jwt", BASELINE_LEAK, 512, 4);
+    struct compare_rule off = {.pattern = "leak", .off = true};
+    (void)state;
+    new->sample[new->n++] = leak->sample[0];
+    struct comparison *c = compare_runs(&base, 1, &new, 1, NULL, 0);
+    assert_int_equal(c->finding[0].state, COMPARE_SAME);
+    assert_int_equal(c->finding[1].state, COMPARE_UNCLEAR);
+    assert_int_equal(c->state, COMPARE_UNCLEAR);
+    assert_string_equal(c->finding[1].reason,
+                        "the new run keeps 512 B per new JWT, and the baseline does not tell");
+    free(c);
+    c = compare_runs(&base, 1, &new, 1, &off, 1);
+    assert_int_equal(c->state, COMPARE_SAME);
+    free(c);
+    new->sample[1].low = 1; /* it may be within the tolerance */
+    c = compare_runs(&base, 1, &new, 1, NULL, 0);
+    assert_int_equal(c->finding[1].state, COMPARE_LEFT_OUT);
+    assert_int_equal(c->state, COMPARE_SAME);
+    free(c);
+    baseline_free(base);
+    baseline_free(new);
+    baseline_free(leak);
+}
+
+static void a_run_that_was_cut_off_passes_nothing(void **state)
+{
+    struct baseline_run *base = run_of("rate.reached", BASELINE_RATE, 100, 1e-4);
+    struct baseline_run *new = run_of("rate.reached", BASELINE_RATE, 100, 1e-4);
+    (void)state;
+    base->seconds = 300;
+    new->seconds = 99;
+    struct comparison *c = compare_runs(&base, 1, &new, 1, NULL, 0);
+    assert_int_equal(c->state, COMPARE_SAME); /* so was its plan */
+    free(c);
+    (void)str_copy(new->problem, sizeof new->problem, "was killed");
+    c = compare_runs(&base, 1, &new, 1, NULL, 0);
+    assert_int_equal(c->state, COMPARE_UNCLEAR);
+    free(c);
+    new->seconds = 101;
+    c = compare_runs(&base, 1, &new, 1, NULL, 0);
+    assert_int_equal(c->state, COMPARE_SAME);
+    free(c);
+    baseline_free(base);
+    baseline_free(new);
+}
+
 static void runs_of_a_kind_widen_the_interval(void **state)
 {
     struct baseline_run *bases[3], *new = run_of("rate.reached", BASELINE_RATE, 90, 0.001);
@@ -232,7 +282,13 @@ static void what_is_no_baseline_is_refused(void **state)
         "[{\"kind\": "
         "\"rate\", \"metric\": \"rate.reached\", \"sections\": [null]}]}]}",
         "{\"schema\": \"tlsoak.baseline/1\", \"runs\": [{\"samples\": [{\"kind\": \"rate\", "
-        "\"metric\": \"x\", \"sections\": [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}]}]}",
+        "\"metric\": \"a.x\", \"sections\": [1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17]}]}]}",
+        "{\"schema\": \"tlsoak.baseline/1\", \"runs\": [{\"samples\": [{\"kind\": \"latency\", "
+        "\"metric\": \"nodot\", \"sections\": []}]}]}",
+        "{\"schema\": \"tlsoak.baseline/1\", \"runs\": [{\"samples\": [{\"kind\": \"rate\", "
+        "\"metric\": \"rate.\\u001b[2J\", \"sections\": []}]}]}",
+        "{\"schema\": \"tlsoak.baseline/1\", \"runs\": [{\"samples\": [], \"version\": "
+        "\"0.1.0-of-more-than-15-bytes\"}]}",
     };
     struct baseline_run *read[BASELINE_RUNS_MAX];
     (void)state;
@@ -251,6 +307,8 @@ int main(void)
         cmocka_unit_test(a_state_follows_from_intervals),
         cmocka_unit_test(tolerances_go_by_name),
         cmocka_unit_test(what_one_side_does_not_know),
+        cmocka_unit_test(a_leak_that_the_baseline_does_not_tell),
+        cmocka_unit_test(a_run_that_was_cut_off_passes_nothing),
         cmocka_unit_test(runs_of_a_kind_widen_the_interval),
         cmocka_unit_test(a_variance_remembers),
         cmocka_unit_test(a_cut_has_sections_of_as_many_values),
