@@ -157,7 +157,7 @@ static struct told ask(struct watch *watch, const struct patience *patience)
     return told;
 }
 
-/* A teller that comes and goes leaves gaps, one that stays away is lost. */
+/* A teller, or settling, that comes and goes leaves gaps; one that stays away is lost. */
 static void count_untold(struct watch *watch, bool told, struct reading *reading)
 {
     if (told) {
@@ -238,6 +238,8 @@ void watch_read(struct watch *watch, struct reading *ret_reading)
         bool commanded = watch->memory->source == MEMORY_SOURCE_COMMAND;
         reading.value[commanded ? MEMORY_COMMAND : MEMORY_CHOSEN] = told.bytes;
         count_untold(watch, told.bytes >= 0, &reading);
+    } else if (gives_floors(watch)) {
+        count_untold(watch, settled, &reading);
     }
     if (!reading.ok || !settled) {
         set_unknown(&reading);

@@ -28,7 +28,7 @@ struct watch {
     uint64_t detail_every_ns;
     uint64_t next_search_ns;
     uint64_t lost_at_ns;   /* 0: not lost */
-    uint64_t untold_at_ns; /* since then the teller has told nothing; 0: it has */
+    uint64_t untold_at_ns; /* since then the teller has told, or settling done, nothing */
     unsigned n_untold;     /* readings */
     struct teller *teller; /* owns; NULL: the process is all */
     struct settle *settle; /* owns; NULL: nothing to do before a reading */
@@ -46,7 +46,7 @@ struct located watch_prove(const struct watch *watch, int64_t pid);
 bool watch_adopt(struct watch *watch, int64_t pid) __attribute__((warn_unused_result));
 /* Settles and reads it now.  After a loss, looks once a second for the process that took its place,
  * unless the profile named one by pid or tlsoak started it; lost when none came for 10 s, and when
- * the teller was asked five times in as long and told nothing. */
+ * the teller was asked, or settling tried, five times in as long and in vain. */
 void watch_read(struct watch *watch, struct reading *ret_reading);
 /* Who tells: "command", "cgroup", "prometheus". */
 const char *watch_teller(const struct watch *watch);

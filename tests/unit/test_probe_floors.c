@@ -331,6 +331,43 @@ static void who_tells_no_more_is_lost(void **state)
     s->plan.store = NULL;
 }
 
+/* The process is there, but no floor has been read of it for too long. */
+static void who_settles_no_more_is_lost(void **state)
+{
+    static const struct {
+        const char *settle;
+        unsigned after_s;
+        bool lost;
+    } readings[] = {{"true", 1, false},  {"false", 1, false}, {"false", 4, false},
+                    {"false", 4, false}, {"true", 4, false},  {"false", 1, false},
+                    {"false", 4, false}, {"false", 4, false}, {"false", 1, false},
+                    {"false", 4, true},  {"true", 1, false}};
+    struct setting *s = *state;
+    struct place place;
+
+    locate_init(&place, "/proc", 1, NULL, 0);
+    s->plan.store = store_new();
+    settled_by(s, "");
+    struct watch watch = {.place = &place, .memory = &s->memory, .stop_fd = -1};
+    assert_true(watch_adopt(&watch, getpid()));
+    watch.settle = settle_new(&s->plan, &s->memory, s->diag);
+    assert_non_null(watch.settle);
+    stopped_ns = mono_now_ns();
+    mono_replace(stopped_clock);
+    for (size_t i = 0; i < sizeof readings / sizeof *readings; i++) {
+        struct reading reading;
+        stopped_ns += readings[i].after_s * NS_PER_S;
+        s->memory.settle = fixed(readings[i].settle);
+        watch_read(&watch, &reading);
+        assert_int_equal(reading.ok, strcmp(readings[i].settle, "true") == 0);
+        assert_int_equal(reading.lost, readings[i].lost);
+    }
+    mono_replace(NULL);
+    settle_free(watch.settle);
+    store_free(s->plan.store);
+    s->plan.store = NULL;
+}
+
 static void expect_mistake(struct setting *s, const char *expected)
 {
     struct addr elsewhere = {0};
@@ -398,6 +435,7 @@ int main(void)
         WITH_SETTING(a_late_settling_is_a_gap),
         WITH_SETTING(the_end_waits_for_no_command),
         WITH_SETTING(who_tells_no_more_is_lost),
+        WITH_SETTING(who_settles_no_more_is_lost),
         WITH_SETTING(what_cannot_run_is_a_mistake),
         cmocka_unit_test(floors_keep_to_the_dwells),
     };
