@@ -173,6 +173,13 @@ static void count_untold(struct watch *watch, bool told, struct reading *reading
     }
 }
 
+void watch_learn(struct watch *watch, const struct told *told)
+{
+    if (watch->memory->source == MEMORY_SOURCE_PROMETHEUS && told->incarnation != 0) {
+        watch->page_incarnation = told->incarnation;
+    }
+}
+
 /* What the kernel says of the process. */
 static void read_process(struct watch *watch, struct reading *reading)
 {
@@ -237,6 +244,7 @@ void watch_read(struct watch *watch, struct reading *ret_reading)
     if (watch->teller != NULL) {
         bool commanded = watch->memory->source == MEMORY_SOURCE_COMMAND;
         reading.value[commanded ? MEMORY_COMMAND : MEMORY_CHOSEN] = told.bytes;
+        watch_learn(watch, &told);
         count_untold(watch, told.bytes >= 0, &reading);
     } else if (gives_floors(watch)) {
         count_untold(watch, settled, &reading);
@@ -246,6 +254,9 @@ void watch_read(struct watch *watch, struct reading *ret_reading)
         reading.incarnation = watch->incarnation;
     } else {
         watch->lost_at_ns = 0;
+    }
+    if (watch->page_incarnation != 0) {
+        reading.incarnation = watch->page_incarnation;
     }
     *ret_reading = reading;
 }
