@@ -14,11 +14,15 @@ void ceiling_init(struct ceiling *ceiling, const struct plan *plan)
     *ceiling = (struct ceiling){.plan = plan};
 }
 
-/* How long the load may go on after the reading that ends it: to the next reading, and until it is
- * over. */
+/* How long the load may go on after the reading that ends it: to the next reading, which with
+ * settling comes at the end of a dwell, and until it is over. */
 static double ahead_s(const struct plan *plan, const struct plan_memory *memory)
 {
-    return LEAST_AHEAD_S + (double)(2 * memory->every_ns + plan->run.drain_ns) / (double)NS_PER_S;
+    bool dwells = memory->settle != NULL && plan->attribution.mode != ATTRIBUTION_OFF;
+    uint64_t dwell_ns = dwells ? plan->attribution.dwell_ns : 0;
+    uint64_t every_ns = memory->every_ns > dwell_ns ? memory->every_ns : dwell_ns;
+
+    return LEAST_AHEAD_S + (double)(2 * every_ns + plan->run.drain_ns) / (double)NS_PER_S;
 }
 
 /* Keeps those of the last `span_s`, and the one before them; of many, some. */

@@ -15,7 +15,9 @@
 
 /* Beyond this part of the cores starts are late ever more often. */
 #define CAPACITY_SHARE 0.7
-#define BASE_BYTES     64e6 /* the client without its connections, on the safe side */
+#define BASE_BYTES     64e6         /* the client without its connections, on the safe side */
+#define H1_BYTES       (6.0 * 1024) /* a connection */
+#define H2_BYTES       (40.0 * 1024)
 #define NO_LIMIT       1e18 /* version 1 says "none" with a number of this size */
 
 /* Whether the plan asks for more than the workers' cores can do.  That a library is broken is told
@@ -140,9 +142,11 @@ static double group_left_bytes(void)
 static void look_memory(const struct exam *exam, struct finding *finding)
 {
     double available = available_bytes(), group = group_left_bytes();
-    bool h2 = exam->plan != NULL && exam->plan->target.alpn != ALPN_H1;
-    double connections = (double)doctor_connections(exam->plan) * (h2 ? 40 : 6) * 1024;
-    double needed = connections + BASE_BYTES;
+    enum alpn alpn = exam->plan != NULL ? exam->plan->target.alpn : ALPN_H1;
+    double connections = (double)doctor_connections(exam->plan);
+    /* where h2 is only offered, the server may not take it */
+    double least = connections * (alpn == ALPN_H2 ? H2_BYTES : H1_BYTES);
+    double needed = connections * (alpn == ALPN_H1 ? H1_BYTES : H2_BYTES) + BASE_BYTES;
     double have = group >= 0 && group < available ? group : available;
     char text[UNIT_TEXT], want[UNIT_TEXT], limit[UNIT_TEXT];
 
@@ -157,8 +161,8 @@ static void look_memory(const struct exam *exam, struct finding *finding)
             unit_bytes(text, available), unit_bytes(want, needed));
     }
     if (needed > have) {
-        finding->health = HEALTH_FAIL;
-        finding->hopeless = connections > have;
+        finding->health = least + BASE_BYTES > have ? HEALTH_FAIL : HEALTH_WARN;
+        finding->hopeless = least > have;
         SAY(finding->remedy, "lower pace.connections, free memory%s",
             group >= 0 ? ", or raise the limit" : "");
     }

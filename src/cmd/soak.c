@@ -352,6 +352,12 @@ static bool keeps_limits(struct soak *soak, const struct fleet_second *second)
     return false;
 }
 
+/* From then on nothing ends the run, nor can it be broken: what is in flight comes home. */
+static bool is_load_over(const struct fleet_second *second)
+{
+    return *stopping_flag() != 0 || second->end_s > second->planned_s;
+}
+
 static bool show_second(const struct fleet_second *second, void *context)
 {
     struct soak *soak = context;
@@ -367,7 +373,7 @@ static bool show_second(const struct fleet_second *second, void *context)
 
     live_show(soak->live, &frame);
     scrape_second(soak->scrape, second, provisional_finding(soak->provisional));
-    if (soak->meta.ended[0] != '\0') {
+    if (soak->meta.ended[0] != '\0' || is_load_over(second)) {
         return true;
     }
     bool goes_on = soak->plan->search.to_per_s > 0 ||
@@ -388,14 +394,17 @@ static void note_reading(const struct reading *reading, const struct interval *c
                          void *context)
 {
     struct soak *soak = context;
+    struct reading shown = *reading;
+    bool takes = judging_takes(soak->plan, reading);
 
-    if (!judging_takes(soak->plan, reading)) {
+    shown.ok = reading->ok && takes;
+    scrape_reading(soak->scrape, &shown);
+    if (!takes) {
         return;
     }
     settling_reading(&soak->settling, reading, t_s);
     provisional_reading(soak->provisional, reading, counts, t_s);
     ceiling_reading(&soak->ceiling, reading, t_s);
-    scrape_reading(soak->scrape, reading);
 }
 
 static bool has_settled(double since_s, void *context)

@@ -90,7 +90,11 @@ static void open_bucket(struct series *s, double y)
 void series_add(struct series *series, double t, double y, const double x[DRIVER_COUNT],
                 double open, int part)
 {
-    if (!is_reading(series, t, y)) {
+    bool good = is_reading(series, t, y);
+    if (isfinite(t) && (series->n == 0 || t > series->end)) {
+        series->end = t;
+    }
+    if (!good) {
         series->n_gaps++;
         return;
     }

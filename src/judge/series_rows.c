@@ -265,6 +265,7 @@ static void take_out_steps(struct rows *r, struct series *s, bool tell)
             s->t[i] -= step - usual;
             s->x[DRIVER_TIME][i] = s->t[i];
         }
+        s->end -= step - usual;
         i = find_step(s);
     }
 }

@@ -278,14 +278,21 @@ static bool is_counted_by_the_kernel(const char *metric)
            str_has_prefix(metric, "pss") || str_has_prefix(metric, "rss");
 }
 
-static double longest_pause(const struct hearing *h)
+/* From the last reading of the stretch to the end of the run, where nobody saw it rest. */
+static double unseen_end(const struct hearing *h)
 {
     const struct series *s = h->series;
-    double longest = 0;
+    return h->stretch.to == s->n ? s->end - s->t[s->n - 1] : 0;
+}
+
+static bool pauses_too_long(const struct hearing *h)
+{
+    const struct series *s = h->series;
+    double longest = unseen_end(h);
     for (size_t i = h->stretch.from + 1; i < h->stretch.to; i++) {
         longest = fmax(longest, s->t[i] - s->t[i - 1]);
     }
-    return longest;
+    return longest > MAX_PAUSE * (h->stretch.seconds + unseen_end(h));
 }
 
 static bool never_moved(const struct hearing *h)
@@ -316,8 +323,7 @@ static void require_readings(struct hearing *h)
         why = GROWTH_UNIT;
     } else if (pass && !counted && never_moved(h)) {
         why = GROWTH_STUCK;
-    } else if (pass && (longest_pause(h) > MAX_PAUSE * h->stretch.seconds ||
-                        h->series->n_gaps > h->series->n_readings)) {
+    } else if (pass && (pauses_too_long(h) || h->series->n_gaps > h->series->n_readings)) {
         why = GROWTH_GAPS;
     }
     if (why != g->reason) {

@@ -177,6 +177,14 @@ void watch_second(struct watch *watch, const struct interval *total, uint64_t el
     watch->n_seconds++;
 }
 
+static const char *loss_of(const struct plan_memory *memory)
+{
+    return memory->source != MEMORY_SOURCE_PROCESS ? "nothing tells the server's memory any more"
+           : memory->settle_by != SETTLE_NOT
+               ? "the server's process is gone, or does not settle any more"
+               : "the server's process is gone";
+}
+
 void watch_reading(struct watch *watch, const struct reading *reading)
 {
     uint64_t *since_ns = &watch->lost_since_ns[reading->source];
@@ -186,10 +194,7 @@ void watch_reading(struct watch *watch, const struct reading *reading)
         *since_ns = reading->t_ns;
     } else if (reading->t_ns - *since_ns > LOST_AFTER_NS) {
         const struct plan_memory *memory = &watch->plan->memories[reading->source];
-        say(watch->invalid, "%s: memory source %s is lost",
-            memory->source == MEMORY_SOURCE_PROCESS ? "the server's process is gone"
-                                                    : "nothing tells the server's memory any more",
-            memory->name);
+        say(watch->invalid, "%s: memory source %s is lost", loss_of(memory), memory->name);
         watch->over = true;
     }
 }

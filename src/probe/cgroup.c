@@ -13,7 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FILE_MAX_BYTES  (1u << 20)
+#define FILE_MAX_BYTES  (16u << 20) /* mountinfo of a machine with very many containers */
 #define DEPTH_MAX       16
 #define PROCESSES_MAX   4096
 #define V1_UNLIMITED    ((double)(1ull << 62)) /* the kernel's "none" is the largest page count */
@@ -363,7 +363,8 @@ double cgroup_limit(const struct cgroup *cgroup)
         return limit >= 0 && (double)limit < V1_UNLIMITED ? (double)limit : 0;
     }
     CLEANUP_FREE char *path = xstrdup(cgroup->path);
-    while (strlen(path) > cgroup->mount_len) {
+    /* the mount itself too: in a container that is its own group, limit and all */
+    while (*path != '\0' && strlen(path) >= cgroup->mount_len) {
         int64_t limit = number_in(path, "memory.max", NULL);
         if (limit >= 0 && (least <= 0 || (double)limit < least)) {
             least = (double)limit;

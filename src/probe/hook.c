@@ -218,24 +218,24 @@ static void *leak_main(void *argument)
     return NULL;
 }
 
-static pthread_t begin_thread(struct hook *hook, void *(*thread_main)(void *argument))
+/* False: the system refused it. */
+static bool begin_thread(struct hook *hook, void *(*thread_main)(void *argument),
+                         pthread_t *ret_thread)
 {
-    pthread_t thread;
     sigset_t all, before;
 
     sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    BUG_ON(pthread_create(&thread, NULL, thread_main, hook) != 0);
+    bool begun = pthread_create(ret_thread, NULL, thread_main, hook) == 0;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return thread;
+    return begun;
 }
 
 void hook_begin_leak(struct hook *hook, int stop_fd)
 {
     if (hook != NULL && hook->plan->on_leak != NULL && !hook->leak_begun) {
-        hook->leak_begun = true;
         hook->leak_stop_fd = stop_fd;
-        hook->leak_thread = begin_thread(hook, leak_main);
+        hook->leak_begun = begin_thread(hook, leak_main, &hook->leak_thread);
     }
 }
 
@@ -249,7 +249,11 @@ bool hook_perform(struct hook *hook, enum hook_command command, int stop_fd,
         perform_now(hook, command, stop_fd, ret_event);
         return true;
     }
-    hook_begin_leak(hook, stop_fd);
+    if (!hook->leak_begun) {
+        hook->leak_stop_fd = stop_fd;
+        (void)leak_main(hook);
+        hook->leak_begun = hook->leak_over = true;
+    }
     end_leak(hook);
     *ret_event = hook->leak_event;
     return true;
@@ -336,7 +340,7 @@ void hook_start(struct hook *hook, const struct hook_times *times)
         return;
     }
     hook->times = *times;
-    hook->thread = begin_thread(hook, hook_main);
+    BUG_ON(!begin_thread(hook, hook_main, &hook->thread));
     hook->running = true;
 }
 

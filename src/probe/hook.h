@@ -44,7 +44,7 @@ struct hook_event {
 struct hook *hook_new(const struct plan *plan, struct sampler *sampler, const char *dir,
                       struct diag *diag) __attribute__((warn_unused_result));
 /* Begins on_leak in a thread of its own, where the plan has it and it was not run; `stop_fd` as
- * below. */
+ * below.  Without a thread to be had it is not begun. */
 void hook_begin_leak(struct hook *hook, int stop_fd);
 /* Runs that command now, in the calling thread; false when the plan has none.  `stop_fd`: readable
  * when it shall be killed; -1: none.  HOOK_ON_LEAK that was begun already is only waited for. */

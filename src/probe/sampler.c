@@ -248,6 +248,7 @@ static void try_teller(struct watch *watch, bool *ret_refused, struct diag *diag
         struct told told = teller_ask(watch->teller, watch->pid, &patience, why, sizeof why);
         (void)str_copy(watch->runtime, sizeof watch->runtime,
                        told.runtime != NULL ? told.runtime : "");
+        watch_learn(watch, &told);
         if (told.bytes >= 0 && !is_own_group(watch, &located)) {
             return;
         }
@@ -358,7 +359,8 @@ static void put_killed(struct post *post, uint64_t now_ns)
     }
 }
 
-/* The mutex is held.  The first failure, and once a minute that of a source that comes and goes. */
+/* The mutex is held.  The first failure, and once a minute that of a source that comes and goes;
+ * one that lasts is told when its minute has come. */
 static void put_message(struct post *post, uint64_t now_ns)
 {
     struct sampler *sampler = post->sampler;
@@ -366,7 +368,7 @@ static void put_message(struct post *post, uint64_t now_ns)
     bool failed = watch->why[0] != '\0';
     bool told = (failed && !post->failing && now_ns >= post->next_message_ns);
 
-    post->failing = failed;
+    post->failing = failed && (told || post->failing);
     if (told && sampler->n_messages < N_MESSAGES) {
         struct sampler_message *message = &sampler->messages[sampler->n_messages++];
         message->at_ns = now_ns;

@@ -157,7 +157,7 @@ static struct told ask(struct watch *watch, const struct patience *patience)
     return told;
 }
 
-/* A teller that comes and goes leaves gaps, one that stays away is lost. */
+/* A teller, or settling, that comes and goes leaves gaps; one that stays away is lost. */
 static void count_untold(struct watch *watch, bool told, struct reading *reading)
 {
     if (told) {
@@ -170,6 +170,13 @@ static void count_untold(struct watch *watch, bool told, struct reading *reading
     if (watch->n_untold >= LOST_AFTER_READINGS &&
         reading->t_ns - watch->untold_at_ns >= LOST_AFTER_NS) {
         reading->lost = true;
+    }
+}
+
+void watch_learn(struct watch *watch, const struct told *told)
+{
+    if (watch->memory->source == MEMORY_SOURCE_PROMETHEUS && told->incarnation != 0) {
+        watch->page_incarnation = told->incarnation;
     }
 }
 
@@ -237,13 +244,19 @@ void watch_read(struct watch *watch, struct reading *ret_reading)
     if (watch->teller != NULL) {
         bool commanded = watch->memory->source == MEMORY_SOURCE_COMMAND;
         reading.value[commanded ? MEMORY_COMMAND : MEMORY_CHOSEN] = told.bytes;
+        watch_learn(watch, &told);
         count_untold(watch, told.bytes >= 0, &reading);
+    } else if (gives_floors(watch)) {
+        count_untold(watch, settled, &reading);
     }
     if (!reading.ok || !settled) {
         set_unknown(&reading);
         reading.incarnation = watch->incarnation;
     } else {
         watch->lost_at_ns = 0;
+    }
+    if (watch->page_incarnation != 0) {
+        reading.incarnation = watch->page_incarnation;
     }
     *ret_reading = reading;
 }

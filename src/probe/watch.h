@@ -16,11 +16,12 @@ struct watch {
     const struct place *place; /* borrows */
     const struct plan_memory *memory;
     int index;
-    int64_t pid;             /* 0: the teller tells all that is known */
-    int64_t spawned;         /* pid of what exec started; 0: nothing */
-    bool proven;             /* its tree holds the target's socket, so must that of its successor */
-    uint64_t incarnation;    /* of `pid` */
-    uint64_t next_ns;        /* when its next reading is due */
+    int64_t pid;          /* 0: the teller tells all that is known */
+    int64_t spawned;      /* pid of what exec started; 0: nothing */
+    bool proven;          /* its tree holds the target's socket, so must that of its successor */
+    uint64_t incarnation; /* of `pid` */
+    uint64_t page_incarnation; /* of what tells the page, whose proxy `pid` may be; 0: not known */
+    uint64_t next_ns;          /* when its next reading is due */
     uint64_t lead_ns;        /* how much earlier settling begins, so that the reading is in time */
     uint64_t dwells_from_ns; /* with settle: from here on a reading each dwell_ns; 0: never */
     uint64_t dwell_ns;
@@ -28,7 +29,7 @@ struct watch {
     uint64_t detail_every_ns;
     uint64_t next_search_ns;
     uint64_t lost_at_ns;   /* 0: not lost */
-    uint64_t untold_at_ns; /* since then the teller has told nothing; 0: it has */
+    uint64_t untold_at_ns; /* since then the teller has told, or settling done, nothing */
     unsigned n_untold;     /* readings */
     struct teller *teller; /* owns; NULL: the process is all */
     struct settle *settle; /* owns; NULL: nothing to do before a reading */
@@ -46,8 +47,10 @@ struct located watch_prove(const struct watch *watch, int64_t pid);
 bool watch_adopt(struct watch *watch, int64_t pid) __attribute__((warn_unused_result));
 /* Settles and reads it now.  After a loss, looks once a second for the process that took its place,
  * unless the profile named one by pid or tlsoak started it; lost when none came for 10 s, and when
- * the teller was asked five times in as long and told nothing. */
+ * the teller was asked, or settling tried, five times in as long and in vain. */
 void watch_read(struct watch *watch, struct reading *ret_reading);
+/* Takes note of which server a page of metrics is of, if it says. */
+void watch_learn(struct watch *watch, const struct told *told);
 /* Who tells: "command", "cgroup", "prometheus". */
 const char *watch_teller(const struct watch *watch);
 /* Sets the time of the next reading: whole periods after the last, never in the past. */

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "profile/build.h"
 #include "profile/store.h"
+#include "record/metrics.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,17 @@ static bool is_metric_name(const char *text)
                strlen(text);
 }
 
+/* A column that memory.csv has of each process too. */
+static bool is_taken(const char *column)
+{
+    for (int i = 0; i < MEMORY_METRIC_COUNT; i++) {
+        if (str_equal(column, metric_memory((enum memory_metric)i)->name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void choose_metric(const struct checker *c, struct plan_memory *memory)
 {
     static const char *const scaled[] = {"_kb",        "_kib",       "_mb",        "_mib",
@@ -67,8 +79,10 @@ static void choose_metric(const struct checker *c, struct plan_memory *memory)
                  wrong);
         return;
     }
-    memory->column = store_keep(
-        c->plan->store, xasprintf("%s%s", metric, ends_in(metric, "_bytes") ? "" : "_bytes"));
+    CLEANUP_FREE char *column =
+        xasprintf("%s%s", metric, ends_in(metric, "_bytes") ? "" : "_bytes");
+    memory->column = store_keep(c->plan->store,
+                                xasprintf("%s%s", is_taken(column) ? "prometheus_" : "", column));
 }
 
 /* The value of a label, with or without quotes (in which \" \\ and \n mean what they do on the

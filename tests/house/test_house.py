@@ -13,7 +13,7 @@ from source import ROOT, SRC, files, functions, includes, layer, prototypes, str
 ALLOWED = {
     "base": [],
     "record": ["base"],
-    "profile": ["base", "record/driver.h", "record/limit.h"],
+    "profile": ["base", "record/driver.h", "record/limit.h", "record/metrics.h"],
     "ident": ["base", "profile/plan.h"],
     "net": ["base", "ident", "record/outcome.h", "profile/plan.h"],
     "probe": ["base", "net", "profile/plan.h", "record/reading.h"],

@@ -240,6 +240,11 @@ def what_the_machine_says(scratch, profile_path):
     done = tlsoak("run", profile_path, "--set", "pace.connections=8000", "--set", "pace.requests_per_connection=1",
                   "-o", scratch / "run")
     assert done.returncode == 5 and "memory: 29.3 MiB available" in done.stderr, done.stderr
+    # h2 needs more memory, where the server may not choose http/1.1; the folder is refused anyway
+    for alpn, is_refused in ("h2,http/1.1", False), ("h2", True):
+        done = tlsoak("run", profile_path, "--set", "pace.connections=1000", "--set", f"target.alpn={alpn}",
+                      "-o", small / "run")
+        assert done.returncode == 5 and ("memory: 29.3 MiB available" in done.stderr) == is_refused, done.stderr
 
 
 def test_what_the_machine_says(tmp_path, pki, server):

@@ -48,6 +48,23 @@ def test_ctrl_c_drains_judges_and_reports(tmp_path, pki):
     assert counts["started"] == counts["completed"] + counts["failed"] and counts["failed"] == 0
 
 
+def test_what_comes_home_after_ctrl_c_breaks_nothing(tmp_path, pki):
+    """A limit that ends the run is not held against its end, when nothing is asked for any more."""
+    with embedded(tmp_path, pki, credentials=False) as server:
+        text = small(pki, server, duration="10m").replace("threads = 2", "threads = 2\ndrain = 60s")
+        process, run_dir = start(tmp_path, text + "[limit]\nrate.reached.min = 5/s for 3s abort\n")
+        wait_for_rows(run_dir, 2, process)
+        os.kill(server.pid, signal.SIGSTOP)
+        time.sleep(0.5)  # requests are under way
+        process.send_signal(signal.SIGINT)
+        time.sleep(5)
+        os.kill(server.pid, signal.SIGCONT)
+        out, err = process.communicate(timeout=120)
+    run = totals(run_dir)
+    assert process.returncode == 6, out + err
+    assert run["interrupted"] and not run["ended_early"] and verdict(run_dir)["verdict"] == "interrupted"
+
+
 def test_a_second_signal_ends_at_once(tmp_path, pki):
     with embedded(tmp_path, pki, credentials=False) as server:
         text = small(pki, server, duration="10m") + "[request slow]\nmethod = POST\npath = /park\n"

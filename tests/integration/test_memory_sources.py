@@ -9,6 +9,7 @@ import re
 import ssl
 import threading
 import time
+import urllib.request
 
 import pytest
 
@@ -223,13 +224,21 @@ def kill(folder):
 
 
 def lose(folder):
-    """A page that tells nothing any more after two seconds."""
-    pki = make_pki(folder / "pki")
+    """A page that tells nothing any more after two seconds; what a scraper of ours reads says so."""
+    pki, port = make_pki(folder / "pki"), free_port()
     with embedded(folder, pki, credentials=False) as server, Exporter(pki, server.pid, 8) as page:
         text = load_text(server, pki, "duration = 15s\nthreads = 1", "mode = open\nrate = 20/s\nconnections = 2",
                          memory=None) + f"[memory page]\nsource = prometheus\nurl = {page.url}\nmetric = heap_bytes\n" \
-                                        'match = area="a"\nevery = 250ms\n'
-        return folder, tlsoak("run", profile(folder, text), "-o", folder / "run")
+                                        'match = area="a"\nevery = 250ms\n' \
+                                        f"[output]\nlisten = 127.0.0.1:{port}\n"
+        seen = []
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            done = pool.submit(tlsoak, "run", profile(folder, text), "-o", folder / "run")
+            while not done.done():
+                with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                    seen += re.findall(r'^tlsoak_server_readable\{source="page"\} (\d)$', answer.read().decode(), re.M)
+                time.sleep(0.2)
+        return folder, done.result(), seen
 
 
 @pytest.fixture(scope="module")
@@ -324,10 +333,11 @@ def test_the_run_ends_before_stop_at(runs):
 
 
 def test_a_source_that_is_lost_makes_the_run_invalid(runs):
-    folder, done = runs["lost"]
+    folder, done, seen = runs["lost"]
     assert done.returncode == 4, done.stdout + done.stderr
     assert "page" in verdict(folder / "run")["reason"], done.stdout
     assert any("503" in text for text in events(folder / "run", "memory"))
+    assert "1" in seen and seen[-1] == "0"
     _, readings = rows(folder / "run" / "memory.csv")
     assert readings and all(int(row["heap_bytes"]) > MIB for row in readings if row["heap_bytes"])
 

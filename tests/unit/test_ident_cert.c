@@ -1,3 +1,5 @@
+#include "ident/cert_one.h"
+
 #include "ident_cert_kit.h"
 
 /* RSA of 3,072 and 4,096 bits takes seconds to make; one of them stands for both. */
@@ -216,6 +218,39 @@ static void mistakes_in_a_ca_name_their_line(void **state)
     EVP_PKEY_free(other);
 }
 
+/* One that lives for seconds is made anew in time, and not again before that too nears its end. */
+static void a_short_life_is_renewed_in_time(void **state)
+{
+    struct kit *kit = *state;
+    CRYPTO_BUFFER *root;
+    EVP_PKEY *key = cert_key_new(KEY_ECDSA_P256);
+    int64_t now_s = (int64_t)mono_wall_s();
+    struct cert_issuer *issuer = ca_new(NULL, "CN=root", key, now_s + DAY_S, &root);
+    write_certs(kit, "ca.pem", &root, 1);
+    write_key(kit, "ca.key", key);
+    cert_issuer_free(issuer);
+
+    struct plan plan = {.n_certs = 0};
+    struct plan_cert section = section_of(KEY_ECDSA_P256);
+    CLEANUP_FREE char *ca = kit_path(kit, "ca.pem");
+    CLEANUP_FREE char *ca_key = kit_path(kit, "ca.key");
+    section.ca = ca;
+    section.ca_key = ca_key;
+    section.lifetime_ns = 40 * NS_PER_S;
+    section.renew_before_ns = 4 * NS_PER_S;
+    struct cert_one *one = cert_one_new(&plan, &section, kit->diag);
+    assert_non_null(one);
+    int64_t end_s = cert_one_get(one, now_s)->not_after_s;
+    unsigned char first[20], second[20];
+    memcpy(first, cert_one_get(one, now_s)->serial, sizeof first);
+    assert_memory_equal(cert_one_get(one, end_s - 5)->serial, first, sizeof first);
+    memcpy(second, cert_one_get(one, end_s - 4)->serial, sizeof second);
+    assert_memory_not_equal(second, first, sizeof first);
+    assert_memory_equal(cert_one_get(one, end_s - 3)->serial, second, sizeof second);
+    assert_memory_not_equal(cert_one_get(one, end_s)->serial, second, sizeof second);
+    cert_one_free(one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +258,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_are_written, kit_set_up, kit_tear_down),
         cmocka_unit_test_setup_teardown(intermediates_are_sent, kit_set_up, kit_tear_down),
         cmocka_unit_test_setup_teardown(times_are_64_bits, kit_set_up, kit_tear_down),
+        cmocka_unit_test_setup_teardown(a_short_life_is_renewed_in_time, kit_set_up, kit_tear_down),
         cmocka_unit_test(odd_names_are_mistakes),
         cmocka_unit_test_setup_teardown(mistakes_in_a_ca_name_their_line, kit_set_up,
                                         kit_tear_down),

@@ -147,6 +147,28 @@ static void no_pass_across_a_long_pause(void **state)
     expect(MEMORY_STABLE, "within_budget", "is stable");
 }
 
+static void fails_from_the_middle(int i, struct reading *r)
+{
+    r->y = i > 320 ? 0 : r->y;
+}
+
+static void fails_at_the_end(int i, struct reading *r)
+{
+    r->y = i > 450 ? 0 : r->y;
+}
+
+/* The pause after the last reading counts as any other, though most readings were good. */
+static void no_pass_for_an_end_that_nobody_saw(void **state)
+{
+    (void)state;
+    judge_spoiled(0, fails_from_the_middle);
+    expect(MEMORY_INCONCLUSIVE, "gaps", "too much of the run was not read");
+    judge_spoiled(LEAK, fails_from_the_middle);
+    expect(MEMORY_LEAK, "trend", "grows");
+    judge_spoiled(0, fails_at_the_end);
+    expect(MEMORY_STABLE, "within_budget", "is stable");
+}
+
 static void back_and_forth(int i, struct reading *r)
 {
     r->t -= i >= 300 && i < 340 ? 3600 : 0;
@@ -239,6 +261,7 @@ int main(void)
         cmocka_unit_test_setup(no_pass_when_most_readings_failed, begin),
         cmocka_unit_test_setup(no_verdict_without_readings, begin),
         cmocka_unit_test_setup(no_pass_across_a_long_pause, begin),
+        cmocka_unit_test_setup(no_pass_for_an_end_that_nobody_saw, begin),
         cmocka_unit_test_setup(a_clock_that_steps_back_costs_readings_only, begin),
         cmocka_unit_test_setup(a_counter_that_resets_changes_no_verdict, begin),
         cmocka_unit_test_setup(a_server_that_restarts_all_the_time_never_passes, begin),

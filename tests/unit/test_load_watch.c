@@ -354,6 +354,23 @@ static void a_restart_is_no_loss(void **state)
     interval_free(total);
 }
 
+static void what_settles_no_more_is_a_loss_too(void **state)
+{
+    (void)state;
+    struct watch watch;
+    struct interval *total = begin(&watch);
+    struct plan_memory settled[2] = {memories[0], memories[1]};
+    struct plan with_settled = {.memories = settled, .n_memories = 2};
+    settled[1].settle_by = SETTLE_COMMAND;
+    watch.plan = &with_settled;
+    read_at(&watch, 1000, 1, true);
+    read_at(&watch, 4001, 1, true);
+    assert_true(watch.over);
+    assert_string_equal(watch.invalid, "the server's process is gone, or does not settle any more: "
+                                       "memory source second is lost");
+    interval_free(total);
+}
+
 static void the_first_reason_stays(void **state)
 {
     (void)state;
@@ -456,6 +473,7 @@ int main(void)
         cmocka_unit_test(what_we_stopped_is_no_failure),
         cmocka_unit_test(interrupted_before_the_first_handshake),
         cmocka_unit_test(a_restart_is_no_loss),
+        cmocka_unit_test(what_settles_no_more_is_a_loss_too),
         cmocka_unit_test(the_first_reason_stays),
         cmocka_unit_test(an_unhealthy_generator_comes_last),
         cmocka_unit_test(phases_in_words),

@@ -140,6 +140,8 @@ static void version_2_is_read(void **state)
     assert_true(cgroup_limit(&cgroup) == 700000);
     put(GROUP "/memory.max", "3000000\n"); /* which is of no use in a pod of less */
     assert_true(cgroup_limit(&cgroup) == 1000000);
+    put("a mount/memory.max", "400000\n"); /* the mount is the group of a container */
+    assert_true(cgroup_limit(&cgroup) == 400000);
     assert_int_equal(cgroup_oldest(proc, &cgroup), 71);
     assert_true(cgroup_holds(proc, &cgroup, 70));
     assert_false(cgroup_holds(proc, &cgroup, 80)); /* its name only begins alike */
@@ -174,6 +176,26 @@ static void the_mount_says_where(void **state)
     put("proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/sda rw\ncgroup2\n - cgroup2\n");
     assert_false(cgroup_of_process(proc, 90, &cgroup, why, sizeof why));
     assert_string_equal(why, "no control groups are mounted here");
+}
+
+/* A machine with thousands of containers has megabytes of other mounts. */
+static void many_mounts_hide_none(void **state)
+{
+    CLEANUP_FREE char *path = xasprintf("%s/self/mountinfo", proc);
+    CLEANUP_FREE char *text = xmalloc(3u << 20);
+    size_t len = 0, few_len;
+
+    (void)state;
+    fill_v2();
+    CLEANUP_FREE char *few = file_read(path, 1 << 16, &few_len);
+    assert_non_null(few);
+    while (len < 2u << 20) {
+        len += (size_t)snprintf(text + len, 200,
+                                "22 1 8:1 / /var/lib/%zu rw - overlay overlay rw\n", len);
+    }
+    memcpy(text + len, few, few_len);
+    assert_true(file_write(path, text, len + few_len, 0644));
+    assert_non_null(strstr(found(70).path, "/pod-7/server/inner"));
 }
 
 static void patterns_name_one_group(void **state)
@@ -307,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(version_2_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_mount_says_where, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_mounts_hide_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(patterns_name_one_group, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_teller_follows_its_group, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_teller_follows_its_process, set_up, tear_down),

@@ -4,17 +4,22 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "net/responder.h"
 #include "probe/sampler.h"
 #include "probe/watch.h"
+#include "profile/profile.h"
 #include "profile/store.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -286,6 +291,56 @@ static void the_end_waits_for_no_command(void **state)
     assert_true(mono_now_ns() - begun < PATIENCE_NS);
 }
 
+static _Atomic(uint64_t) ahead_ns;
+
+static uint64_t clock_ahead(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec + atomic_load(&ahead_ns);
+}
+
+/* The readings so far are done with, and so many more failed. */
+static void await_failures(struct setting *s, int n)
+{
+    while (n > 0) {
+        n -= !next_reading(s).ok;
+    }
+}
+
+/* A blip a moment before hides no failure that lasts, though it is told a minute later. */
+static void a_failure_that_lasts_is_told(void **state)
+{
+    struct setting *s = *state;
+    CLEANUP_FREE char *path = xasprintf("%s/value", s->dir);
+    CLEANUP_FREE char *settle = xasprintf("test -e %s", path);
+    const char *expected = "memory heap was not read: settle: test ended with exit code 1";
+    uint64_t until = mono_now_ns() + PATIENCE_NS;
+    struct sampler_message message;
+
+    settled_by(s, settle);
+    mono_replace(clock_ahead);
+    start(s);
+    await_failures(s, 1);
+    expect_message(s, expected);
+    assert_true(file_write(path, "", 0, 0600));
+    while (!next_reading(s).ok) {
+    }
+    assert_int_equal(unlink(path), 0);
+    await_failures(s, 3);
+    assert_false(sampler_message(s->sampler, &message));
+    atomic_store(&ahead_ns, 61 * NS_PER_S);
+    while (!sampler_message(s->sampler, &message)) {
+        assert_true(mono_now_ns() < until + 61 * NS_PER_S);
+        await_failures(s, 1);
+    }
+    assert_string_equal(message.text, expected);
+    sampler_free(s->sampler);
+    s->sampler = NULL;
+    mono_replace(NULL);
+}
+
 static uint64_t stopped_ns;
 
 static uint64_t stopped_clock(void)
@@ -327,6 +382,106 @@ static void who_tells_no_more_is_lost(void **state)
     }
     mono_replace(NULL);
     teller_free(watch.teller);
+    store_free(s->plan.store);
+    s->plan.store = NULL;
+}
+
+static int show_page(const char *path, const char *accept, struct sink *body, const char **ret_type,
+                     void *context)
+{
+    _Atomic(int) *start_s = context;
+
+    (void)path;
+    (void)accept;
+    if (atomic_load(start_s) == 0) {
+        return 503;
+    }
+    sink_printf(body, "heap_bytes 4096\nprocess_start_time_seconds %d\n", atomic_load(start_s));
+    *ret_type = "text/plain";
+    return 200;
+}
+
+/* Of a server whose proxy is the process that is known: a restart behind the proxy is seen, and
+ * a page that fails is none. */
+static void a_page_knows_its_server(void **state)
+{
+    static const struct {
+        int start_s;
+        bool another;
+    } pages[] = {{1000000, false}, {1000000, false}, {0, false}, {1000000, false}, {2000000, true},
+                 {2000000, false}, {0, false},       {0, false}, {3000000, true}};
+    struct setting *s = *state;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    _Atomic(int) start_s = 0;
+    struct place place;
+    uint64_t before = 0;
+
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(listener, 16), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+    struct responder *responder = responder_start(listener, show_page, &start_s);
+    assert_non_null(responder);
+    CLEANUP_FREE char *text =
+        xasprintf("[run]\nduration = 10s\n[target]\nurl = https://127.0.0.1:1/\n[memory]\n"
+                  "source = prometheus\nurl = http://127.0.0.1:%u/metrics\nmetric = heap_bytes\n"
+                  "pid = %d\n",
+                  ntohs(at.sin_port), getpid());
+    struct plan *plan = profile_load_text("test.ini", text, NULL, 0, s->diag);
+    assert_non_null(plan);
+    locate_init(&place, "/proc", 1, NULL, 0);
+    struct watch watch = {.place = &place, .memory = plan->memories, .stop_fd = -1};
+    assert_true(watch_adopt(&watch, getpid()));
+    watch.teller = teller_new(plan, plan->memories, "/proc", s->diag);
+    assert_non_null(watch.teller);
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+        struct reading reading;
+        atomic_store(&start_s, pages[i].start_s);
+        watch_read(&watch, &reading);
+        assert_true(reading.ok);
+        assert_int_equal(reading.value[MEMORY_CHOSEN], pages[i].start_s != 0 ? 4096 : -1);
+        assert_int_equal(reading.incarnation != before && i > 0, pages[i].another);
+        before = reading.incarnation;
+    }
+    teller_free(watch.teller);
+    plan_free(plan);
+    responder_stop(responder);
+}
+
+/* The process is there, but no floor has been read of it for too long. */
+static void who_settles_no_more_is_lost(void **state)
+{
+    static const struct {
+        const char *settle;
+        unsigned after_s;
+        bool lost;
+    } readings[] = {{"true", 1, false},  {"false", 1, false}, {"false", 4, false},
+                    {"false", 4, false}, {"true", 4, false},  {"false", 1, false},
+                    {"false", 4, false}, {"false", 4, false}, {"false", 1, false},
+                    {"false", 4, true},  {"true", 1, false}};
+    struct setting *s = *state;
+    struct place place;
+
+    locate_init(&place, "/proc", 1, NULL, 0);
+    s->plan.store = store_new();
+    settled_by(s, "");
+    struct watch watch = {.place = &place, .memory = &s->memory, .stop_fd = -1};
+    assert_true(watch_adopt(&watch, getpid()));
+    watch.settle = settle_new(&s->plan, &s->memory, s->diag);
+    assert_non_null(watch.settle);
+    stopped_ns = mono_now_ns();
+    mono_replace(stopped_clock);
+    for (size_t i = 0; i < sizeof readings / sizeof *readings; i++) {
+        struct reading reading;
+        stopped_ns += readings[i].after_s * NS_PER_S;
+        s->memory.settle = fixed(readings[i].settle);
+        watch_read(&watch, &reading);
+        assert_int_equal(reading.ok, strcmp(readings[i].settle, "true") == 0);
+        assert_int_equal(reading.lost, readings[i].lost);
+    }
+    mono_replace(NULL);
+    settle_free(watch.settle);
     store_free(s->plan.store);
     s->plan.store = NULL;
 }
@@ -397,7 +552,10 @@ int main(void)
         WITH_SETTING(a_failed_settling_is_a_gap_in_all),
         WITH_SETTING(a_late_settling_is_a_gap),
         WITH_SETTING(the_end_waits_for_no_command),
+        WITH_SETTING(a_failure_that_lasts_is_told),
+        WITH_SETTING(a_page_knows_its_server),
         WITH_SETTING(who_tells_no_more_is_lost),
+        WITH_SETTING(who_settles_no_more_is_lost),
         WITH_SETTING(what_cannot_run_is_a_mistake),
         cmocka_unit_test(floors_keep_to_the_dwells),
     };

@@ -5,6 +5,7 @@
 #include "probe/hook.h"
 #include "profile/store.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -315,6 +316,35 @@ static void a_leak_is_looked_at_undisturbed(void **state)
 }
 
 /* Who ends the run ends it. */
+/* A system that refuses a thread in the middle of the load ends nothing: it is looked at after. */
+static void a_leak_is_looked_at_without_a_thread_too(void **state)
+{
+    char on_leak[] = "echo looked";
+    struct plan plan = plan_of(NULL, NULL);
+    struct hook_event event;
+    pthread_attr_t usual, huge;
+
+    (void)state;
+    plan.hook.on_leak = on_leak;
+    struct hook *hook = open_hook(&plan);
+    assert_int_equal(pthread_getattr_default_np(&usual), 0);
+    assert_int_equal(pthread_attr_init(&huge), 0);
+    assert_int_equal(pthread_attr_setstacksize(&huge, (size_t)1 << 47), 0); /* more than there is */
+    assert_int_equal(pthread_setattr_default_np(&huge), 0);
+    hook_begin_leak(hook, -1);
+    assert_int_equal(pthread_setattr_default_np(&usual), 0);
+    CLEANUP_FREE char *path = xasprintf("%s/hook.log", dir);
+    CLEANUP_FREE char *before = file_read(path, 8 << 20, NULL);
+    assert_null(strstr(before, "on_leak begins"));
+    assert_true(hook_perform(hook, HOOK_ON_LEAK, -1, &event));
+    assert_true(event.ok);
+    hook_free(hook);
+    CLEANUP_FREE char *log = read_log();
+    assert_non_null(strstr(log, "looked\n"));
+    (void)pthread_attr_destroy(&huge);
+    (void)pthread_attr_destroy(&usual);
+}
+
 static void a_leak_is_looked_at_no_longer_than_the_run(void **state)
 {
     char on_leak[] = "sleep 1000";
@@ -366,6 +396,7 @@ int main(void)
         cmocka_unit_test(tells_no_secrets),
         cmocka_unit_test(a_rotation_ends_with_the_run),
         cmocka_unit_test(a_leak_is_looked_at_undisturbed),
+        cmocka_unit_test(a_leak_is_looked_at_without_a_thread_too),
         cmocka_unit_test(a_leak_is_looked_at_no_longer_than_the_run),
         cmocka_unit_test(a_plan_without_is_quiet),
     };

@@ -314,6 +314,33 @@ static void wrong_urls_are_refused(void **state)
     }
 }
 
+/* memory.csv has columns of the process too, and none may be there twice. */
+static void a_metric_has_a_column_of_its_own(void **state)
+{
+    static const char *const metrics[][2] = {
+        {"heap_bytes", "heap_bytes"},
+        {"heap", "heap_bytes"},
+        {"rss_bytes", "prometheus_rss_bytes"},
+        {"rss", "prometheus_rss_bytes"},
+        {"anon", "prometheus_anon_bytes"},
+        {"pss_bytes", "prometheus_pss_bytes"},
+        {"private_dirty", "prometheus_private_dirty_bytes"},
+        {"command", "prometheus_command_bytes"},
+        {"process_resident_memory_bytes", "process_resident_memory_bytes"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
+        CLEANUP_FREE char *text =
+            xasprintf(SHORT "[memory]\nsource = prometheus\nurl = http://127.0.0.1:9/metrics\n"
+                            "metric = %s\n",
+                      metrics[i][0]);
+        struct plan *plan = load_text(text, NULL, 0);
+        assert_string_equal(plan->memories[0].column, metrics[i][1]);
+        plan_free(plan);
+    }
+}
+
 static void a_stored_profile_needs_nothing_around_it(void **state)
 {
     struct diag *diag = diag_new();
@@ -438,6 +465,7 @@ int main(void)
         cmocka_unit_test(the_environment_and_files_fill_values),
         cmocka_unit_test(the_url_says_whom_to_dial_and_what_to_verify),
         cmocka_unit_test(wrong_urls_are_refused),
+        cmocka_unit_test(a_metric_has_a_column_of_its_own),
         cmocka_unit_test(a_stored_profile_needs_nothing_around_it),
         cmocka_unit_test(earlier_mistakes_of_others_are_not_the_profiles),
         cmocka_unit_test(quotes_and_comments_are_read_as_they_look),
