@@ -27,7 +27,7 @@ struct series {
     int part[SERIES_BUCKETS];               /* incarnation: 0, 1, ... */
     unsigned count[SERIES_BUCKETS];         /* readings in the bucket */
     bool has[DRIVER_COUNT];                 /* the column was there */
-    double end; /* seconds: of the last reading, left out or not */
+    double end;                             /* seconds: of the last reading, left out or not */
     size_t n_readings;
     size_t n_gaps;  /* failed or absurd readings left out */
     bool collected; /* a runtime with a garbage collector was recognised */

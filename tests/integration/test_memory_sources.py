@@ -227,7 +227,7 @@ def lose(folder):
     """A page that tells nothing any more after two seconds; what a scraper of ours reads says so."""
     pki, port = make_pki(folder / "pki"), free_port()
     with embedded(folder, pki, credentials=False) as server, Exporter(pki, server.pid, 8) as page:
-        text = load_text(server, pki, "duration = 15s\nthreads = 1", "mode = open\nrate = 20/s\nconnections = 2",
+        text = load_text(server, pki, "duration = 40s\nthreads = 1", "mode = open\nrate = 20/s\nconnections = 2",
                          memory=None) + f"[memory page]\nsource = prometheus\nurl = {page.url}\nmetric = heap_bytes\n" \
                                         'match = area="a"\nevery = 250ms\n' \
                                         f"[output]\nlisten = 127.0.0.1:{port}\n"
