@@ -243,6 +243,9 @@ def test_history(runs, tmp_path):
     slow, quick = sorted(rows, key=lambda row: float(row["rate_reached_per_s"]))
     assert float(slow["response_p50_us"]) > float(quick["response_p50_us"]) > 1000
     assert slow["verdict"] == "pass" and slow["exit_code"] == "0" and slow["request_bytes"] == ""
+    told = json.loads((runs / "base" / "run.json").read_text())
+    assert float(quick["seconds"]) == pytest.approx(told["load_s"], rel=1e-6)
+    assert float(quick["rate_reached_per_s"]) == pytest.approx(told["totals"]["completed"] / told["load_s"], rel=1e-6)
     assert slow["profile"] != quick["profile"] and re.fullmatch("[0-9a-f]{16}", slow["profile"])
     drawn = subprocess.run([need("gnuplot"), "-c", PLOTS / "history.gp", path, tmp_path / "h.svg"],
                            capture_output=True, text=True)
