@@ -61,8 +61,8 @@ static const char *same_key(const char *text, const char *line, size_t key_len)
     return NULL;
 }
 
-/* The keys of an effective profile that nobody gave, one line each: "pace.rate =".  The comment that
- * says so stands behind the value, or above where there is no room. */
+/* The keys of an effective profile that nobody gave, one line each: "pace.rate =".  The comment
+ * that says so stands behind the value, or above where there is no room. */
 static char *default_keys(const char *profile)
 {
     CLEANUP_FREE char *text = xstrdup(profile);

@@ -91,7 +91,7 @@ static const struct {
 struct tick_cutter {
     uint64_t n_rows, n_seen; /* n_rows 0: rows are counted */
     double end_s;            /* of the load: rows beyond it are the drain's */
-    bool handshakes; /* all that the load asks for */
+    bool handshakes;         /* all that the load asks for */
     double from_s;
     struct interval *before, *since; /* cumulative at the section's begin; of the section */
     struct sections sections[TALLIES];

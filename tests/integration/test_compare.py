@@ -20,13 +20,13 @@ LOOSE = ["--tolerance", "latency=400%", "--tolerance", "rate=400%", "--tolerance
          "--tolerance", "errors=100%"]
 
 
-def soak(folder, pki, name, per_s, seconds, output=""):
+def soak(folder, pki, name, per_s, seconds, output="", pace="mode = closed\nconnections = 1"):
     """A closed loop of one connection against a server that answers so often; returns the finished process."""
     command = [sys.executable, METERED, "--ca", f"{pki}/ca.pem", "--cert", f"{pki}/server.pem", "--key",
                f"{pki}/server.key", "--rate", str(per_s)]
     with ready_server(list(map(str, command)), folder / f"{name}.log") as server:
-        text = load_text(server, pki, f"duration = {seconds}s\nthreads = 1", "mode = closed\nconnections = 1",
-                         cert="count = 1", memory=None) + output
+        text = load_text(server, pki, f"duration = {seconds}s\nthreads = 1", pace, cert="count = 1",
+                         memory=None) + output
         return tlsoak("run", profile(folder, text, f"{name}.ini"), "-o", folder / name, "--quiet")
 
 
@@ -38,8 +38,10 @@ def runs(tmp_path_factory):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         done = {name: pool.submit(soak, folder, pki, name, per_s, 11, output)
                 for name, per_s in (("base", 60), ("slow", 15))}
-    for one in done.values():
-        assert one.result().returncode == 0, one.result().stderr
+        done["dials"] = pool.submit(soak, folder, pki, "dials", 60, 11, pace="mode = handshake\nrate = 10/s")
+    for name, one in done.items():
+        # an open loop may be late on a busy machine, which is no matter here
+        assert one.result().returncode in ((0, 4) if name == "dials" else (0,)), one.result().stderr
     return folder
 
 
@@ -114,6 +116,30 @@ def test_a_baseline_stands_for_its_run(runs, tmp_path):
     assert told["between_runs"] and len(told["base"]) == 2 and code in (0, 3)
 
 
+def test_a_load_of_handshakes_can_pass(runs):
+    code, told, _ = compare(runs / "dials", runs / "dials", "--force", *LOOSE)
+    assert code == 0 and metric(told, "errors.ratio")["state"] == "same"
+    assert metric(told, "rate.reached")["state"] == "same"
+
+
+def test_the_drain_is_no_load(runs, tmp_path):
+    """A run that waited as long for its last answer as its load lasted."""
+    told = json.loads((runs / "base" / "run.json").read_text())
+    with doctored(runs / "base", tmp_path / "drained") as run:
+        ticks = (run / "ticks.csv").read_text().splitlines()
+        last = ticks[-1].split(",", 1)
+        for second in range(1, 12):
+            ticks.append(f"{float(last[0]) + second:.3f},{last[1]}")
+        (run / "ticks.csv").write_text("\n".join(ticks) + "\n")
+        (run / "run.json").write_text(json.dumps({**told, "elapsed_s": told["elapsed_s"] + 11}))
+        assert tlsoak("compare", "--save", tmp_path / "a.json", runs / "base").returncode == 0
+        assert tlsoak("compare", "--save", tmp_path / "b.json", run).returncode == 0
+        bench = json.loads(tlsoak("report", run, "--format", "bench-bigger").stdout)
+    a, b = (json.loads((tmp_path / name).read_text())["runs"][0] for name in ("a.json", "b.json"))
+    assert a["seconds"] == b["seconds"] == pytest.approx(told["load_s"]) and a["samples"] == b["samples"]
+    assert bench[0]["value"] == pytest.approx(told["totals"]["completed"] / told["load_s"])
+
+
 def test_loads_that_differ_are_refused(runs, tmp_path):
     done = tlsoak("compare", runs / "base", runs / "slow")
     assert done.returncode == 2 and done.stdout == ""
@@ -129,6 +155,13 @@ def test_loads_that_differ_are_refused(runs, tmp_path):
         rewrite(alike / "profile.ini", "(?m)^seed = .*$", "seed = 77")
         rewrite(alike / "profile.ini", "(?m)^server_ca = .*$", "server_ca = /elsewhere/ca.pem")
         assert compare(runs / "base", alike, *LOOSE)[0] == 0
+    with doctored(runs / "base", tmp_path / "elsewhere") as other:
+        rewrite(other / "profile.ini", "(?m)^threads = 1 .*$", "threads = 64 ; default")
+        rewrite(other / "profile.ini", "(?m)^drain = .*\n", "")  # of a version that has no such key
+        assert compare(runs / "base", other, *LOOSE)[0] == 0
+        assert compare(other, runs / "base", *LOOSE)[0] == 0
+        rewrite(other / "profile.ini", "(?m)^threads = .*$", "threads = 64")
+        assert "run.threads: 1 in the baseline, 64 in" in tlsoak("compare", runs / "base", other).stderr
 
 
 def test_runs_that_ended_badly_say_so(runs, tmp_path):
@@ -142,11 +175,16 @@ def test_runs_that_ended_badly_say_so(runs, tmp_path):
         assert done.returncode == 0 and "it is invalid" in done.stdout
         (run / "run.json").write_text(json.dumps({**told, "interrupted": True}))
         assert "it was interrupted" in tlsoak("compare", runs / "base", run).stdout
+        del told["load_s"]  # what is known at the end only
         (run / "run.json").write_text(json.dumps({**told, "finished": False}))
         log = run / "latency.response.hlog"
         log.write_bytes(log.read_bytes()[:-20])
         done = tlsoak("compare", runs / "base", run, *LOOSE)
         assert done.returncode == 0 and "it was killed" in done.stdout and "incomplete" in done.stderr
+        ticks = (run / "ticks.csv").read_text().splitlines(keepends=True)
+        (run / "ticks.csv").write_text("".join(ticks[:4]))
+        done = tlsoak("compare", runs / "base", run, *LOOSE)
+        assert done.returncode == 3 and done.stdout.startswith("INCONCLUSIVE: ") and "cut off" in done.stdout
 
 
 def test_what_is_no_run_is_said_in_a_line(runs, tmp_path):
@@ -154,9 +192,11 @@ def test_what_is_no_run_is_said_in_a_line(runs, tmp_path):
     (tmp_path / "text").write_text("hello\n")
     (tmp_path / "other.json").write_text('{"schema": "tlsoak.run/1"}')
     (tmp_path / "bad.json").write_text('{"schema": "tlsoak.baseline/1", "runs": [{"samples": [7]}]}')
+    (tmp_path / "nodot.json").write_text('{"schema": "tlsoak.baseline/1", "runs": [{"samples": [{"kind": "latency",'
+                                         '"metric": "nodot", "sections": []}]}]}')
     for name, words in (("empty", "holds no run"), ("text", "neither a run's directory nor a baseline"),
                         ("other.json", "neither a run's directory nor a baseline"), ("gone", "can't be read"),
-                        ("bad.json", "damaged")):
+                        ("bad.json", "damaged"), ("nodot.json", "damaged")):
         done = tlsoak("compare", runs / "base", tmp_path / name)
         assert done.returncode == 2 and words in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
     for options, words in ((["--tolerance", "latncy=5%"], "no metric is called latncy"),
@@ -204,6 +244,9 @@ def test_history(runs, tmp_path):
     slow, quick = sorted(rows, key=lambda row: float(row["rate_reached_per_s"]))
     assert float(slow["response_p50_us"]) > float(quick["response_p50_us"]) > 1000
     assert slow["verdict"] == "pass" and slow["exit_code"] == "0" and slow["request_bytes"] == ""
+    told = json.loads((runs / "base" / "run.json").read_text())
+    assert float(quick["seconds"]) == pytest.approx(told["load_s"], rel=1e-6)
+    assert float(quick["rate_reached_per_s"]) == pytest.approx(told["totals"]["completed"] / told["load_s"], rel=1e-6)
     assert slow["profile"] != quick["profile"] and re.fullmatch("[0-9a-f]{16}", slow["profile"])
     drawn = subprocess.run([need("gnuplot"), "-c", PLOTS / "history.gp", path, tmp_path / "h.svg"],
                            capture_output=True, text=True)
