@@ -244,7 +244,7 @@ def what_the_machine_says(scratch, profile_path):
     for alpn, is_refused in ("h2,http/1.1", False), ("h2", True):
         done = tlsoak("run", profile_path, "--set", "pace.connections=1000", "--set", f"target.alpn={alpn}",
                       "-o", small / "run")
-        assert done.returncode == 5 and ("memory: 29.3 MiB available" in done.stderr) == is_refused, done.stderr
+        assert done.returncode == 5 and ("\nmemory: 29.3 MiB available" in done.stderr) == is_refused, done.stderr
 
 
 def test_what_the_machine_says(tmp_path, pki, server):
