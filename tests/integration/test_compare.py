@@ -45,6 +45,11 @@ def runs(tmp_path_factory):
     return folder
 
 
+def load_s(told):
+    """That the end of the load was seen a little late makes it no longer."""
+    return min(told["load_s"], told["duration_s"])
+
+
 def compare(*args):
     done = tlsoak("compare", *args, "--format", "json")
     return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
@@ -136,8 +141,8 @@ def test_the_drain_is_no_load(runs, tmp_path):
         assert tlsoak("compare", "--save", tmp_path / "b.json", run).returncode == 0
         bench = json.loads(tlsoak("report", run, "--format", "bench-bigger").stdout)
     a, b = (json.loads((tmp_path / name).read_text())["runs"][0] for name in ("a.json", "b.json"))
-    assert a["seconds"] == b["seconds"] == pytest.approx(told["load_s"]) and a["samples"] == b["samples"]
-    assert bench[0]["value"] == pytest.approx(told["totals"]["completed"] / told["load_s"])
+    assert a["seconds"] == b["seconds"] == pytest.approx(load_s(told)) and a["samples"] == b["samples"]
+    assert bench[0]["value"] == pytest.approx(told["totals"]["completed"] / load_s(told))
 
 
 def test_loads_that_differ_are_refused(runs, tmp_path):
@@ -238,15 +243,16 @@ def test_trend_formats(runs):
 
 def test_history(runs, tmp_path):
     path = runs / "history.csv"
-    rows = list(csv.DictReader(path.open()))
     ids = {json.loads((runs / name / "run.json").read_text())["id"] for name in ("base", "slow")}
-    assert {row["run"] for row in rows} == ids and len(rows) == 2  # they ended at the same time, one header
+    # they ended at the same time, one header; one that a busy machine spoilt has a row, too
+    rows = [row for row in csv.DictReader(path.open()) if row["verdict"] != "invalid"]
+    assert {row["run"] for row in rows} == ids and len(rows) == 2
     slow, quick = sorted(rows, key=lambda row: float(row["rate_reached_per_s"]))
     assert float(slow["response_p50_us"]) > float(quick["response_p50_us"]) > 1000
     assert slow["verdict"] == "pass" and slow["exit_code"] == "0" and slow["request_bytes"] == ""
     told = json.loads((runs / "base" / "run.json").read_text())
-    assert float(quick["seconds"]) == pytest.approx(told["load_s"], rel=1e-6)
-    assert float(quick["rate_reached_per_s"]) == pytest.approx(told["totals"]["completed"] / told["load_s"], rel=1e-6)
+    assert float(quick["seconds"]) == pytest.approx(load_s(told), rel=1e-6)
+    assert float(quick["rate_reached_per_s"]) == pytest.approx(told["totals"]["completed"] / load_s(told), rel=1e-6)
     assert slow["profile"] != quick["profile"] and re.fullmatch("[0-9a-f]{16}", slow["profile"])
     drawn = subprocess.run([need("gnuplot"), "-c", PLOTS / "history.gp", path, tmp_path / "h.svg"],
                            capture_output=True, text=True)
