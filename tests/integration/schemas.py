@@ -22,12 +22,16 @@ def check(name, document):
     return document
 
 
+FILES = {"run.json": "run", "verdict.json": "verdict", "bench.smaller.json": "bench", "bench.bigger.json": "bench",
+         "bmf.json": "bmf"}
+
+
 def check_run(folder):
     """What a run directory has so far."""
-    for name in ("run", "verdict"):
-        path = pathlib.Path(folder) / f"{name}.json"
+    for name, schema in FILES.items():
+        path = pathlib.Path(folder) / name
         if path.exists():
-            check(name, json.loads(path.read_text()))
+            check(schema, json.loads(path.read_text()))
 
 
 def check_output(words, out, cwd):
