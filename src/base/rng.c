@@ -1,6 +1,7 @@
 #include "base/rng.h"
 
 #include "base/bug.h"
+#include "base/hash.h"
 
 #include <math.h>
 #include <string.h>
@@ -14,20 +15,9 @@ static uint64_t splitmix(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-/* FNV-1a, to turn a stream's name into a number. */
-static uint64_t name_hash(const char *name)
-{
-    uint64_t hash = 0xcbf29ce484222325ULL;
-
-    for (; *name != '\0'; name++) {
-        hash = (hash ^ (unsigned char)*name) * 0x100000001b3ULL;
-    }
-    return hash;
-}
-
 void rng_init(struct rng *rng, uint64_t seed, const char *stream, uint64_t number)
 {
-    uint64_t state = seed ^ name_hash(stream);
+    uint64_t state = seed ^ hash_bytes(stream, strlen(stream));
 
     state = splitmix(&state) ^ (number * 0xd1342543de82ef95ULL);
     for (int i = 0; i < 4; i++) {

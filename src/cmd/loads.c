@@ -1,6 +1,7 @@
 #include "cmd/loads.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "profile/options.h"
@@ -48,15 +49,19 @@ static void open_section(const char *line, char title[TITLE])
                    named ? (int)name_len : 0, name);
 }
 
+static const char *next_line(const char *line)
+{
+    line += strcspn(line, "\n");
+    return line + (*line == '\n');
+}
+
 /* The first line of `text` that begins like `line`, or NULL. */
 static const char *same_key(const char *text, const char *line, size_t key_len)
 {
-    while (*text != '\0') {
+    for (; *text != '\0'; text = next_line(text)) {
         if (strncmp(text, line, key_len) == 0) {
             return text;
         }
-        text += strcspn(text, "\n");
-        text += *text == '\n';
     }
     return NULL;
 }
@@ -193,12 +198,10 @@ static struct line_parts take_apart(const char *line)
 /* The first line of `text` that is of the section that begins `line`, or NULL. */
 static const char *same_section(const char *text, const char *line, size_t title)
 {
-    while (*text != '\0') {
+    for (; *text != '\0'; text = next_line(text)) {
         if (strncmp(text, line, title) == 0 && take_apart(text).title == title) {
             return text;
         }
-        text += strcspn(text, "\n");
-        text += *text == '\n';
     }
     return NULL;
 }
@@ -208,12 +211,7 @@ static char *normal(const struct option *option, const char *text)
 {
     const struct type_info *type = type_info(option->type);
     struct sink *sink = sink_new();
-    union {
-        double number;
-        uint64_t whole;
-        struct rotate rotate;
-        struct plan_terms terms;
-    } parsed = {.rotate = {.kind = ROTATE_NEVER}};
+    union type_value parsed = {.rotate = {.kind = ROTATE_NEVER}};
 
     if (type->parse != NULL && type->parse(text, option->words, &parsed)) {
         type->print(&parsed, option->words, sink);
@@ -287,7 +285,7 @@ static size_t tell_side(const char *a, const char *b, bool is_base, struct sink 
 {
     size_t n = 0;
 
-    for (const char *line = a; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+    for (const char *line = a; *line != '\0'; line = next_line(line)) {
         size_t key_len = key_length(line);
         bool bare = key_len == strcspn(line, "\n"); /* a section that gives nothing */
         const char *other = bare ? NULL : same_key(b, line, key_len);
@@ -315,8 +313,7 @@ static bool are_in_order(const char *base, const char *new)
 {
     const char *before = "", *last = new;
 
-    for (const char *line = base; *line != '\0';
-         line += strcspn(line, "\n"), line += *line == '\n') {
+    for (const char *line = base; *line != '\0'; line = next_line(line)) {
         size_t title = take_apart(line).title;
         const char *at = title > 0 ? same_section(new, line, title) : NULL;
         if (at == NULL) {
@@ -345,10 +342,5 @@ bool loads_differ(const char *base, const char *new, struct sink *sink)
 
 void loads_hash(const char *load, char ret_text[17])
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-
-    for (; *load != '\0'; load++) {
-        hash = (hash ^ (unsigned char)*load) * 0x100000001b3u;
-    }
-    (void)snprintf(ret_text, 17, "%016" PRIx64, hash);
+    (void)snprintf(ret_text, 17, "%016" PRIx64, hash_bytes(load, strlen(load)));
 }

@@ -70,6 +70,9 @@ void baseline_free(struct baseline_run *run);
 bool baseline_interval(const struct baseline_sample *sample, double *ret_low, double *ret_high)
     __attribute__((warn_unused_result));
 
+/* Of value, low, high: "ns", "bytes/event". */
+const char *baseline_unit(enum baseline_kind kind);
+
 /* "tlsoak.baseline/1": the samples of runs of one load. */
 void baseline_write(struct sink *sink, struct baseline_run *const *runs, size_t n);
 /* Reads such text; returns how many runs, which the caller frees; 0 with a mistake. */

@@ -19,12 +19,17 @@ static const struct {
     [BASELINE_LEAK] = {"leak", "bytes/event"},
 };
 
+const char *baseline_unit(enum baseline_kind kind)
+{
+    return kinds[kind].unit;
+}
+
 static void put_sample(struct jsonw *w, const struct baseline_sample *sample)
 {
     jsonw_object(w, NULL);
     jsonw_string(w, "metric", sample->name);
     jsonw_string(w, "kind", kinds[sample->kind].name);
-    jsonw_string(w, "unit", kinds[sample->kind].unit);
+    jsonw_string(w, "unit", baseline_unit(sample->kind));
     jsonw_number(w, "value", sample->value);
     jsonw_number(w, "n", sample->n);
     if (sample->kind == BASELINE_LEAK) {

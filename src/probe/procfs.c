@@ -1,5 +1,6 @@
 #include "probe/procfs.h"
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "probe/process.h"
@@ -107,15 +108,12 @@ static bool add_process(const char *root, const struct process *process, bool de
     return (rollup != NULL || !detail) || !is_gone(root, process);
 }
 
-/* FNV-1a (Fowler, Noll, Vo) over pid and start time; never 0. */
+/* Of pid and start time; never 0. */
 static uint64_t incarnation_of(const struct process *process)
 {
-    uint64_t words[2] = {(uint64_t)process->pid, process->start};
-    uint64_t hash = 0xcbf29ce484222325u;
+    const uint64_t words[2] = {(uint64_t)process->pid, process->start};
+    uint64_t hash = hash_bytes(words, sizeof words);
 
-    for (size_t i = 0; i < sizeof words; i++) {
-        hash = (hash ^ ((const unsigned char *)words)[i]) * 0x100000001b3u;
-    }
     return hash != 0 ? hash : 1;
 }
 

@@ -106,12 +106,7 @@ static bool apply_typed(const struct doc_entry *entry, const char *text, const c
     const struct option *option = entry->option;
     const struct type_info *type = type_info(option->type);
     CLEANUP_FREE char *shown = build_shown(text);
-    union {
-        double number;
-        uint64_t whole;
-        struct rotate rotate;
-        struct plan_terms terms;
-    } parsed = {.rotate = {.kind = ROTATE_NEVER}};
+    union type_value parsed = {.rotate = {.kind = ROTATE_NEVER}};
 
     if (!type->parse(text, option->words, &parsed)) {
         if (option->words != NULL) {

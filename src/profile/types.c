@@ -3,7 +3,6 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "base/unit.h"
-#include "profile/plan.h"
 #include "profile/terms.h"
 
 #include <math.h>

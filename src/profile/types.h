@@ -5,6 +5,7 @@
 #define PROFILE_TYPES_H
 
 #include "base/sink.h"
+#include "profile/plan.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,14 @@ enum type {
     TYPE_LIMIT_RATIO,
     TYPE_LIMIT_RATE,
     TYPE_COUNT_OF
+};
+
+/* Room for a value of any type that is not text. */
+union type_value {
+    double number;
+    uint64_t whole;
+    struct rotate rotate;
+    struct plan_terms terms;
 };
 
 struct type_info {

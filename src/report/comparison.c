@@ -256,16 +256,10 @@ static const char *state_key(enum compare_state state)
 
 static void json_finding(struct jsonw *w, const struct compare_finding *f)
 {
-    static const char *const units[BASELINE_KINDS] = {[BASELINE_LATENCY] = "ns",
-                                                      [BASELINE_RATE] = "1/s",
-                                                      [BASELINE_COST] = "1/exchange",
-                                                      [BASELINE_RATIO] = "1",
-                                                      [BASELINE_LEAK] = "bytes/event"};
-
     jsonw_object(w, NULL);
     jsonw_string(w, "metric", f->name);
     jsonw_string(w, "state", state_key(f->state));
-    jsonw_string(w, "unit", units[f->kind]);
+    jsonw_string(w, "unit", baseline_unit(f->kind));
     jsonw_number(w, "base", f->base);
     jsonw_number(w, "new", f->new_value);
     jsonw_bool(w, "relative", by_ratio(f->kind));

@@ -161,6 +161,20 @@ struct baseline_run *resample_draw(const struct resample *from, size_t n, size_t
     return run;
 }
 
+struct baseline_run *resample_slowed(const struct baseline_run *run, double scale)
+{
+    struct baseline_run *slower = xmalloc(sizeof *slower);
+
+    *slower = *run;
+    for (size_t i = 0; i < slower->n; i++) {
+        slower->sample[i].value *= scale;
+        for (size_t k = 0; k < slower->sample[i].sections.n; k++) {
+            slower->sample[i].sections.value[k] += log(scale);
+        }
+    }
+    return slower;
+}
+
 enum compare_state resample_compare(struct baseline_run *const *bases, size_t n_bases,
                                     struct baseline_run *const *news, size_t n_news)
 {

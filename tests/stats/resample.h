@@ -37,6 +37,10 @@ struct resample *resample_load(const char *dir, struct diag *diag)
 struct baseline_run *resample_draw(const struct resample *from, size_t n, size_t block,
                                    double scale, struct rng *rng)
     __attribute__((warn_unused_result));
+/* The run with all its latencies `scale` times as long, as if drawn from a histogram whose values
+ * are.  The caller frees it with baseline_free. */
+struct baseline_run *resample_slowed(const struct baseline_run *run, double scale)
+    __attribute__((warn_unused_result));
 /* What a comparison of such runs says with the usual tolerances. */
 enum compare_state resample_compare(struct baseline_run *const *bases, size_t n_bases,
                                     struct baseline_run *const *news, size_t n_news);

@@ -73,24 +73,10 @@ static int free_runs(void **state)
     return 0;
 }
 
-/* The run with all its latencies so many times as long. */
-static struct baseline_run *slowed(const struct baseline_run *run, double scale)
-{
-    struct baseline_run *slower = xmalloc(sizeof *slower);
-    *slower = *run;
-    for (size_t i = 0; i < slower->n; i++) {
-        slower->sample[i].value *= scale;
-        for (size_t k = 0; k < slower->sample[i].sections.n; k++) {
-            slower->sample[i].sections.value[k] += log(scale);
-        }
-    }
-    return slower;
-}
-
 static void count_pairs(double scale, unsigned ret_count[COMPARE_STATES])
 {
     for (unsigned i = 0; i < RUNS; i++) {
-        struct baseline_run *new = slowed(runs[(i + 1) % RUNS], scale);
+        struct baseline_run *new = resample_slowed(runs[(i + 1) % RUNS], scale);
         ret_count[resample_compare(&runs[i], 1, &new, 1)]++;
         baseline_free(new);
     }
@@ -137,7 +123,8 @@ static void count_groups(double drift, double scale, unsigned ret_count[COMPARE_
         rng_init(&rng, 84000 + pair, "drift", 0);
         for (unsigned i = 0; i < 2 * GROUP; i++) {
             double level = exp(drift * rng_normal(&rng));
-            all[i] = slowed(runs[(pair + 19 * i) % RUNS], i < GROUP ? level : level * scale);
+            all[i] =
+                resample_slowed(runs[(pair + 19 * i) % RUNS], i < GROUP ? level : level * scale);
         }
         ret_count[resample_compare(all, GROUP, all + GROUP, GROUP)]++;
         for (unsigned i = 0; i < 2 * GROUP; i++) {

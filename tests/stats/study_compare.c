@@ -31,28 +31,13 @@ static void print_row(const char *what, double scale, const struct counts *count
                  each * (counts->state[COMPARE_SAME] + counts->state[COMPARE_BETTER]));
 }
 
-/* Longer by so much: the same as drawing from a histogram whose values are. */
-static struct baseline_run *slowed(const struct baseline_run *run, double scale)
-{
-    struct baseline_run *slower = xmalloc(sizeof *slower);
-
-    *slower = *run;
-    for (size_t i = 0; i < slower->n; i++) {
-        slower->sample[i].value *= scale;
-        for (size_t k = 0; k < slower->sample[i].sections.n; k++) {
-            slower->sample[i].sections.value[k] += log(scale);
-        }
-    }
-    return slower;
-}
-
 static void count(struct counts *counts, struct baseline_run *const *bases,
                   struct baseline_run *const *news, size_t n, double scale)
 {
     struct baseline_run *slower[GROUP];
 
     for (size_t i = 0; i < n; i++) {
-        slower[i] = slowed(news[i], scale);
+        slower[i] = resample_slowed(news[i], scale);
     }
     counts->state[resample_compare(bases, n, slower, n)]++;
     counts->n++;

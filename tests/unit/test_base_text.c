@@ -1,4 +1,5 @@
 #include "base/diag.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/percent.h"
 #include "base/rng.h"
@@ -184,6 +185,15 @@ static void a_shuffle_keeps_every_item(void **state)
     assert_true(moved > 20);
 }
 
+/* The test vectors of its authors. */
+static void hashes_are_those_of_fnv_1a(void **state)
+{
+    (void)state;
+    assert_true(hash_bytes("", 0) == 0xcbf29ce484222325u);
+    assert_true(hash_bytes("a", 1) == 0xaf63dc4c8601ec8cu);
+    assert_true(hash_bytes("foobar", 6) == 0x85944171f73967e8u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +206,7 @@ int main(void)
         cmocka_unit_test(streams_are_apart_and_repeat),
         cmocka_unit_test(draws_have_their_moments),
         cmocka_unit_test(a_shuffle_keeps_every_item),
+        cmocka_unit_test(hashes_are_those_of_fnv_1a),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
