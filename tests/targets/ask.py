@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Asks a server of the fleet once, as one of the PKI's clients with a good key and token.
 
-usage: ask.py METHOD URL PKI [--find REGEX]
+usage: ask.py METHOD URL PKI [--times N] [--sum REGEX]
 
-Prints the answer's body, or with --find only what the first group of REGEX matches in it. Exit code 1 unless the status
-is 2xx: hooks and memory commands of tlsoak are told by it.
+Prints the last answer's body, or with --sum the sum of the numbers that the first group of REGEX matches in it. Exit code
+1 unless the status is 2xx: hooks and memory commands of tlsoak are told by it.
 """
 import argparse
 import base64
@@ -58,16 +58,18 @@ def main():
     parser.add_argument("method")
     parser.add_argument("url")
     parser.add_argument("pki", type=pathlib.Path)
-    parser.add_argument("--find", metavar="REGEX")
-    args = parser.parse_args([word for word in sys.argv[1:] if word])
-    status, body = ask(args.method, args.url, args.pki)
-    if not 200 <= status < 300:
-        sys.exit(f"ask: {args.method} {args.url}: status {status}")
-    if args.find is not None:
-        found = re.search(args.find, body)
-        if found is None:
-            sys.exit(f"ask: {args.url} does not match {args.find}")
-        body = found[1]
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--sum", metavar="REGEX")
+    args = parser.parse_args()
+    for _ in range(args.times):
+        status, body = ask(args.method, args.url, args.pki)
+        if not 200 <= status < 300:
+            sys.exit(f"ask: {args.method} {args.url}: status {status}")
+    if args.sum is not None:
+        found = re.findall(args.sum, body)
+        if not found:
+            sys.exit(f"ask: {args.url} does not match {args.sum}")
+        body = sum(int(number) for number in found)
     print(body)
 
 

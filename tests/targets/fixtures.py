@@ -21,13 +21,14 @@ READY_WITHIN_S = 60  # a JVM on a busy machine
 FLOOR_WITHIN_S = 60
 
 # lines of [memory]: the live heap after a collection, by the means of each runtime's users
-# (the JDK compacts in one collection of four, MarkSweepAlwaysCompactCount)
+# (the JDK compacts in one collection of four, MarkSweepAlwaysCompactCount; in Go the second takes what sync.Pool still
+# had, and a goroutine that waits for ever keeps its stack, which is no part of the heap)
 JCMD = """source = command
 command = sh -c "printf '%s\\n' GC.run GC.run GC.run GC.class_histogram | jcmd {pid} -f /dev/stdin | sed -n 's/^Total *[0-9]* *//p'"
 settle = command
 """
 PPROF = """source = command
-command = sh ask.sh GET /debug/pprof/heap?gc=1&debug=1 --find 'HeapAlloc = ([0-9]+)'
+command = sh ask.sh GET /debug/pprof/heap?gc=1&debug=1 --times 2 --sum '# (?:HeapAlloc|Stack) = ([0-9]+)'
 settle = command
 """
 

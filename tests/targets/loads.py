@@ -142,8 +142,9 @@ def judge(row):
 
 def write_ask(folder, url, pki):
     """ask.sh METHOD PATH..., for hooks and memory commands: lines of a profile are short."""
-    words = [shlex.join([sys.executable, str(HERE / "ask.py")]), '"$1"', f'{shlex.quote(url)}"$2"', shlex.quote(str(pki))]
-    (folder / "ask.sh").write_text(f"exec {' '.join(words)} \"$3\" \"$4\"\n")
+    ask = shlex.join([sys.executable, str(HERE / "ask.py")])
+    (folder / "ask.sh").write_text("method=$1\npath=$2\nshift 2\n"
+                                   f'exec {ask} "$method" {shlex.quote(url)}"$path" {shlex.quote(str(pki))} "$@"\n')
 
 
 def write_bodies(folder):
