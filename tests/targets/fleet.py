@@ -10,8 +10,8 @@ has the columns. Rows labelled soak take 20 minutes each and run only by --only 
 
 A row's folder, DIR/ROW, keeps the profile, the run directory, the server's log and truth, and result.json. A result
 holds while the server's sources, the judge, the client, the load and tlsoak's version are what they were: what holds is not
-run again, so a matrix that was broken off goes on where it was. --write puts the table of all results between the marks in
-FILE.
+run again, so a matrix that was broken off goes on where it was. Where nothing but the judge has changed, it judges the run
+that is there again. --write puts the table of all results between the marks in FILE.
 
 PATTERN is a shell pattern of row names (axum/*). Exit code 1: a row is not as it must be.
 """
@@ -164,9 +164,9 @@ def stored(folder):
         return None
 
 
-def stale(result, marks):
-    """Why a result holds no more, in words; nothing: it holds."""
-    return ", ".join(text for key, text in CHANGED.items() if result["marks"].get(key) != marks[key])
+def changed(result, marks):
+    """What a result rests on and is no more what it was; nothing: it holds."""
+    return [key for key in CHANGED if result["marks"].get(key) != marks[key]]
 
 
 # One row.
@@ -240,6 +240,22 @@ def soak(row, pki, folder, binary, short):
     return done.returncode, target.impl, known
 
 
+def verdict_on(row, judged, known, short):
+    """What of a result the judge says."""
+    memory = judged["memory"][0] if judged["memory"] else {"class": "none", "drivers": [], "reason": ""}
+    return {"verdict": judged["verdict"], "class": memory["class"], "reason": judged["reason"],
+            "blamed": [[d["driver"], d["bytes_per_event"], d["events"]] for d in first_blamed(memory)],
+            "wrong": assess(row, judged, known, short)}
+
+
+def judge_again(row, result, folder, binary, short):
+    """The same of the run that is there."""
+    done = tlsoak("analyse", folder / "run", "--format", "json", binary=binary)
+    if not done.stdout:
+        raise RuntimeError(f"{row.name}: analyse ended with {done.returncode}: {done.stderr.strip()}")
+    return {**result, **verdict_on(row, json.loads(done.stdout), result["truth"], short), "exit_code": done.returncode}
+
+
 def perform(row, pki, folder, binary, short):
     """Runs the row in a folder of its own; its result."""
     loads.clear(folder)
@@ -250,14 +266,10 @@ def perform(row, pki, folder, binary, short):
         known = truth.of_floors(row, pki, apart, binary, lambda *args: tlsoak(*args, "-q", binary=binary, cwd=apart))
     if known is not None:
         truth.store(folder, known)
-    judged = judged_of(folder / "run")
-    memory = judged["memory"][0] if judged["memory"] else {"class": "none", "drivers": [], "reason": ""}
-    run = totals(folder / "run")
     return {"row": row.name, "impl": impl, "begun": begun, "length_s": row.length(short).run, "expect": row.expect,
-            "driver": row.driver, "verdict": judged["verdict"], "class": memory["class"], "exit_code": code,
-            "blamed": [[d["driver"], d["bytes_per_event"], d["events"]] for d in first_blamed(memory)],
-            "truth": known, "reason": judged["reason"], "library": run["tls_library"],
-            "wrong": assess(row, judged, known, short)}
+            "driver": row.driver, "exit_code": code, "truth": known,
+            "library": totals(folder / "run")["tls_library"],
+            **verdict_on(row, judged_of(folder / "run"), known, short)}
 
 
 def folder_of(out, row):
@@ -404,8 +416,8 @@ class Fleet:
         result = stored(folder_of(self.out, row))
         if result is None:
             return None, "not run yet"
-        changed = stale(result, marks_of(row, self.args.short, self.common))
-        return (None, f"stale: {changed} changed") if changed else (result, "")
+        what = changed(result, marks_of(row, self.args.short, self.common))
+        return (None, f"stale: {', '.join(CHANGED[key] for key in what)} changed") if what else (result, "")
 
     def pki(self):
         folder = self.out.parent / "pki"
@@ -418,8 +430,12 @@ class Fleet:
         marks, began = marks_of(row, self.args.short, self.common), time.monotonic()
         progress.say(f"{row.name} ({row.takes_s(self.args.short):.0f} s)")
         folder = folder_of(self.out, row)
+        before = None if self.args.again else stored(folder)
         try:
-            result = perform(row, pki, folder, self.args.tlsoak, self.args.short)
+            if before and changed(before, marks) == ["judge"]:
+                result = judge_again(row, before, folder, self.args.tlsoak, self.args.short)
+            else:
+                result = perform(row, pki, folder, self.args.tlsoak, self.args.short)
         except (fixtures.Missing, thirdparty.Missing) as why:
             progress.ended(row, 0.1, f"skipped: {why}")
             return None, str(why)

@@ -1,4 +1,6 @@
 """The matrix itself: what it says agrees with the servers, and the arithmetic of the truth is right."""
+import argparse
+import json
 import os
 import pathlib
 import random
@@ -16,7 +18,7 @@ import fleet  # noqa: E402
 import loads  # noqa: E402
 import thirdparty  # noqa: E402
 import truth  # noqa: E402
-from servers import RELEASE, make_pki, tlsoak  # noqa: E402
+from servers import RELEASE, embedded, load_text, make_pki, profile, tlsoak, verdict  # noqa: E402
 
 ROWS = fleet.read_matrix()
 
@@ -104,6 +106,31 @@ def test_what_is_as_it_must_be(fields, verdict, kept, right):
 
 def test_invalid_runs_are_wrong():
     assert "invalid" in fleet.assess(row(expect="pass"), {"verdict": "invalid", "reason": "busy", "memory": []}, None, True)
+
+
+def test_another_judge_hears_the_stored_run(tmp_path, monkeypatch):
+    """And where anything else has changed, the row is run again."""
+    args = argparse.Namespace(out=tmp_path, short=False, tlsoak=RELEASE, again=False, jobs=1)
+    pki, matrix, ran = make_pki(tmp_path / "pki"), fleet.Fleet(args), []
+    one = next(row for row in matrix.rows if row.name == "embedded/bounded")
+    folder = fleet.folder_of(matrix.out, one)
+    folder.mkdir(parents=True)
+    with embedded(tmp_path, pki, credentials=False) as server:
+        text = load_text(server, pki, "duration = 1s\nthreads = 1", "connections = 1")
+        tlsoak("run", profile(tmp_path, text), "-o", folder / "run", binary=RELEASE)
+    told = verdict(folder / "run")
+    marks = fleet.marks_of(one, False, matrix.common)
+    before = {"row": one.name, "verdict": "pass", "class": "stable", "wrong": "", "truth": {"bytes_per_event": 7},
+              "marks": {**marks, "judge": "another"}}
+    (folder / "result.json").write_text(json.dumps(before))
+    monkeypatch.setattr(fleet, "perform", lambda row, *rest: ran.append(row.name) or {**before, "wrong": "run"})
+    assert matrix.state(one) == (None, "stale: the judge changed")
+    after = matrix.run([one])[one.name][0]
+    assert not ran and after["class"] == told["memory"][0]["class"] == "inconclusive"
+    assert after["truth"] == before["truth"] and after["wrong"].startswith("inconclusive")
+    assert matrix.state(one)[0] == fleet.stored(folder)
+    (folder / "result.json").write_text(json.dumps({**before, "marks": {**before["marks"], "load": "another"}}))
+    assert matrix.run([one])[one.name][0]["wrong"] == "run" and ran == [one.name]
 
 
 def test_the_table_goes_between_its_marks(tmp_path):
