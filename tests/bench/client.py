@@ -200,13 +200,14 @@ def table(values, singles):
     return "\n".join(lines) + "\n"
 
 
-def version_of(command, pattern):
+def version_of(command, pattern, name=""):
+    """As it says itself, behind the name where it does not say that."""
     path = find(command[0])
     if path is None:
         return None
     done = subprocess.run([path, *command[1:]], capture_output=True, text=True)
     found = re.search(pattern, done.stdout + done.stderr)
-    return found[0] if found else command[0]
+    return f"{name} {found[0]}".strip() if found else command[0]
 
 
 def surroundings(library, repetitions):
@@ -215,7 +216,7 @@ def surroundings(library, repetitions):
         (["nginx", "-v"], r"nginx/\S+"), (["ab", "-V"], r"ApacheBench, Version \S+"), (["wrk", "-v"], r"wrk \S+"),
         (["h2load", "--version"], r"h2load \S+"), (["openssl", "version"], r"OpenSSL \S+"),
         (["go", "version"], r"go\d\S+"), (["oha", "--version"], r"oha \S+"), (["k6", "version"], r"k6 \S+"),
-        (["fortio", "version"], r"[\d.]+"), (["vegeta", "-version"], r"Version: \S+"))]
+        (["fortio", "version"], r"[\d.]+", "fortio"), (["vegeta", "-version"], r"Version: \S+"))]
     return (f"`./dev bench`, {datetime.date.today()}, release build, {library}; {cpu[1] if cpu else 'an unnamed processor'}, "
             f"{os.cpu_count()} cores, Linux {os.uname().release}; {', '.join(filter(None, versions))}; "
             f"medians of {repetitions} repetitions in turn, a ratio is the median of theirs, that of the "
