@@ -13,7 +13,7 @@
 
 enum limit_state { LIMIT_HELD, LIMIT_BROKEN, LIMIT_UNKNOWN, LIMIT_STATES };
 
-#define LIMIT_MEASURED 96 /* bytes of what limits_measured writes */
+#define LIMIT_MEASURED 128 /* bytes of what limits_measured writes */
 
 struct limit_finding {
     struct limit limit;

@@ -21,6 +21,8 @@
 /* A pass with a longer pause than this share of the run says too little, and so does one for which
  * more readings failed than succeeded. */
 #define MAX_PAUSE (1.0 / 3)
+/* A driver may be known so little, in what its growth may be of its budget. */
+#define HIDDEN_TIMES 1.5
 /* No process has less memory by the kernel's count, nor a runtime by its own. */
 #define LEAST_COUNTED_BYTES (256.0 * 1024)
 #define LEAST_BYTES         (16.0 * 1024)
@@ -139,6 +141,21 @@ static bool all_allowed(const struct hearing *h)
     return true;
 }
 
+/* What is kept of any events is not less than nothing, so that growth which is allowed in all is
+ * allowed to each driver, unless memory that was given back meanwhile hides one.  Does one seem to
+ * be hidden, or might it be by much? */
+static bool any_hidden(const struct hearing *h)
+{
+    for (int d = 0; d < DRIVER_COUNT; d++) {
+        const struct driver_finding *f = &h->attribution.driver[d];
+        double allowed = exposure_allowed(&h->stretch, h->options, (enum driver)d);
+        if (f->separable && (f->bytes_per_event >= allowed || f->high >= HIDDEN_TIMES * allowed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Evidence against a driver that outweighs the gates on even growth (bursts of few events can look
  * uneven), though not those on jumps, on falls and on growth at all. */
 static bool is_overwhelming(const struct attribution *a, const struct growth *along)
@@ -184,7 +201,7 @@ static void convict_or_not(struct hearing *h)
 }
 
 /* Under a designed load growth is no line in time, so time can't convict; blamed events can.  A
- * pass takes both: no driver beyond its budget, and the total within its own. */
+ * pass takes both: the total within its budget, and no driver that hides beyond its own. */
 static void judge_designed(struct hearing *h)
 {
     struct growth *g = &h->growth;
@@ -199,7 +216,7 @@ static void judge_designed(struct hearing *h)
         if (!pass && explains_unnamed(&h->attribution)) {
             convict_or_not(h);
         } else {
-            g->class = pass && allowed ? g->class : MEMORY_INCONCLUSIVE;
+            g->class = pass && !any_hidden(h) ? g->class : MEMORY_INCONCLUSIVE;
         }
     }
     if (restarted && g->class != MEMORY_LEAK) {
@@ -211,7 +228,7 @@ static void judge_designed(struct hearing *h)
     }
 }
 
-/* How many times its budget the least known driver's uncertainty is. */
+/* How many times what a pass takes the least known driver's uncertainty is. */
 static double widest_driver(const struct hearing *h)
 {
     double widest = 1;
@@ -219,7 +236,7 @@ static double widest_driver(const struct hearing *h)
         const struct driver_finding *f = &h->attribution.driver[d];
         double allowed = exposure_allowed(&h->stretch, h->options, (enum driver)d);
         if (f->separable && allowed > 0) {
-            widest = fmax(widest, (h->attribution.upper[d] - f->bytes_per_event) / allowed);
+            widest = fmax(widest, (f->high - f->bytes_per_event) / (HIDDEN_TIMES * allowed));
         }
     }
     return widest;

@@ -56,6 +56,7 @@ struct experiment {
     bool resumes;     /* of the reconnections without fresh certificates every other is resumed */
     size_t n_extra;   /* switches beyond five */
     enum driver extra[SERVER_SWITCHES - 5]; /* not DRIVER_RESUMPTION where `resumes` */
+    double budget[DRIVER_COUNT]; /* bytes an event that the judge is told to allow; 0: its own */
 };
 
 /* 70 s: a warm-up of 6 s and 32 dwells of 2 s, read at 5 Hz. */

@@ -197,6 +197,36 @@ static void refuses_a_metric_that_is_seldom_refreshed(void **state)
     assert_in_range(tried(&scenarios_leaks, e, 2).separable, 100, 200);
 }
 
+/* Remedies, each held to a quarter of what its leaky twin keeps: of 9 budgets the share of runs
+ * that pass. */
+static double passes(struct experiment e, double times, unsigned n)
+{
+    struct score score = {0};
+    for (size_t i = 0; i < TRIAL_BUDGETS; i++) {
+        struct experiment budgeted = trial_budgeted(e, i);
+        struct server server = trial_times_budget(i, times);
+        trial_server(&server, &budgeted, SEED, n, &score);
+    }
+    print_message("%.2f times the budget: %u of %u pass\n", times, score.passes, score.runs);
+    return (double)score.passes / score.runs;
+}
+
+static void passes_remedies_and_no_leaks(void **state)
+{
+    struct experiment quiet = experiment_modulation(NOISE_QUIET, 320);
+    struct experiment typical = experiment_modulation(NOISE_TYPICAL, 320);
+    struct experiment forced = experiment_modulation(NOISE_FORCED, 320);
+    (void)state;
+    forced.dwell_s = 5;
+    forced.floors = true;
+    assert_true(passes(quiet, 0, 8) >= 0.9);
+    assert_true(passes(forced, 0, 8) >= 0.6);
+    double wrong = passes(quiet, 2, 8) + passes(typical, 2, 24) + passes(forced, 2, 8);
+    assert_true(wrong / 3 <= 0.01);
+    wrong = passes(quiet, 4, 4) + passes(typical, 4, 8) + passes(forced, 4, 4);
+    assert_true(wrong / 3 <= 0.005);
+}
+
 /* What chance allows of so many runs: 1 in 1000, and three standard deviations more. */
 static void stops_early_only_with_reason(void **state)
 {
@@ -259,6 +289,7 @@ int main(void)
         cmocka_unit_test(judges_one_collected_reading_a_dwell),
         cmocka_unit_test(refuses_a_metric_that_is_seldom_refreshed),
         cmocka_unit_test(names_nobody_whom_no_switch_tells_apart),
+        cmocka_unit_test(passes_remedies_and_no_leaks),
         cmocka_unit_test(stops_early_only_with_reason),
         cmocka_unit_test(stops_early_with_every_reason),
     };

@@ -122,6 +122,40 @@ static void rows_of_others(unsigned seed, unsigned n)
     row(&scenarios_leaks, e, seed, n);
 }
 
+/* Over all budgets, how many pass that keep so many times theirs. */
+static void budget_row(struct experiment e, unsigned seed, unsigned n)
+{
+    static const double times[] = {0, 1.25, 2, 4};
+    printf("| %s%s | ", noises[e.noise], e.floors ? ", one reading a dwell" : "");
+    for (size_t k = 0; k < sizeof times / sizeof *times; k++) {
+        struct score score = {0};
+        for (size_t i = 0; i < TRIAL_BUDGETS; i++) {
+            struct experiment budgeted = trial_budgeted(e, i);
+            struct server server = trial_times_budget(i, times[k]);
+            trial_server(&server, &budgeted, seed, n, &score);
+        }
+        printf("%.1f of %u%s", percent(score.passes, score.runs), score.runs,
+               k + 1 < sizeof times / sizeof *times ? " | " : " |\n");
+    }
+    fflush(stdout);
+}
+
+static void budgets(unsigned seed, unsigned n)
+{
+    printf("\n### Passes under a design\n\nOf 320 s, with each of %d budgets that are a quarter of "
+           "what some leaky server keeps an event: called stable or bounded, %%, while the server "
+           "keeps so many times the budget.\n\n"
+           "| noise | nothing | 1.25 times | 2 times | 4 times |\n|---|---|---|---|---|\n",
+           TRIAL_BUDGETS);
+    for (enum server_noise noise = NOISE_STILL; noise <= NOISE_TYPICAL; noise++) {
+        budget_row(experiment_modulation(noise, 320), seed, n);
+    }
+    struct experiment e = experiment_modulation(NOISE_FORCED, 320);
+    e.dwell_s = 5;
+    e.floors = true;
+    budget_row(e, seed, n);
+}
+
 static void early_row(const struct server *server, struct experiment e, unsigned seed, unsigned n)
 {
     struct early early = trial_early(server, &e, seed, n);
@@ -229,6 +263,7 @@ int main(int argc, char **argv)
     rows_of_modulation((unsigned)seed, (unsigned)n);
     rows_of_switches((unsigned)seed, (unsigned)n);
     rows_of_others((unsigned)seed, (unsigned)n);
+    budgets((unsigned)seed, (unsigned)n);
     early_stop((unsigned)seed, (unsigned)n);
     cost((unsigned)seed);
     return 0;

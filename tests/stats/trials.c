@@ -95,6 +95,30 @@ const struct scenarios scenarios_crossover = LIST("small leaks", crossover);
 const struct scenarios scenarios_innocent = LIST("innocent", innocent);
 const struct scenarios scenarios_extra = LIST("more drivers", extra);
 
+static const struct {
+    enum driver driver;
+    double bytes;
+} budgets[TRIAL_BUDGETS] = {{CERT, 377}, {CERT, 1024}, {CONN, 149},
+                            {CONN, 570}, {KEY, 83},    {JWT, 270},
+                            {REQ, 67},   {REQ, 293},   {DRIVER_ABORTED, 1420}};
+
+struct experiment trial_budgeted(struct experiment experiment, size_t number)
+{
+    enum driver driver = budgets[number].driver;
+    experiment.budget[driver] = budgets[number].bytes;
+    if (driver == DRIVER_ABORTED) {
+        experiment.extra[experiment.n_extra++] = driver;
+    }
+    return experiment;
+}
+
+struct server trial_times_budget(size_t number, double times)
+{
+    enum server_fault kind = times > 0 ? FAULT_KEEPS : FAULT_NONE;
+    return (struct server){"budget",
+                           {{kind, budgets[number].driver, times * budgets[number].bytes, 0}}};
+}
+
 /* Bytes per event that the server keeps for ever. */
 static double kept_for_ever(const struct server *server, enum driver driver)
 {
@@ -146,6 +170,11 @@ void trial_server(const struct server *server, const struct experiment *experime
     options.warmup_s = experiment->warmup_s;
     options.dwell_s = experiment->dwell_s;
     options.floors = experiment->floors;
+    for (int d = 0; d < DRIVER_COUNT; d++) {
+        if (experiment->budget[d] > 0) {
+            options.judge.budget[d] = experiment->budget[d];
+        }
+    }
     for (unsigned i = 0; i < n; i++) {
         bool exact = true;
         bool wrong = false;

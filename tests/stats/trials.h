@@ -51,6 +51,14 @@ void trial_server(const struct server *server, const struct experiment *experime
 /* Each scenario n times; those whose driver the experiment does not move are left out. */
 struct score trial_all(const struct scenarios *scenarios, const struct experiment *experiment,
                        unsigned seed, unsigned n);
+/* The budgets of a remedy, each beside the leak of its driver that a quarter of would come to it. */
+enum { TRIAL_BUDGETS = 9 };
+/* The experiment with the budget of that number alone, and the driver's switch where it is none of
+ * the five. */
+struct experiment trial_budgeted(struct experiment experiment, size_t number);
+/* A server that keeps so many times that budget of its driver's events; 0: nothing. */
+struct server trial_times_budget(size_t number, double times);
+
 /* The early stop on new certificates, or on whatever the server's first fault is about where that
  * is a store: its bound or time to live is declared then. */
 void trial_pairs(const struct server *server, const struct experiment *experiment, unsigned seed,
