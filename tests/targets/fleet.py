@@ -474,7 +474,7 @@ def arguments(given=None):
     parser.add_argument("--tlsoak", default=str(ROOT / "build/release/tlsoak"))
     parser.add_argument("--only", action="append", metavar="PATTERN", help="rows whose names match (may be repeated)")
     parser.add_argument("--label", help="rows with this label")
-    parser.add_argument("--short", action="store_true", help="the rows labelled short, in a crossover of a minute")
+    parser.add_argument("--short", action="store_true", help="the rows labelled short, in a crossover of two minutes")
     parser.add_argument("--jobs", type=int, default=1, help="rows at a time (each keeps a third of a core busy, one with a JVM more)")
     parser.add_argument("--again", action="store_true", help="run also those whose result holds")
     parser.add_argument("--list", action="store_true", help="name the rows, and what is known of each")

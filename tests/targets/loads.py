@@ -3,7 +3,7 @@
 A row is soaked with profiles/leak-hunt.ini, as a user would: it is copied into the row's folder, and a profile beside it
 gives what differs. The words, in any order:
 
-  hunt      the leak hunt: 320 s, all switches live (`short`: a crossover of a minute)
+  hunt      the leak hunt: 320 s, all switches live (`short`: a crossover of two minutes)
   fixed     clients come back: four certificates, keys and tokens, none ever new
   clean     asks for /clean, where the server keeps nothing
   hold      connections stay: none ends before the run
@@ -51,7 +51,7 @@ class Length:
 LONG = Length(run=320, warmup=16, dwell=9.5)
 LONG_COLLECTED = Length(run=320, warmup=20, dwell=5)
 SHORT = Length(run=100, warmup=7, dwell=3, mode="crossover")
-SHORT_COLLECTED = Length(run=100, warmup=8, dwell=2, mode="crossover")
+SHORT_COLLECTED = Length(run=152, warmup=8, dwell=3, mode="crossover")
 SOAK = Length(run=1200, warmup=60, dwell=10)
 
 

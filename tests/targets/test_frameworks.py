@@ -1,7 +1,7 @@
-"""Rows of matrix.csv labelled short: in each framework a leak and its remedy, by a crossover of a minute each.
+"""Rows of matrix.csv labelled short: in each framework a leak and its remedy, by a crossover of two minutes each.
 
 A leak must be found, its driver blamed first, with bytes per event within 30 % of the server's own account; a remedy may be
-inconclusive in a minute, but never a leak. A leak that can't be told in so short a run, on a machine that does more than
+inconclusive in two minutes, but never a leak. A leak that can't be told in so short a run, on a machine that does more than
 this, is asked for once more; a wrong answer never is. The whole matrix, in runs of 320 s, is ./dev targets."""
 import pathlib
 import subprocess
