@@ -335,7 +335,7 @@ static void add_usual(const struct builder *b, enum section id)
     char *plan = (char *)b->plan;
     size_t n;
 
-    memcpy(&n, plan + info->count_offset, sizeof n);
+    (void)section_items(info, plan, &n);
     if (n > 0) {
         return;
     }

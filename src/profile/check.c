@@ -264,17 +264,13 @@ void check_files(struct plan *plan, struct diag *diag)
     for (size_t i = 0; option_at(i) != NULL; i++) {
         const struct option *option = option_at(i);
         const struct section_info *section = section_info(option->section);
-        const char *base = (const char *)plan + section->offset;
-        size_t n = 1;
+        size_t n;
+        const char *items = section_items(section, plan, &n);
         if ((option->flags & (OPTION_READABLE | OPTION_WRITTEN)) == 0) {
             continue;
         }
-        if (section->item_size > 0) {
-            memcpy(&n, (const char *)plan + section->count_offset, sizeof n);
-            memcpy(&base, base, sizeof base);
-        }
         for (size_t item = 0; item < n; item++) {
-            check_file(&c, option, base + item * section->item_size);
+            check_file(&c, option, items + item * section->item_size);
         }
     }
     check_replay(&c);

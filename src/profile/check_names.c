@@ -9,12 +9,9 @@ void *check_nth(const struct checker *c, enum section kind, size_t i, const char
                 struct origin *ret_origin)
 {
     const struct section_info *info = section_info(kind);
-    const char *plan = (const char *)c->plan;
-    char *items;
     size_t n;
+    char *items = section_items(info, c->plan, &n);
 
-    memcpy(&items, plan + info->offset, sizeof items);
-    memcpy(&n, plan + info->count_offset, sizeof n);
     if (i >= n) {
         return NULL;
     }

@@ -70,6 +70,9 @@ struct option {
 };
 
 const struct section_info *section_info(enum section section);
+/* The structs of that section in a struct plan, one after the other, and how many there are: one
+ * where the section is no list.  NULL for an empty list. */
+char *section_items(const struct section_info *info, const void *plan, size_t *ret_n);
 /* False for an unknown name. */
 bool section_find(const char *name, enum section *ret_section) __attribute__((warn_unused_result));
 /* The name nearest to a wrong one, or NULL. */

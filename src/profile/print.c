@@ -173,19 +173,17 @@ static void print_options(const struct printer *p, enum section section, const c
 static void print_section(const struct printer *p, enum section section)
 {
     const struct section_info *info = section_info(section);
-    const char *base = (const char *)p->plan + info->offset;
     const char *name;
     size_t n;
+    const char *items = section_items(info, p->plan, &n);
 
     if (info->item_size == 0) {
         sink_printf(p->sink, "\n[%s]\n", info->name);
-        print_options(p, section, base);
+        print_options(p, section, items);
         return;
     }
-    memcpy(&n, (const char *)p->plan + info->count_offset, sizeof n);
-    memcpy(&base, base, sizeof base);
     for (size_t i = 0; i < n; i++) {
-        const char *item = base + i * info->item_size;
+        const char *item = items + i * info->item_size;
         memcpy(&name, item + info->name_offset, sizeof name);
         sink_printf(p->sink, "\n[%s %s]\n", info->name, name);
         print_options(p, section, item);

@@ -2,6 +2,8 @@
 
 #include "base/str.h"
 
+#include <string.h>
+
 /* Keys of one section. */
 #define OPTIONS_MAX 128
 
@@ -79,6 +81,20 @@ static const struct section_info sections[SECTION_COUNT] = {
 const struct section_info *section_info(enum section section)
 {
     return &sections[section];
+}
+
+char *section_items(const struct section_info *info, const void *plan, size_t *ret_n)
+{
+    char *at = (char *)plan + info->offset;
+    char *items;
+
+    *ret_n = 1;
+    if (info->item_size == 0) {
+        return at;
+    }
+    memcpy(&items, at, sizeof items);
+    memcpy(ret_n, (const char *)plan + info->count_offset, sizeof *ret_n);
+    return items;
 }
 
 bool section_find(const char *name, enum section *ret_section)
