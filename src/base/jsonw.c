@@ -81,7 +81,8 @@ void jsonw_number(struct jsonw *w, const char *key, double value)
         return;
     }
     begin_value(w, key);
-    sink_printf(w->sink, "%.10g", value);
+    /* without the sign of a zero, which readers of "-0" as a whole number lose */
+    sink_printf(w->sink, "%.10g", value == 0 ? 0 : value);
 }
 
 void jsonw_integer(struct jsonw *w, const char *key, int64_t value)

@@ -146,10 +146,14 @@ static bool holds(const size_t *chain, size_t n, size_t index)
 }
 
 /* The certificate that issued that one, by name and key identifier, NO_KEY when it is not here;
- * of CAs with one name, such as a renewed one, there may be several. */
+ * of CAs with one name, such as a renewed one, there may be several, and of one that does not parse
+ * none. */
 static size_t issuer_of(const struct sorting *sorting, const size_t *chain, size_t n)
 {
     const struct held_cert *below = &sorting->certs[chain[n - 1]];
+    if (below->x509 == NULL) {
+        return NO_KEY;
+    }
     for (size_t i = first_named(sorting, &below->parts.issuer); i < sorting->n_above; i++) {
         const struct held_cert *issuer = &sorting->certs[sorting->above[i]];
         if (compare_names(&issuer->parts.subject, &below->parts.issuer) != 0) {

@@ -71,6 +71,7 @@ static void written_json_reads_back(void **state)
     jsonw_string(&w, "text", "line\n\"quoted\"");
     jsonw_number(&w, "pi", 3.25);
     jsonw_number(&w, "nothing", NAN);
+    jsonw_number(&w, "zero", -0.0);
     jsonw_integer(&w, "big", INT64_C(9007199254740993));
     jsonw_array(&w, "list");
     jsonw_bool(&w, NULL, true);
