@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""How often the gate of profiles/ci-gate.ini is right in its two minutes: on services that keep nothing, and on leaky ones.
+
+Each run has an embedded server of its own, as the jobs of profiles/ci start it. Runs are kept in build/gate, and what is
+there is not made again; a run that a busy machine spoiled is counted as that. --write FILE puts the table there."""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# what the service keeps of each event, and what the gate allows of it
+SERVICES = {"nothing": "", "request": "request=64", "connection": "connection=1KiB", "client_certificate": "client_certificate=1KiB",
+            "api_key": "api_key=256", "jwt": "jwt=512"}
+
+
+def make_run(tlsoak, folder, profiles, service, number):
+    """The verdict, or what is missing of it."""
+    directory = folder / f"{service}-{number:02d}"
+    told = directory / "verdict.json"
+    if not told.exists():
+        pki, leak = profiles / "pki", ["--leak", SERVICES[service]] if SERVICES[service] else []
+        command = [tlsoak, "serve", "--watch-stdin", "--ca", pki / "ca.pem", "--cert", pki / "server.pem", "--key",
+                   pki / "server.key", "--apikey-secret", pki / "apikey.secret", "--jwt-secret", pki / "jwt.secret", *leak]
+        with subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+            addr = json.loads(server.stdout.readline().removeprefix("READY "))["addr"]
+            subprocess.run([tlsoak, "run", profiles / "ci-gate.ini", "-o", directory, "--quiet"], check=False,
+                           stdout=subprocess.DEVNULL, env={**os.environ, "TARGET_URL": f"https://{addr}/"})
+            server.stdin.close()
+    return json.loads(told.read_text())
+
+
+def outcome_of(service, verdict):
+    if verdict["verdict"] != "fail":
+        return verdict["verdict"]
+    blamed = [driver["driver"] for driver in verdict["memory"][0]["drivers"] if driver["blamed"]]
+    return "named" if blamed == [service] else "failed"
+
+
+COLUMNS = {"pass": "passed", "named": "failed, just the right cause named", "failed": "failed otherwise",
+           "inconclusive": "inconclusive", "invalid": "invalid: starved of CPU"}
+
+
+def table(outcomes):
+    lines = [["the service keeps", "runs", *COLUMNS.values()], ["---"] * (2 + len(COLUMNS))]
+    for service, got in outcomes.items():
+        what = "nothing" if service == "nothing" else f"{SERVICES[service].split('=')[1]} per {service}"
+        lines.append([what, str(len(got)), *(str(got.count(column)) for column in COLUMNS)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tlsoak", default=ROOT / "build/release/tlsoak")
+    parser.add_argument("--runs", type=int, default=4, help="of each leaky service; as many of all of them with the one that keeps nothing")
+    parser.add_argument("--write", type=pathlib.Path)
+    args = parser.parse_args()
+    folder = ROOT / "build/gate"
+    profiles = folder / "profiles"
+    profiles.mkdir(parents=True, exist_ok=True)
+    for name in ("ci-gate.ini", "leak-hunt.ini"):
+        (profiles / name).write_bytes((ROOT / "profiles" / name).read_bytes())
+    if not (profiles / "pki").exists():
+        subprocess.run([args.tlsoak, "pki", profiles / "pki"], stdout=subprocess.DEVNULL, check=True)
+    outcomes = {service: [] for service in SERVICES}
+    for number in range(args.runs * (len(SERVICES) - 1)):  # in turn, so that all of them have the machine's good and bad minutes
+        leaky = list(SERVICES)[1 + number % (len(SERVICES) - 1)]
+        for service in ("nothing", leaky):
+            n = number if service == "nothing" else number // (len(SERVICES) - 1)
+            outcomes[service].append(outcome_of(service, make_run(args.tlsoak, folder, profiles, service, n)))
+            print(f"gate: {service}: {outcomes[service][-1]}", flush=True)
+    text = f"Measured {datetime.date.today()} by `./dev bench gate --runs {args.runs}`.\n\n{table(outcomes)}"
+    if args.write:
+        marker = "<!-- measured -->\n"
+        args.write.write_text(args.write.read_text().split(marker)[0] + marker + "\n" + text)
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()
