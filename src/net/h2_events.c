@@ -110,10 +110,10 @@ static int status_of(const uint8_t *value, size_t len)
     return status;
 }
 
-static int limit(struct h2 *h2, struct stream *stream)
+static int give_up(struct h2 *h2, struct stream *stream, enum outcome outcome)
 {
     (void)nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
-    h2_end_stream(h2, stream, OUTCOME_HTTP_LIMIT);
+    h2_end_stream(h2, stream, outcome);
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
 }
 
@@ -131,12 +131,15 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     }
     stream->head_bytes += (uint32_t)(name_len + value_len + FIELD_OVERHEAD);
     if (stream->head_bytes > H1_MAX_HEAD) {
-        return limit(h2, stream);
+        return give_up(h2, stream, OUTCOME_HTTP_LIMIT);
     }
     if (name_len == 7 && memcmp(name, ":status", 7) == 0) {
         h2->status = status_of(value, value_len);
+        if (h2->status < 100) { /* no class of RFC 9110, section 15 */
+            return give_up(h2, stream, OUTCOME_HTTP_GARBAGE);
+        }
         if (h2->status < 200 && ++stream->interim > H1_MAX_INTERIM) {
-            return limit(h2, stream);
+            return give_up(h2, stream, OUTCOME_HTTP_LIMIT);
         }
     }
     conn_show_field(h2->conn, (const char *)name, name_len, (const char *)value, value_len);

@@ -266,6 +266,13 @@ static void serve_many_interims(struct peer *peer)
     peer_rest(peer);
 }
 
+static void serve_status_003(struct peer *peer)
+{
+    begin(peer);
+    head(peer, "\x08\x03\x30\x30\x33", 5, END_STREAM);
+    peer_rest(peer);
+}
+
 /* 80 KiB of fields in a few frames. */
 static void serve_large_head(struct peer *peer)
 {
@@ -307,6 +314,7 @@ static void test_wrong_servers(void **state)
         {serve_short_body, OUTCOME_HTTP_GARBAGE, OUTCOME_OK},
         {serve_long_body, OUTCOME_HTTP_GARBAGE, OUTCOME_OK},
         {serve_no_status, OUTCOME_HTTP_GARBAGE, OUTCOME_OK},
+        {serve_status_003, OUTCOME_HTTP_GARBAGE, OUTCOME_OK},
         {serve_http11_text, OUTCOME_H2_PROTOCOL, OUTCOME_H2_PROTOCOL},
         {serve_no_settings, OUTCOME_H2_PROTOCOL, OUTCOME_H2_PROTOCOL},
         {serve_bad_hpack, OUTCOME_H2_PROTOCOL, OUTCOME_H2_PROTOCOL},
