@@ -10,7 +10,9 @@
  *   unclear   anything else
  * That all metrics are the same is claimed only if each is, which needs no correction (Berger 1982,
  * the intersection-union test).  With several runs of a kind the difference between these is in
- * the intervals; with one of each, drift from run to run is not. */
+ * the intervals.  With one of each it is not known; then intervals of what takes time are wider by
+ * as much as the generator's threads had to wait for a core on a machine that was not calm: another
+ * run may have to wait for all of that again, or for none. */
 #ifndef JUDGE_BASELINE_H
 #define JUDGE_BASELINE_H
 
@@ -22,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct run_generator;
 struct stored_run;
 struct verdict;
 
@@ -45,6 +48,7 @@ struct baseline_sample {
     double value;
     double n;                 /* values or events that it rests on */
     struct sections sections; /* of value, or its logarithm; n 0: it can't be compared */
+    double drift;             /* its logarithm may be off by as much, as busy as the machine was */
     double low, high;         /* of a leak: its 95 % interval, in place of sections */
 };
 
@@ -69,6 +73,10 @@ void baseline_free(struct baseline_run *run);
 /* 95 % interval of a sample by itself, in its unit; false where it is not known. */
 bool baseline_interval(const struct baseline_sample *sample, double *ret_low, double *ret_high)
     __attribute__((warn_unused_result));
+
+/* How far the logarithm of a duration may be off, by how much of its time the generator's threads
+ * waited for a core: 0 on a calm machine. */
+double baseline_drift(const struct run_generator *own);
 
 /* Of value, low, high: "ns", "bytes/event". */
 const char *baseline_unit(enum baseline_kind kind);

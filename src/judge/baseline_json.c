@@ -32,6 +32,9 @@ static void put_sample(struct jsonw *w, const struct baseline_sample *sample)
     jsonw_string(w, "unit", baseline_unit(sample->kind));
     jsonw_number(w, "value", sample->value);
     jsonw_number(w, "n", sample->n);
+    if (sample->drift > 0) {
+        jsonw_number(w, "drift", sample->drift);
+    }
     if (sample->kind == BASELINE_LEAK) {
         jsonw_number(w, "low", sample->low);
         jsonw_number(w, "high", sample->high);
@@ -101,13 +104,15 @@ static bool read_sample(const struct json *json, struct baseline_sample *ret_sam
 {
     struct baseline_sample sample = {.value = json_get_number(json, "value", NAN),
                                      .n = json_get_number(json, "n", 0),
+                                     .drift = json_get_number(json, "drift", 0),
                                      .low = json_get_number(json, "low", NAN),
                                      .high = json_get_number(json, "high", NAN)};
     const struct json *sections = json_get(json, "sections");
 
     if (!find_kind(json_get_string(json, "kind", ""), &sample.kind) ||
         !str_copy(sample.name, sizeof sample.name, json_get_string(json, "metric", "")) ||
-        !is_metric(sample.name) || json_size(sections) > SECTIONS_MAX) {
+        !is_metric(sample.name) || !isfinite(sample.drift) || sample.drift < 0 ||
+        json_size(sections) > SECTIONS_MAX) {
         return false;
     }
     for (; sample.sections.n < json_size(sections); sample.sections.n++) {

@@ -23,6 +23,7 @@ struct side {
     double squares;   /* of the runs' deviations from it */
     double variance;  /* of the mean, within runs */
     double variance2; /* sum of (variance / n^2)^2 / df, for the degrees of freedom */
+    double drift;     /* the most of a run's */
 };
 
 static const struct baseline_sample *find_sample(const struct baseline_run *run, const char *name)
@@ -49,6 +50,7 @@ static bool take_side(struct side *side, const char *name)
         values[side->n++] = sample_centre(sample);
         side->mean += values[i] / n;
         side->variance += variance / n / n;
+        side->drift = fmax(side->drift, sample->drift);
         side->variance2 += pow(variance / n / n, 2) / df;
     }
     for (size_t i = 0; i < side->n; i++) {
@@ -58,7 +60,8 @@ static bool take_side(struct side *side, const char *name)
 }
 
 /* Half of the interval of the difference that leaves `tail` out on each side: by what the runs
- * say of themselves (Welch 1947), and by how those of a kind differ, whichever is wider. */
+ * say of themselves (Welch 1947), and by how those of a kind differ, whichever is wider; where
+ * nothing tells how these differ, wider by what a busy machine can do. */
 static double half_width(const struct side *base, const struct side *new, double tail)
 {
     double variance = base->variance + new->variance;
@@ -71,6 +74,8 @@ static double half_width(const struct side *base, const struct side *new, double
         double between = (base->squares + new->squares) / (double)(n - 2) *
                          (1 / (double)base->n + 1 / (double)new->n);
         half = fmax(half, numeric_t_quantile(tail, (double)(n - 2)) * sqrt(between));
+    } else {
+        half += fmax(base->drift, new->drift);
     }
     return half;
 }
@@ -104,12 +109,13 @@ static enum compare_state decide(const struct compare_finding *f)
     return COMPARE_UNCLEAR;
 }
 
-static void say_unclear(struct compare_finding *f)
+static void say_unclear(struct compare_finding *f, bool busy)
 {
     bool apart = f->low_all > 0 || f->high_all < 0;
 
     (void)snprintf(f->reason, sizeof f->reason, "%s",
-                   apart ? "it differs, but may be within the tolerance or beyond"
+                   apart  ? "it differs, but may be within the tolerance or beyond"
+                   : busy ? "so busy a machine may do as much to one run: give several of each"
                    : fabs(f->difference) > f->tolerance
                        ? "the difference may be noise: longer runs or more of them"
                        : "the interval is wider than the tolerance: longer runs or more of them");
@@ -130,7 +136,7 @@ static void judge_finding(struct compare_finding *f, const struct side *base,
     f->high_all = is_log ? expm1(d + half_all) : d + half_all;
     f->state = decide(f);
     if (f->state == COMPARE_UNCLEAR) {
-        say_unclear(f);
+        say_unclear(f, base->n + new->n == 2 && 2 * fmax(base->drift, new->drift) > half);
     }
 }
 

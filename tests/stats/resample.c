@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "record/hlog.h"
 #include "record/metrics.h"
+#include "record/run.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -75,6 +76,12 @@ struct resample *resample_load(const char *dir, struct diag *diag)
         ok = hlog_load(path, &listener, hist, &torn, diag);
     }
     free(hist);
+    struct stored_run *stored = ok ? run_load(dir, diag) : NULL;
+    if (stored != NULL) {
+        run->drift = baseline_drift(&stored->meta.generator);
+    }
+    ok = stored != NULL;
+    run_unload(stored);
     if (!ok) {
         resample_free(run);
         return NULL;
@@ -110,7 +117,8 @@ static void fill_hist(struct hist *hist, const struct resample_values *values, d
 }
 
 static void draw_series(const struct resample *from, const size_t *order, size_t n, int series,
-                        double scale, struct hist *one, struct hist *all, struct baseline_run *run)
+                        double scale, double drift, struct hist *one, struct hist *all,
+                        struct baseline_run *run)
 {
     static const double quantiles[] = {0.50, 0.90, 0.99};
     static const char *const names[] = {"p50", "p90", "p99"};
@@ -138,6 +146,7 @@ static void draw_series(const struct resample *from, const size_t *order, size_t
                        metric_latency((enum latency)series)->name, names[q]);
         sample->value = (double)hist_quantile(all, quantiles[q]);
         sample->sections = sections_cut_end(&cuts[q]);
+        sample->drift = drift;
     }
 }
 
@@ -154,7 +163,7 @@ struct baseline_run *resample_draw(const struct resample *from, size_t n, size_t
     hist_init(all);
     run->seconds = (double)n;
     for (int s = 0; s < RESAMPLE_SERIES; s++) {
-        draw_series(from, order, n, s, scale, one, all, run);
+        draw_series(from, order, n, s, scale, block == 0 ? from->drift : 0, one, all, run);
     }
     free(one);
     free(all);

@@ -22,6 +22,7 @@ struct resample_values {
 /* A run's seconds, each with what was measured in it. */
 struct resample {
     size_t n;
+    double drift; /* of what was measured as a whole (baseline.h) */
     struct resample_values second[RESAMPLE_SECONDS][RESAMPLE_SERIES];
 };
 

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "record/run.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -188,6 +189,47 @@ static void runs_of_a_kind_widen_the_interval(void **state)
     }
 }
 
+/* What a busy machine may do to one run and not to the next; a third run shows what it does. */
+static void a_busy_machine_widens_the_interval_of_single_runs(void **state)
+{
+    const char *p50 = "latency.response.p50";
+    struct baseline_run *base[2] = {run_of(p50, BASELINE_LATENCY, 1e6, 0.001),
+                                    run_of(p50, BASELINE_LATENCY, 1e6, 0.001)};
+    struct baseline_run *new = run_of(p50, BASELINE_LATENCY, 1.12e6, 0.001);
+    struct comparison *c = compare_runs(base, 1, &new, 1, NULL, 0);
+    double low = c->finding[0].low;
+    (void)state;
+    assert_int_equal(c->state, COMPARE_WORSE);
+    free(c);
+    new->sample[0].drift = -log(1 - 0.1);
+    c = compare_runs(base, 1, &new, 1, NULL, 0);
+    assert_int_equal(c->state, COMPARE_WORSE);
+    assert_true(fabs((1 + c->finding[0].low) / (1 + low) - 0.9) < 1e-9);
+    free(c);
+    base[0]->sample[0].drift = -log(1 - 0.2);
+    c = compare_runs(base, 1, &new, 1, NULL, 0);
+    assert_int_equal(c->state, COMPARE_UNCLEAR);
+    assert_non_null(strstr(c->finding[0].reason, "so busy a machine"));
+    free(c);
+    c = compare_runs(base, 2, &new, 1, NULL, 0);
+    assert_int_equal(c->state, COMPARE_WORSE);
+    free(c);
+    baseline_free(base[0]);
+    baseline_free(base[1]);
+    baseline_free(new);
+}
+
+/* Waiting of up to half of the running is what a machine has that does nothing else. */
+static void drift_begins_where_a_machine_is_busy(void **state)
+{
+    struct run_generator calm = {.cpu_share = 0.04, .wait_share = 0.019};
+    struct run_generator busy = {.cpu_share = 0.04, .wait_share = 0.08};
+    struct run_generator idle = {.cpu_share = 0};
+    (void)state;
+    assert_true(baseline_drift(&calm) == 0 && baseline_drift(&idle) == 0);
+    assert_true(fabs(baseline_drift(&busy) - log(3 / 1.5)) < 1e-9);
+}
+
 static void a_variance_remembers(void **state)
 {
     struct sections quick = {.n = SECTIONS_MAX}, slow = {.n = SECTIONS_MAX};
@@ -242,6 +284,7 @@ static void a_baseline_is_read_as_it_was_written(void **state)
 {
     struct baseline_run *runs[2] = {run_of("leak.request", BASELINE_LEAK, 64, 2),
                                     run_of("latency.connect.p90", BASELINE_LATENCY, 8e4, 0.1)};
+    runs[1]->sample[0].drift = 0.25;
     struct baseline_run *read[BASELINE_RUNS_MAX];
     struct sink *sink = sink_new();
     struct diag *diag = diag_new();
@@ -257,6 +300,7 @@ static void a_baseline_is_read_as_it_was_written(void **state)
         const struct baseline_sample *a = &runs[i]->sample[0], *b = &read[i]->sample[0];
         assert_string_equal(a->name, b->name);
         assert_true(a->kind == b->kind && a->value == b->value && a->n == b->n);
+        assert_true(a->drift == b->drift);
         assert_true(a->low == b->low || a->kind != BASELINE_LEAK);
         assert_int_equal(a->sections.n, b->sections.n);
         assert_true(fabs(a->sections.value[7] - b->sections.value[7]) < 1e-8);
@@ -310,6 +354,8 @@ int main(void)
         cmocka_unit_test(a_leak_that_the_baseline_does_not_tell),
         cmocka_unit_test(a_run_that_was_cut_off_passes_nothing),
         cmocka_unit_test(runs_of_a_kind_widen_the_interval),
+        cmocka_unit_test(a_busy_machine_widens_the_interval_of_single_runs),
+        cmocka_unit_test(drift_begins_where_a_machine_is_busy),
         cmocka_unit_test(a_variance_remembers),
         cmocka_unit_test(a_cut_has_sections_of_as_many_values),
         cmocka_unit_test(a_baseline_is_read_as_it_was_written),
