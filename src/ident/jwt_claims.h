@@ -24,7 +24,7 @@ int64_t jwt_claims_fixed_exp_s(const struct jwt_claims *claims);
 bool jwt_claims_is_distinct(const struct jwt_claims *claims) __attribute__((warn_unused_result));
 /* Bytes that hold the claims of this order. */
 size_t jwt_claims_room(const struct jwt_claims *claims, const struct jwt_order *order);
-/* Writes them (not terminated) and returns the length; ret_exp_s is their exp. */
+/* Writes them (not terminated) and returns the length; ret_exp_s is their exp, in whole seconds. */
 size_t jwt_claims_write(const struct jwt_claims *claims, const struct jwt_order *order, char *to,
                         int64_t *ret_exp_s);
 
