@@ -73,6 +73,14 @@ def test_slope_is_that_of_what_is_kept():
     assert truth.slope(lines, "jwt") is None  # none came
 
 
+def test_floors_of_a_server_that_still_warms_up():
+    """The slope is that of the later ones."""
+    floors = [{"certs": n, "live_bytes": 20_000_000 + 1200 * n + (0 if n < 500 else 2_000_000) + random.Random(n).randrange(9999)}
+              for n in (300, 900, 1400, 1800, 2300, 2900)]
+    assert truth.slope_of_floors(floors, "client_certificate") == pytest.approx(1200, rel=0.1)
+    assert truth.slope_of_floors(floors[:1], "client_certificate") is None
+
+
 def judged(kind="leak", driver="request", size=100.0, needed=None):
     drivers = [{"driver": driver, "blamed": kind == "leak", "bytes_per_event": size, "events": 10}]
     return {"verdict": "fail", "reason": "", "memory": [{"class": kind, "reason": "", "needed": needed,

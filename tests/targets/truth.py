@@ -4,9 +4,12 @@ A mode keeps something of one kind of event; what else lives in the server is bo
 event are the slope of live_bytes on the driver's counter, by least squares. A heap that is always known (a counting
 allocator) is in each line of the truth, and those of the very run after its warm-up are taken. A collected heap is known
 only when the server is asked to collect: a fresh server gets events of the driver and little else, in turns with a line
-`floor`, and the slope goes through these floors.
+`floor`, and bytes per event are the median of the slopes between any two of these floors (Theil 1950, Sen 1968), since
+a JVM still loads classes after the first.
 """
+import itertools
 import json
+import statistics
 
 import fixtures
 import loads
@@ -29,6 +32,14 @@ def slope(lines, driver):
         return None
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     return sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y)) / sum((a - mean_x) ** 2 for a in x)
+
+
+def slope_of_floors(floors, driver):
+    """None where hardly anything happened."""
+    counter = COUNTERS[driver]
+    pairs = [(b[counter] - a[counter], b["live_bytes"] - a["live_bytes"]) for a, b in itertools.combinations(floors, 2)]
+    enough = bool(floors) and floors[-1][counter] - floors[0][counter] >= LEAST_EVENTS
+    return statistics.median(size / n for n, size in pairs if n > 0) if enough else None
 
 
 def of_run(row, target, warmup_s):
@@ -61,7 +72,7 @@ def of_floors(row, pki, folder, tlsoak, run_tlsoak):
             if done.returncode not in (0, 3, 4):
                 raise RuntimeError(f"{row.name}: the load of the truth run ended with {done.returncode}: {done.stderr}")
             floors.append(target.floor())  # the first is the warm-up's
-    found, n = slope(floors, row.driver), floors[-1][counter] - floors[0][counter]
+    found, n = slope_of_floors(floors, row.driver), floors[-1][counter] - floors[0][counter]
     if found is None:
         raise RuntimeError(f"{row.name}: the truth run made {n} events of {row.driver}")
     return {"bytes_per_event": found, "events": n, "how": "floors after collections",
