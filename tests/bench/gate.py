@@ -4,16 +4,18 @@
 Each run has an embedded server of its own, as the jobs of profiles/ci start it. Runs are kept in build/gate, and what is
 there is not made again; a run that a busy machine spoiled is counted as that. --write FILE puts the table there."""
 import argparse
+import concurrent.futures
 import datetime
 import json
 import os
 import pathlib
 import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# what the service keeps of each event, and what the gate allows of it
-SERVICES = {"nothing": "", "request": "request=64", "connection": "connection=1KiB", "client_certificate": "client_certificate=1KiB",
-            "api_key": "api_key=256", "jwt": "jwt=512"}
+# what the service keeps, as options of tlsoak serve
+SERVICES = {"nothing": "", "request": "request=64", "connection": "connection=1KiB",
+            "client_certificate": "client_certificate=1KiB", "api_key": "api_key=256", "jwt": "jwt=512"}
 
 
 def make_run(tlsoak, folder, profiles, service, number):
@@ -54,7 +56,8 @@ def table(outcomes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tlsoak", default=ROOT / "build/release/tlsoak")
-    parser.add_argument("--runs", type=int, default=4, help="of each leaky service; as many of all of them with the one that keeps nothing")
+    parser.add_argument("--runs", type=int, default=4, help="of each leaky service; of the other as many as of all these")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
     parser.add_argument("--write", type=pathlib.Path)
     args = parser.parse_args()
     folder = ROOT / "build/gate"
@@ -64,13 +67,15 @@ def main():
         (profiles / name).write_bytes((ROOT / "profiles" / name).read_bytes())
     if not (profiles / "pki").exists():
         subprocess.run([args.tlsoak, "pki", profiles / "pki"], stdout=subprocess.DEVNULL, check=True)
+    leaky = list(SERVICES)[1:]
+    # in turn, so that all of them have the machine's good and bad minutes
+    wanted = [(service, number) for i in range(args.runs * len(leaky))
+              for service, number in (("nothing", i), (leaky[i % len(leaky)], i // len(leaky)))]
     outcomes = {service: [] for service in SERVICES}
-    for number in range(args.runs * (len(SERVICES) - 1)):  # in turn, so that all of them have the machine's good and bad minutes
-        leaky = list(SERVICES)[1 + number % (len(SERVICES) - 1)]
-        for service in ("nothing", leaky):
-            n = number if service == "nothing" else number // (len(SERVICES) - 1)
-            outcomes[service].append(outcome_of(service, make_run(args.tlsoak, folder, profiles, service, n)))
-            print(f"gate: {service}: {outcomes[service][-1]}", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for (service, _), verdict in zip(wanted, pool.map(lambda run: make_run(args.tlsoak, folder, profiles, *run), wanted)):
+            outcomes[service].append(outcome_of(service, verdict))
+            print(f"gate: {service}: {outcomes[service][-1]}", file=sys.stderr, flush=True)
     text = f"Measured {datetime.date.today()} by `./dev bench gate --runs {args.runs}`.\n\n{table(outcomes)}"
     if args.write:
         marker = "<!-- measured -->\n"
