@@ -76,8 +76,9 @@ static bool take_latency(struct baseline_run *run, const struct stored_run *stor
     return ok;
 }
 
-/* What runs for r and waits for w takes 1 + w / r times as long as without waiting.  On a machine of
- * two cores that does nothing else, tlsoak and its server make each other wait for 0.2 to 0.3 r. */
+/* What runs for r and waits for w takes 1 + w / r times as long as without waiting.  On a machine
+ * of two cores that does nothing else, tlsoak and its server make each other wait for 0.2 to 0.3 r.
+ */
 double baseline_drift(const struct run_generator *own)
 {
     double ratio = own->cpu_share > 0 ? fmax(0, own->wait_share) / own->cpu_share : 0;
