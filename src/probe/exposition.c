@@ -93,7 +93,9 @@ static bool take_value(struct span *line, const char *expected, bool *ret_equal)
             c = c == 'n' ? '\n' : c;
         }
         equal = equal && *expected != '\0' && *expected == c;
-        expected += equal ? 1 : 0;
+        if (equal) {
+            expected++;
+        }
     }
     *ret_equal = equal && *expected == '\0';
     return take(line, '"');
