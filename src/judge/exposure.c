@@ -120,6 +120,7 @@ static void name_bound(struct memory_finding *f, const char *name, double size, 
 /* A bound on a driver's entries, declared or known. */
 struct bound {
     double entries;
+    double least;       /* so few events that nobody is blamed by them are not waited for */
     enum driver filler; /* whose events fill it */
     char name[64];
 };
@@ -134,32 +135,37 @@ static size_t bounds_of(const struct series *series, const struct judge_options 
     bool certificate = d == DRIVER_CLIENT_CERTIFICATE;
     size_t n = 0;
     if (declared[d] > 0) {
-        bounds[n] = (struct bound){.entries = declared[d], .filler = d};
+        bounds[n] = (struct bound){.entries = declared[d], .least = 1, .filler = d};
         snprintf(bounds[n++].name, sizeof bounds->name, "expect_bound.%s", driver_info(d)->name);
     }
     if (certificate && declared[DRIVER_CONNECTION] > 0) {
         bounds[n++] = (struct bound){.entries = declared[DRIVER_CONNECTION],
+                                     .least = 1,
                                      .filler = DRIVER_CONNECTION,
                                      .name = "expect_bound.connection"};
     }
     if (jvm && (certificate || d == DRIVER_CONNECTION) && declared[DRIVER_CONNECTION] <= 0) {
         bounds[n++] = (struct bound){.entries = SESSION_CACHE,
+                                     .least = EXPOSURE_MIN_EVENTS,
                                      .filler = DRIVER_CONNECTION,
                                      .name = "TLS session cache of the JDK"};
     }
     if (jvm && certificate) {
-        bounds[n++] = (struct bound){
-            .entries = CERTIFICATE_CACHE, .filler = d, .name = "certificate cache of the JDK"};
+        bounds[n++] = (struct bound){.entries = CERTIFICATE_CACHE,
+                                     .least = EXPOSURE_MIN_EVENTS,
+                                     .filler = d,
+                                     .name = "certificate cache of the JDK"};
     }
     return n;
 }
 
 /* Takes the place of `worst` when it needs more. */
-static void weigh_bound(const struct bound *bound, const struct stretch *stretch, bool matters,
-                        struct unreached *worst, struct memory_finding *finding)
+static void weigh_bound(const struct bound *bound, const struct stretch *stretch,
+                        const bool *blamed, bool matters, struct unreached *worst,
+                        struct memory_finding *finding)
 {
     double passed = stretch->events[bound->filler];
-    if (passed <= 0) {
+    if (passed < (blamed == NULL ? bound->least : 1)) {
         return;
     }
     double needed = ceil(bound->entries / BOUND_SHARE) - passed;
@@ -183,7 +189,7 @@ struct unreached exposure_unreached(const struct series *series, const struct st
         size_t n = bounds_of(series, options, (enum driver)d, bounds);
         bool matters = blamed == NULL || blamed[d];
         for (size_t i = 0; i < n && stretch->events[d] > 0; i++) {
-            weigh_bound(&bounds[i], stretch, matters, &worst, finding);
+            weigh_bound(&bounds[i], stretch, blamed, matters, &worst, finding);
         }
     }
     double needed_s = ttl / TTL_SHARE - stretch->seconds;

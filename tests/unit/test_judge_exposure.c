@@ -1,4 +1,5 @@
 /* The exposure rule: bounds that are declared or known must be passed before growth is judged. */
+#include "judge/exposure.h"
 #include "judge/verdict.h"
 
 #include "base/rng.h"
@@ -118,6 +119,25 @@ static void knows_the_certificate_cache_of_a_jvm(void **state)
     assert_null(strstr(finding.reason, "JDK"));
 }
 
+/* A load of one certificate and some requests would fill none of the JDK's stores in a lifetime. */
+static void waits_for_no_store_that_hardly_fills(void **state)
+{
+    (void)state;
+    options.judge.expect_bound[DRIVER_CONNECTION] = 100;
+    serve(300, 0, "jvm");
+    assert_int_equal(finding.class, MEMORY_STABLE);
+    for (size_t i = 0; i < series.n; i++) {
+        series.x[DRIVER_CLIENT_CERTIFICATE][i] = i >= 20 ? EXPOSURE_MIN_EVENTS - 1 : 0;
+    }
+    judge_series(&series, &options, &finding);
+    assert_int_equal(finding.class, MEMORY_STABLE);
+    for (size_t i = 0; i < series.n; i++) {
+        series.x[DRIVER_CLIENT_CERTIFICATE][i] = i >= 20 ? EXPOSURE_MIN_EVENTS : 0;
+    }
+    judge_series(&series, &options, &finding);
+    expect(MEMORY_INCONCLUSIVE, "certificate cache of the JDK");
+}
+
 /* Sessions hold certificates, whatever the service's own bound is. */
 static void waits_for_each_store_of_certificates(void **state)
 {
@@ -161,6 +181,7 @@ int main(void)
         cmocka_unit_test_setup(calls_a_leak_without_a_declared_bound, begin),
         cmocka_unit_test_setup(knows_the_session_cache_of_a_jvm, begin),
         cmocka_unit_test_setup(knows_the_certificate_cache_of_a_jvm, begin),
+        cmocka_unit_test_setup(waits_for_no_store_that_hardly_fills, begin),
         cmocka_unit_test_setup(waits_for_each_store_of_certificates, begin),
         cmocka_unit_test_setup(waits_for_twice_the_time_to_live, begin),
         cmocka_unit_test_setup(names_the_bound_that_needs_most, begin),
