@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define UNSIGNED_SPAN   1.8e19
-#define NUMBER_DECIMALS 340 /* of the least number that is none with fewer digits */
+#define NUMBER_DECIMALS 340                 /* of the least number that is none with fewer digits */
+#define MOST_WHOLE      (UINT64_C(1) << 53) /* a double has each whole number up to here */
 
 static bool parse_bool(const char *text, const char *const *words, void *field)
 {
@@ -361,7 +362,7 @@ static bool parse_bound(const char *text, const char *const *words, void *field)
         *(double *)field = 0;
         return true;
     }
-    if (!parse_count(text, words, &entries) || entries == 0) {
+    if (!parse_count(text, words, &entries) || entries == 0 || entries > MOST_WHOLE) {
         return false;
     }
     *(double *)field = (double)entries;
