@@ -10,8 +10,8 @@ has the columns. Rows labelled soak take 20 minutes each and run only by --only 
 
 A row's folder, DIR/ROW, keeps the profile, the run directory, the server's log and truth, and result.json. A result
 holds while the server's sources, the judge, the client, the load and tlsoak's version are what they were: what holds is not
-run again, so a matrix that was broken off goes on where it was. Where nothing but the judge has changed, it judges the run
-that is there again. --write puts the table of all results between the marks in FILE.
+run again, so a matrix that was broken off goes on where it was. Where nothing but the judge has changed, or what the row
+allows and expects, it judges the run that is there again. --write puts the table of all results between the marks in FILE.
 
 PATTERN is a shell pattern of row names (axum/*). Exit code 1: a row is not as it must be.
 """
@@ -133,12 +133,18 @@ def version(binary):
     return tlsoak("--version", binary=binary).stdout.split("\n")[0].strip()
 
 
+def hash_of_values(*values):
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
+
+
 def marks_of(row, short, common):
     sources = [(HERE / source).resolve() for source in fixtures.fixture_of(row.fixture).sources]
-    own = hashlib.sha256(repr((dataclasses.replace(row, note=""), row.length(short))).encode()).hexdigest()[:16]
     own_profile = loads.own_profile(row.load)
     load = {"load": hash_of([own_profile])} if own_profile else {}
-    return {**common, **load, "server": hash_of([path for path in sources if path.exists()]), "row": own}
+    return {**common, **load, "server": hash_of([path for path in sources if path.exists()]),
+            "row": hash_of_values(row.fixture, row.mode, row.options, row.load, row.rate, row.length(short)),
+            "allowed": hash_of_values(loads.allowances(row)),
+            "expected": hash_of_values(row.expect, row.driver, row.low, row.high, row.tolerance)}
 
 
 # What makes a verdict on memory: the client's behaviour and the readings; of the judge all but what judges other things.
@@ -154,7 +160,9 @@ def common_marks(binary):
 
 
 CHANGED = {"server": "the server's sources", "judge": "the judge", "tlsoak": "tlsoak's client",
-           "version": "tlsoak's version", "load": "the load", "row": "the row"}
+           "version": "tlsoak's version", "load": "the load", "row": "the row", "allowed": "what the row allows",
+           "expected": "what the row expects"}
+JUDGED_AGAIN = {"judge", "allowed", "expected"}  # the readings are what they were
 
 
 def stored(folder):
@@ -248,9 +256,20 @@ def verdict_on(row, judged, known, short):
             "wrong": assess(row, judged, known, short)}
 
 
+def allows_less(row, folder):
+    """The profile of the run that is there says something of [judge] that the row does no more."""
+    parts = (folder / "profile.ini").read_text().split("\n[")
+    said = {key for part in parts if part.startswith("judge]") for key in re.findall(r"^([\w.]+) *=", part, re.M)}
+    return not said <= set(loads.allowances(row))
+
+
 def judge_again(row, result, folder, binary, short):
     """The same of the run that is there."""
-    done = tlsoak("analyse", folder / "run", "--format", "json", binary=binary)
+    options = []
+    for key, value in loads.allowances(row).items():
+        name, _, driver = key.partition(".")
+        options += [f"--{name.replace('_', '-')}", f"{driver}={value}" if driver else value]
+    done = tlsoak("analyse", folder / "run", "--format", "json", *options, binary=binary)
     if not done.stdout:
         raise RuntimeError(f"{row.name}: analyse ended with {done.returncode}: {done.stderr.strip()}")
     return {**result, **verdict_on(row, json.loads(done.stdout), result["truth"], short), "exit_code": done.returncode}
@@ -432,7 +451,7 @@ class Fleet:
         folder = folder_of(self.out, row)
         before = None if self.args.again else stored(folder)
         try:
-            if before and changed(before, marks) == ["judge"]:
+            if before and JUDGED_AGAIN.issuperset(changed(before, marks)) and not allows_less(row, folder):
                 result = judge_again(row, before, folder, self.args.tlsoak, self.args.short)
             else:
                 result = perform(row, pki, folder, self.args.tlsoak, self.args.short)

@@ -134,9 +134,13 @@ def hooks(words, length):
     return f"[hook]\nrotate = sh ask.sh POST /rotate\nevery = {int(1000 * length.dwell / 4)}ms\n"
 
 
+def allowances(row):
+    """Keys and values of [judge]."""
+    return {**({f"budget.{row.driver}": row.budget} if row.budget else {}), **dict(line.split("=", 1) for line in row.judge)}
+
+
 def judge(row):
-    lines = [f"budget.{row.driver} = {row.budget}"] if row.budget else []
-    lines += [line.replace("=", " = ", 1) for line in row.judge]
+    lines = [f"{key} = {value}" for key, value in allowances(row).items()]
     return "[judge]\n" + "\n".join(lines) + "\n" if lines else ""
 
 

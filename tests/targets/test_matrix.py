@@ -1,5 +1,6 @@
 """The matrix itself: what it says agrees with the servers, and the arithmetic of the truth is right."""
 import argparse
+import dataclasses
 import json
 import os
 import pathlib
@@ -125,7 +126,7 @@ def test_another_judge_hears_the_stored_run(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     with embedded(tmp_path, pki, credentials=False) as server:
         text = load_text(server, pki, "duration = 1s\nthreads = 1", "connections = 1")
-        tlsoak("run", profile(tmp_path, text), "-o", folder / "run", binary=RELEASE)
+        tlsoak("run", profile(folder, text), "-o", folder / "run", binary=RELEASE)
     told = verdict(folder / "run")
     marks = fleet.marks_of(one, False, matrix.common)
     before = {"row": one.name, "verdict": "pass", "class": "stable", "wrong": "", "truth": {"bytes_per_event": 7},
@@ -137,8 +138,16 @@ def test_another_judge_hears_the_stored_run(tmp_path, monkeypatch):
     assert not ran and after["class"] == told["memory"][0]["class"] == "inconclusive"
     assert after["truth"] == before["truth"] and after["wrong"].startswith("inconclusive")
     assert matrix.state(one)[0] == fleet.stored(folder)
-    (folder / "result.json").write_text(json.dumps({**before, "marks": {**before["marks"], "load": "another"}}))
-    assert matrix.run([one])[one.name][0]["wrong"] == "run" and ran == [one.name]
+    for changed, judge in (("load", ""), ("judge", "\n[judge]\nbudget.request = 1KiB\n")):
+        (folder / "result.json").write_text(json.dumps({**before, "marks": {**marks, changed: "another"}}))
+        profile(folder, text + judge)  # which the row does not say any more
+        assert matrix.run([one])[one.name][0]["wrong"] == "run" and ran == [one.name]
+        ran.clear()
+    (folder / "result.json").write_text(json.dumps({**before, "marks": marks}))
+    tight = dataclasses.replace(one, budget="1B")
+    profile(folder, text)
+    assert matrix.state(tight) == (None, "stale: what the row allows changed")
+    assert matrix.run([tight])[one.name][0]["class"] == "inconclusive" and not ran
 
 
 def test_the_table_goes_between_its_marks(tmp_path):
