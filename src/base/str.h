@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What a name is made of that people give in a profile. */
+#define STR_NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
+
 bool str_equal(const char *a, const char *b);
 bool str_has_prefix(const char *s, const char *prefix);
 /* The whole of `s` as a decimal number; false (and *ret_value untouched) on anything else. */

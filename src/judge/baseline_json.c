@@ -94,10 +94,7 @@ static bool find_kind(const char *name, enum baseline_kind *ret_kind)
 /* "leak.cache.request": what a metric, a driver and a [memory NAME] can be called. */
 static bool is_metric(const char *name)
 {
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-
-    return strspn(name, letters) == strlen(name) && strchr(name, '.') != NULL;
+    return strspn(name, STR_NAME_LETTERS ".") == strlen(name) && strchr(name, '.') != NULL;
 }
 
 static bool read_sample(const struct json *json, struct baseline_sample *ret_sample)

@@ -53,12 +53,9 @@ const struct doc_layer *doc_begin_layer(struct doc *doc, const char *file, const
 
 static bool name_is_good(const char *name)
 {
-    static const char letters[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-
     /* "header" would make request.header.X of --set mean two things */
     return name[0] != '\0' && strlen(name) <= NAME_MAX_BYTES &&
-           strspn(name, letters) == strlen(name) && !str_equal(name, "header");
+           strspn(name, STR_NAME_LETTERS) == strlen(name) && !str_equal(name, "header");
 }
 
 static size_t section_of(struct doc *doc, enum section id, const char *name, struct origin origin)

@@ -108,7 +108,8 @@ static bool parse_growth(const char *key, struct limit *limit)
 {
     limit->metric = LIMIT_GROWTH;
     return str_equal(key, "memory.growth.max") ||
-           between(key, "memory.", ".growth.max", limit->source);
+           (between(key, "memory.", ".growth.max", limit->source) &&
+            strspn(limit->source, STR_NAME_LETTERS) == strlen(limit->source));
 }
 
 bool limit_from_key(const char *key, struct limit *ret_limit)

@@ -50,6 +50,7 @@ static void names(void **state)
         "leak.jwt.min",
         "memory.max",
         "memory..growth.max",
+        "memory.web.1.growth.max", /* no name of a section */
         "memory.growth",
         "memory.a-name-that-is-much-longer-than-any-key-of-a-limit.growth.max",
     };
@@ -72,7 +73,7 @@ static void names(void **state)
     limit = limit_of("memory.growth.max");
     assert_true(limit.metric == LIMIT_GROWTH && limit_is_of_memory(&limit));
     assert_string_equal(limit.source, "");
-    assert_string_equal(limit_of("memory.web.1.growth.max").source, "web.1");
+    assert_string_equal(limit_of("memory.web-1.growth.max").source, "web-1");
 }
 
 static double measured(const char *key, const struct interval *interval, double seconds)
