@@ -1,4 +1,4 @@
-"""Rows of matrix.csv labelled short: in each framework a leak and its remedy, by a crossover of two minutes each.
+"""Rows of matrix.csv labelled short, a crossover of two minutes each: in each framework a leak and its remedy, of Ring the latter.
 
 A leak must be found, its driver blamed first, with bytes per event within 30 % of the server's own account; a remedy may be
 inconclusive in two minutes, but never a leak. A leak that can't be told in so short a run, on a machine that does more than
