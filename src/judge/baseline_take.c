@@ -46,7 +46,7 @@ static void cut_interval(double from_s, double to_s, const struct hist *hist, vo
 }
 
 static bool take_latency(struct baseline_run *run, const struct stored_run *stored,
-                         enum latency latency, double drift, struct diag *diag)
+                         enum latency latency, struct diag *diag)
 {
     const struct hist *all = &stored->total->latency[latency];
     const char *series = metric_latency(latency)->name;
@@ -70,20 +70,9 @@ static bool take_latency(struct baseline_run *run, const struct stored_run *stor
         struct baseline_sample *sample = add_sample(run, BASELINE_LATENCY, name);
         sample->value = (double)hist_quantile(all, quantiles[q]);
         sample->n = (double)all->n;
-        sample->drift = drift;
         sample->sections = sections_cut_end(&cuts[q]);
     }
     return ok;
-}
-
-/* What runs for r and waits for w takes 1 + w / r times as long as without waiting.  On a machine
- * of two cores that does nothing else, tlsoak and its server make each other wait for 0.2 to 0.3 r.
- */
-double baseline_drift(const struct run_generator *own)
-{
-    double ratio = own->cpu_share > 0 ? fmax(0, own->wait_share) / own->cpu_share : 0;
-
-    return fmax(0, log1p(ratio) - log1p(CALM_RATIO));
 }
 
 /* What the ticks say of one section, or of the whole run; NAN: nothing. */
@@ -218,10 +207,9 @@ static bool cut_ticks(struct tick_cutter *cutter, const struct stored_run *store
     return ok;
 }
 
-static bool take_tallies(struct baseline_run *run, const struct stored_run *stored, double drift,
+static bool take_tallies(struct baseline_run *run, const struct stored_run *stored,
                          struct diag *diag)
 {
-    bool is_open = stored->total->count[COUNTER_DUE] > 0; /* its rate is the plan's */
     /* the load's last row may be a little late */
     double end_ns = (double)run_load_ns(stored) + TICK_LATE * (double)stored->meta.tick_ns;
     struct tick_cutter cutter = {.end_s = end_ns / (double)NS_PER_S,
@@ -238,7 +226,6 @@ static bool take_tallies(struct baseline_run *run, const struct stored_run *stor
             sample->value = values[i];
             sample->n = n_of((enum tally)i, stored->total, cutter.handshakes);
             sample->sections = cutter.sections[i];
-            sample->drift = i == TALLY_RATE && !is_open ? drift : 0;
         }
     }
     interval_free(cutter.before);
@@ -351,7 +338,7 @@ static bool read_cpu(const char *path, struct cpu_reader *reader)
 }
 
 /* Twice: rows are counted first. */
-static void take_cpu(struct baseline_run *run, const struct stored_run *stored, double drift)
+static void take_cpu(struct baseline_run *run, const struct stored_run *stored)
 {
     struct cpu_reader count = {.n_rows = 0}, reader = {.n_rows = 0};
 
@@ -369,7 +356,30 @@ static void take_cpu(struct baseline_run *run, const struct stored_run *stored, 
         sample->value = cost;
         sample->n = reader.last_requests - reader.first_requests;
         sample->sections = reader.sections;
-        sample->drift = drift;
+    }
+}
+
+/* What runs for r and waits for w takes 1 + w / r times as long as without waiting.  On a machine
+ * of two cores that does nothing else, tlsoak and its server make each other wait for 0.2 to 0.3 r.
+ */
+double baseline_drift(const struct run_generator *own)
+{
+    double ratio = own->cpu_share > 0 ? fmax(0, own->wait_share) / own->cpu_share : 0;
+
+    return fmax(0, log1p(ratio) - log1p(CALM_RATIO));
+}
+
+/* Of durations, of the server's time, and of the rate where that is not the plan's. */
+static void take_drift(struct baseline_run *run, const struct stored_run *stored)
+{
+    bool is_open = stored->total->count[COUNTER_DUE] > 0;
+
+    for (size_t i = 0; i < run->n; i++) {
+        struct baseline_sample *sample = &run->sample[i];
+        if (sample->kind == BASELINE_LATENCY || str_equal(sample->name, "cost.cpu") ||
+            (sample->kind == BASELINE_RATE && !is_open)) {
+            sample->drift = baseline_drift(&stored->meta.generator);
+        }
     }
 }
 
@@ -428,15 +438,15 @@ struct baseline_run *baseline_take(const struct stored_run *stored, const struct
     (void)str_copy(run->version, sizeof run->version, stored->meta.version);
     run->seconds = (double)run_load_ns(stored) / (double)NS_PER_S;
     take_problem(run, stored);
-    double drift = baseline_drift(&stored->meta.generator);
     for (int i = 0; i <= LATENCY_FIRST_BYTE && ok; i++) {
-        ok = take_latency(run, stored, (enum latency)i, drift, diag);
+        ok = take_latency(run, stored, (enum latency)i, diag);
     }
-    if (!ok || !take_tallies(run, stored, drift, diag)) {
+    if (!ok || !take_tallies(run, stored, diag)) {
         baseline_free(run);
         return NULL;
     }
-    take_cpu(run, stored, drift);
+    take_cpu(run, stored);
+    take_drift(run, stored);
     take_leaks(run, verdict);
     return run;
 }

@@ -59,6 +59,12 @@ static bool take_side(struct side *side, const char *name)
     return side->n > 0;
 }
 
+/* What a busy machine can do to one run and not to the other; with a third run it is seen. */
+static double unseen_drift(const struct side *base, const struct side *new)
+{
+    return base->n + new->n > 2 ? 0 : fmax(base->drift, new->drift);
+}
+
 /* Half of the interval of the difference that leaves `tail` out on each side: by what the runs
  * say of themselves (Welch 1947), and by how those of a kind differ, whichever is wider; where
  * nothing tells how these differ, wider by what a busy machine can do. */
@@ -67,15 +73,13 @@ static double half_width(const struct side *base, const struct side *new, double
     double variance = base->variance + new->variance;
     double weight = base->variance2 + new->variance2;
     double df = weight > 0 ? variance * variance / weight : 1e6;
-    double half = numeric_t_quantile(tail, df) * sqrt(variance);
+    double half = numeric_t_quantile(tail, df) * sqrt(variance) + unseen_drift(base, new);
     size_t n = base->n + new->n;
 
     if (n > 2) {
         double between = (base->squares + new->squares) / (double)(n - 2) *
                          (1 / (double)base->n + 1 / (double)new->n);
         half = fmax(half, numeric_t_quantile(tail, (double)(n - 2)) * sqrt(between));
-    } else {
-        half += fmax(base->drift, new->drift);
     }
     return half;
 }
@@ -136,7 +140,7 @@ static void judge_finding(struct compare_finding *f, const struct side *base,
     f->high_all = is_log ? expm1(d + half_all) : d + half_all;
     f->state = decide(f);
     if (f->state == COMPARE_UNCLEAR) {
-        say_unclear(f, base->n + new->n == 2 && 2 * fmax(base->drift, new->drift) > half);
+        say_unclear(f, 2 * unseen_drift(base, new) > half);
     }
 }
 

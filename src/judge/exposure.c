@@ -160,14 +160,10 @@ static size_t bounds_of(const struct series *series, const struct judge_options 
 }
 
 /* Takes the place of `worst` when it needs more. */
-static void weigh_bound(const struct bound *bound, const struct stretch *stretch,
-                        const bool *blamed, bool matters, struct unreached *worst,
-                        struct memory_finding *finding)
+static void weigh_bound(const struct bound *bound, const struct stretch *stretch, bool matters,
+                        struct unreached *worst, struct memory_finding *finding)
 {
     double passed = stretch->events[bound->filler];
-    if (passed < (blamed == NULL ? bound->least : 1)) {
-        return;
-    }
     double needed = ceil(bound->entries / BOUND_SHARE) - passed;
     double needed_s = needed * stretch->seconds / passed;
     bool unreached = matters && needed_s > worst->seconds;
@@ -189,7 +185,10 @@ struct unreached exposure_unreached(const struct series *series, const struct st
         size_t n = bounds_of(series, options, (enum driver)d, bounds);
         bool matters = blamed == NULL || blamed[d];
         for (size_t i = 0; i < n && stretch->events[d] > 0; i++) {
-            weigh_bound(&bounds[i], stretch, blamed, matters, &worst, finding);
+            double least = blamed == NULL ? bounds[i].least : 1;
+            if (stretch->events[bounds[i].filler] >= least) {
+                weigh_bound(&bounds[i], stretch, matters, &worst, finding);
+            }
         }
     }
     double needed_s = ttl / TTL_SHARE - stretch->seconds;

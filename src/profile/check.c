@@ -265,10 +265,10 @@ void check_files(struct plan *plan, struct diag *diag)
         const struct option *option = option_at(i);
         const struct section_info *section = section_info(option->section);
         size_t n;
-        const char *items = section_items(section, plan, &n);
         if ((option->flags & (OPTION_READABLE | OPTION_WRITTEN)) == 0) {
             continue;
         }
+        const char *items = section_items(section, plan, &n);
         for (size_t item = 0; item < n; item++) {
             check_file(&c, option, items + item * section->item_size);
         }

@@ -6,13 +6,18 @@ import datetime
 import json
 import pathlib
 import subprocess
+import sys
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/integration"))
+
+from servers import ready_server  # noqa: E402
+
 PROFILE = """[run]
 duration = {seconds}s
 threads = 1
 [target]
-url = https://{addr}/
+url = {url}
 server_ca = {pki}/ca.pem
 [pace]
 mode = open
@@ -35,13 +40,18 @@ def make_run(tlsoak, folder, pki, seconds, number):
         return directory
     command = [tlsoak, "serve", "--watch-stdin", "--ca", pki / "ca.pem", "--cert", pki / "server.pem", "--key",
                pki / "server.key"]
-    with subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        ready = json.loads(server.stdout.readline().removeprefix("READY "))
+    with ready_server(list(map(str, command)), folder / "server.log") as server:
         profile = folder / "profile.ini"
-        profile.write_text(PROFILE.format(pki=pki, seconds=seconds, **ready))
+        profile.write_text(PROFILE.format(pki=pki, seconds=seconds, url=server.url, pid=server.pid))
         subprocess.run([tlsoak, "run", profile, "-o", directory, "--quiet"], stdout=subprocess.DEVNULL, check=False)
-        server.stdin.close()
     return directory
+
+
+MARKER = "<!-- measured -->\n"
+
+
+def write_below_marker(path, text):
+    path.write_text(path.read_text().split(MARKER)[0] + MARKER + "\n" + text)
 
 
 def is_usable(directory):
@@ -70,9 +80,7 @@ def main():
     text = (f"Measured {datetime.date.today()} by `./dev bench compare`: {len(usable)} of {len(runs)} runs of "
             f"{args.seconds} s, which were valid.\n\n" + table)
     if args.write:
-        marker = "<!-- measured -->\n"
-        before = args.write.read_text().split(marker)[0]
-        args.write.write_text(before + marker + "\n" + text)
+        write_below_marker(args.write, text)
     print(text, end="")
 
 

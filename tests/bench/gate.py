@@ -12,6 +12,8 @@ import pathlib
 import subprocess
 import sys
 
+from compare import ready_server, write_below_marker
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # what the service keeps, as options of tlsoak serve
 SERVICES = {"nothing": "", "request": "request=64", "connection": "connection=1KiB",
@@ -26,11 +28,9 @@ def make_run(tlsoak, folder, profiles, service, number):
         pki, leak = profiles / "pki", ["--leak", SERVICES[service]] if SERVICES[service] else []
         command = [tlsoak, "serve", "--watch-stdin", "--ca", pki / "ca.pem", "--cert", pki / "server.pem", "--key",
                    pki / "server.key", "--apikey-secret", pki / "apikey.secret", "--jwt-secret", pki / "jwt.secret", *leak]
-        with subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-            addr = json.loads(server.stdout.readline().removeprefix("READY "))["addr"]
+        with ready_server(list(map(str, command)), folder / f"{directory.name}.log") as server:
             subprocess.run([tlsoak, "run", profiles / "ci-gate.ini", "-o", directory, "--quiet"], check=False,
-                           stdout=subprocess.DEVNULL, env={**os.environ, "TARGET_URL": f"https://{addr}/"})
-            server.stdin.close()
+                           stdout=subprocess.DEVNULL, env={**os.environ, "TARGET_URL": server.url})
     return json.loads(told.read_text())
 
 
@@ -78,8 +78,7 @@ def main():
             print(f"gate: {service}: {outcomes[service][-1]}", file=sys.stderr, flush=True)
     text = f"Measured {datetime.date.today()} by `./dev bench gate --runs {args.runs}`.\n\n{table(outcomes)}"
     if args.write:
-        marker = "<!-- measured -->\n"
-        args.write.write_text(args.write.read_text().split(marker)[0] + marker + "\n" + text)
+        write_below_marker(args.write, text)
     print(text, end="")
 
 

@@ -251,7 +251,8 @@ def soak(row, pki, folder, binary, short):
 def verdict_on(row, judged, known, short):
     """What of a result the judge says."""
     memory = judged["memory"][0] if judged["memory"] else {"class": "none", "drivers": [], "reason": ""}
-    return {"verdict": judged["verdict"], "class": memory["class"], "reason": judged["reason"],
+    return {"expect": row.expect, "driver": row.driver, "verdict": judged["verdict"], "class": memory["class"],
+            "reason": judged["reason"],
             "blamed": [[d["driver"], d["bytes_per_event"], d["events"]] for d in first_blamed(memory)],
             "wrong": assess(row, judged, known, short)}
 
@@ -285,9 +286,8 @@ def perform(row, pki, folder, binary, short):
         known = truth.of_floors(row, pki, apart, binary, lambda *args: tlsoak(*args, "-q", binary=binary, cwd=apart))
     if known is not None:
         truth.store(folder, known)
-    return {"row": row.name, "impl": impl, "begun": begun, "length_s": row.length(short).run, "expect": row.expect,
-            "driver": row.driver, "exit_code": code, "truth": known,
-            "library": totals(folder / "run")["tls_library"],
+    return {"row": row.name, "impl": impl, "begun": begun, "length_s": row.length(short).run,
+            "exit_code": code, "truth": known, "library": totals(folder / "run")["tls_library"],
             **verdict_on(row, judged_of(folder / "run"), known, short)}
 
 
