@@ -35,7 +35,7 @@ enum { MAX_READINGS = 64, MAX_ROTATIONS = 64 };
 struct crew {
     struct worker *worker;
     uint64_t gauge[GAUGE_COUNT]; /* of its last interval */
-    uint64_t heard_ns;
+    uint64_t heard_ns, told_ns;  /* when it last handed over an interval; the end of that */
 };
 
 struct fleet {
@@ -50,7 +50,8 @@ struct fleet {
     uint64_t n_ticks;
     uint64_t load_ns; /* when the load ended */
     bool ramped, draining, interrupted, ended;
-    bool over; /* who watches has seen enough */
+    bool rest_judged; /* of the generator: the rest of the load's last second */
+    bool over;        /* who watches has seen enough */
     int stop_seen;
     struct interval *second; /* since the last row of ticks.csv */
     struct interval *total;
@@ -96,6 +97,7 @@ static void add_interval(struct fleet *fleet, unsigned w, const struct interval 
     interval_add(fleet->second, interval);
     interval_add(fleet->total, interval);
     memcpy(fleet->crew[w].gauge, interval->gauge, sizeof fleet->crew[w].gauge);
+    fleet->crew[w].told_ns = interval->end_ns;
 }
 
 static void note_hook_failure(struct fleet *fleet, const struct hook_event *event)
@@ -152,35 +154,16 @@ static void merge(struct fleet *fleet)
     health_tick(&fleet->health, fleet->total, elapsed_ns(fleet));
 }
 
-static uint64_t rotations_at(const struct fleet *fleet, uint64_t t_ns)
-{
-    uint64_t n = fleet->before[COUNTER_ROTATION];
-    for (size_t i = 0; i < fleet->n_rotated; i++) {
-        n += fleet->rotated_ns[i] <= t_ns;
-    }
-    return n;
-}
-
-/* The cumulative counts at `t_ns`, on the line between the last two merges. */
+/* The cumulative counts at `t_ns`; rotations are known to the moment. */
 static const struct interval *counts_at(struct fleet *fleet, uint64_t t_ns)
 {
-    const uint64_t *now = fleet->total->count;
-    uint64_t from_ns = fleet->before_ns, to_ns = fleet->total->end_ns;
-    double part = 1;
-    if (t_ns <= from_ns || to_ns <= from_ns) {
-        part = t_ns < to_ns ? 0 : 1;
-    } else if (t_ns < to_ns) {
-        part = (double)(t_ns - from_ns) / (double)(to_ns - from_ns);
+    struct interval *at = fleet->at_reading;
+    interval_between(at, fleet->before, fleet->before_ns, fleet->total, t_ns);
+    at->count[COUNTER_ROTATION] = fleet->before[COUNTER_ROTATION];
+    for (size_t i = 0; i < fleet->n_rotated; i++) {
+        at->count[COUNTER_ROTATION] += fleet->rotated_ns[i] <= t_ns;
     }
-    for (int i = 0; i < COUNTER_COUNT; i++) {
-        double more = (double)(now[i] - fleet->before[i]) * part;
-        fleet->at_reading->count[i] = fleet->before[i] + (uint64_t)(more + 0.5);
-    }
-    fleet->at_reading->count[COUNTER_ROTATION] = rotations_at(fleet, t_ns);
-    memcpy(fleet->at_reading->gauge, fleet->total->gauge, sizeof fleet->at_reading->gauge);
-    fleet->at_reading->start_ns = fleet->total->start_ns;
-    fleet->at_reading->end_ns = t_ns;
-    return fleet->at_reading;
+    return at;
 }
 
 static void note_reading(struct fleet *fleet, const struct reading *reading)
@@ -364,13 +347,37 @@ static void follow_phases(struct fleet *fleet)
     }
 }
 
+/* What is left of the load's last second counts as one. */
 static void judge_second(struct fleet *fleet)
 {
     struct machine_reading machine;
     machine_read(fleet->machine, &machine);
-    health_second(&fleet->health, &machine, elapsed_ns(fleet));
+    if (!fleet->draining) {
+        health_second(&fleet->health, &machine, elapsed_ns(fleet));
+    }
     steps_second(&fleet->steps, &machine, elapsed_ns(fleet));
     watch_second(&fleet->watch, fleet->total, elapsed_ns(fleet));
+}
+
+/* The same of the generator, when all have told of it: a worker that stood says so only in its
+ * first interval after. */
+static void judge_rest(struct fleet *fleet)
+{
+    if (!fleet->rest_judged) {
+        struct machine_reading machine;
+        machine_read(fleet->machine, &machine);
+        health_second(&fleet->health, &machine, elapsed_ns(fleet));
+    }
+    fleet->rest_judged = true;
+}
+
+static bool all_told(const struct fleet *fleet)
+{
+    bool told = true;
+    for (unsigned w = 0; w < fleet->n_workers; w++) {
+        told = told && fleet->crew[w].told_ns >= fleet->zero_ns + fleet->load_ns;
+    }
+    return told;
 }
 
 static void tick(struct fleet *fleet)
@@ -381,9 +388,11 @@ static void tick(struct fleet *fleet)
     take_readings(fleet, false);
     note_events(fleet);
     follow_phases(fleet);
-    /* What is left of the load's last second counts as one. */
     if (fleet->draining ? !drained : is_second) {
         judge_second(fleet);
+    }
+    if (drained && all_told(fleet)) {
+        judge_rest(fleet);
     }
     if (is_second) {
         end_second(fleet);
@@ -419,10 +428,12 @@ static void merge_rest(struct fleet *fleet)
     interval_check(fleet->total);
     take_readings(fleet, true);
     note_events(fleet);
-    if (!fleet->draining) { /* nothing was in flight when the load ended */
+    bool drained = fleet->draining;
+    begin_to_drain(fleet);
+    if (!drained) { /* nothing was in flight when the load ended */
         judge_second(fleet);
     }
-    begin_to_drain(fleet);
+    judge_rest(fleet);
     follow_phases(fleet);
     end_second(fleet);
 }

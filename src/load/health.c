@@ -16,6 +16,7 @@
 #define LAG_MAX_NS     (100 * NS_PER_MS)
 #define SILENCE_MAX_NS NS_PER_S
 #define RAMP_MAX_NS    (5 * NS_PER_S)
+#define STOOD_NS       (2 * NS_PER_S) /* a second that was that long: the whole process stood */
 
 #define LAGGING_MIN_NS    (3 * NS_PER_S)
 #define LAGGING_SHARE     0.1
@@ -85,8 +86,10 @@ void health_interval(struct health *health, unsigned worker, const struct interv
         .n_delayed = hist_above(delay, DELAY_MAX_NS),
         .waited_ns = interval->gauge[GAUGE_BACKLOG_NS],
     };
-    add_span(&health->workers[worker].now, &span);
-    health->workers[worker].silent_ns = 0;
+    struct health_worker *one = &health->workers[worker];
+    add_span(&one->now, &span);
+    one->silent_ns = 0;
+    one->stood_ns = span.lag_ns > one->stood_ns ? span.lag_ns : one->stood_ns;
 }
 
 void health_silence(struct health *health, unsigned worker, uint64_t silent_ns)
@@ -124,14 +127,16 @@ static bool is_lagging(const struct health *health, const struct health_worker *
     return (open && share(now->n_delayed, now->n_due) > DELAYED_SHARE) ||
            (open ? full && now->waited_ns > BEHIND_NS : starved) ||
            (n_ticks > 0 && (double)now->lag_ns > n_ticks * (double)LAG_MAX_NS) ||
+           worker->stood_ns > SILENCE_MAX_NS ||
            worker->silent_ns > health->tick_ns + SILENCE_MAX_NS;
 }
 
 static void note_lagging(struct health *health, const struct machine_reading *machine,
-                         uint64_t second_ns)
+                         uint64_t span_ns)
 {
     const struct machine_reading *before = &health->machine;
-    health->lagging_ns += second_ns;
+    uint64_t lagging_ns = health->lagging_ns + span_ns;
+    health->lagging_ns = lagging_ns < health->judged_ns ? lagging_ns : health->judged_ns;
     health->n_throttled += machine->n_throttled - before->n_throttled;
     health->stolen_ticks += machine->stolen_ticks - before->stolen_ticks;
     health->ticks += machine->cpu_ticks - before->cpu_ticks;
@@ -161,7 +166,8 @@ static void note_machine(struct health *health, const struct machine_reading *ma
 void health_second(struct health *health, const struct machine_reading *machine, uint64_t t_ns)
 {
     uint64_t second_ns = t_ns - health->last_ns;
-    bool judged = health->judging, lagging = false;
+    bool judged = health->judging || second_ns > STOOD_NS, lagging = false;
+    uint64_t span_ns = second_ns;
     for (unsigned w = 0; w < health->n_workers; w++) {
         struct health_worker *worker = &health->workers[w];
         if (judged) {
@@ -170,18 +176,25 @@ void health_second(struct health *health, const struct machine_reading *machine,
         if (judged && is_lagging(health, worker)) {
             add_span(&health->lagging, &worker->now);
             lagging = true;
+            health->stood_ns =
+                worker->stood_ns > health->stood_ns ? worker->stood_ns : health->stood_ns;
+            /* What it says only now may have begun long before. */
+            span_ns =
+                !health->lagged && worker->now.span_ns > span_ns ? worker->now.span_ns : span_ns;
         }
         worker->now = (struct health_span){.span_ns = 0};
+        worker->stood_ns = 0;
     }
     if (judged) {
         health->judged_ns += second_ns;
-        note_minute(health, lagging ? second_ns : 0);
+        note_minute(health, lagging ? span_ns : 0);
     }
     if (lagging) {
-        note_lagging(health, machine, second_ns);
+        note_lagging(health, health->judging ? machine : &health->machine, span_ns);
     }
+    health->lagged = lagging;
     note_machine(health, machine);
-    if (health->begun && !judged) {
+    if (health->begun && !health->judging) {
         health->at_begin = *machine;
         health->judging = true;
     }
@@ -217,6 +230,8 @@ static void say_why(const struct health *health, char text[HEALTH_TEXT])
             "its %u thread%s had no time left (%.0f %% CPU): the plan asks for more than "
             "they can do",
             health->n_workers, health->n_workers == 1 ? "" : "s", 100 * ran);
+    } else if (health->stood_ns > SILENCE_MAX_NS) {
+        say(text, "it stood still for up to %s", unit_duration(late, (double)health->stood_ns));
     } else {
         double n_ticks = share(bad->span_ns, health->tick_ns);
         say(text, "its loops ran %s late on average",

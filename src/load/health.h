@@ -8,11 +8,11 @@
  *   - it had no time left (on a core or waiting for one for 95 % of the second) while starts of an
  *     open loop waited for more than 100 ms; in a closed loop, it waited for a core for all that
  *     time, or
- *   - its own timers ran 100 ms late on average, or it was silent for more than a second.
+ *   - its own timers ran 100 ms late on average, or it stood or was silent for more than a second.
  * A slow server does the opposite: it leaves the workers idle.  A worker of a closed loop that is
  * on its core all the time is no fault: nothing was due, and the load is counted as it was; but its
  * latencies are its own then, and said to be so.  Until all connections stood (5 s at most) nothing
- * is judged, nor is the first second; what is left of the last one is.
+ * is judged, nor is the first second, unless it took two; what is left of the last one is.
  *
  * The generator did not keep up when lagging seconds made up a tenth of the run and 3 s (half of a
  * run of less than 6 s), or half of some minute; fewer are told and no more: a hiccup must not
@@ -44,7 +44,8 @@ struct health_span {
 struct health_worker {
     struct health_span now;   /* since the last second */
     struct health_span total; /* of the seconds that were judged */
-    uint64_t silent_ns;
+    uint64_t silent_ns;       /* until now */
+    uint64_t stood_ns;        /* the longest that it was late in an interval of the second */
 };
 
 struct health {
@@ -55,6 +56,8 @@ struct health {
     bool begun, judging;         /* the connections stood; since the second after that */
     uint64_t judged_ns, last_ns; /* judged in all; the end of the last second */
     uint64_t lagging_ns, minute[HEALTH_MINUTE]; /* of the last seconds, in a ring */
+    bool lagged;                                /* the last second */
+    uint64_t stood_ns;                          /* the longest that a worker was late */
     uint64_t n_seconds, worst_minute_ns;
     struct health_span lagging;                /* of the workers that lagged */
     struct machine_reading machine, at_begin;  /* the newest; when judging began */

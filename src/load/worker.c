@@ -78,6 +78,7 @@ static void close_interval(struct worker *worker, uint64_t now_ns)
     interval->end_ns = now_ns;
     interval->count[COUNTER_CPU_NS] += cpu_ns - worker->cpu_ns;
     worker->cpu_ns = cpu_ns;
+    interval->count[COUNTER_LAG_NS] += now_ns > worker->tick_ns ? now_ns - worker->tick_ns : 0;
     uint64_t wait_ns = runqueue_wait_ns(worker->wait_fd);
     interval->count[COUNTER_WAIT_NS] += wait_ns > worker->wait_ns ? wait_ns - worker->wait_ns : 0;
     worker->wait_ns = wait_ns;
@@ -117,9 +118,6 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct worker *worker = timer->data;
     uint64_t now_ns = mono_now_ns();
-    if (now_ns > worker->tick_ns) {
-        worker->interval->count[COUNTER_LAG_NS] += now_ns - worker->tick_ns;
-    }
     worker->wall_s = mono_wall_s();
     worker->wall_at_ns = now_ns;
     hand_over(worker, now_ns);

@@ -68,6 +68,25 @@ void interval_add_gauges(uint64_t to[GAUGE_COUNT], const uint64_t from[GAUGE_COU
     }
 }
 
+void interval_between(struct interval *ret, const uint64_t before[COUNTER_COUNT],
+                      uint64_t before_ns, const struct interval *now, uint64_t t_ns)
+{
+    uint64_t to_ns = now->end_ns;
+    double part = 1;
+    if (t_ns <= before_ns || to_ns <= before_ns) {
+        part = t_ns < to_ns ? 0 : 1;
+    } else if (t_ns < to_ns) {
+        part = (double)(t_ns - before_ns) / (double)(to_ns - before_ns);
+    }
+    for (int i = 0; i < COUNTER_COUNT; i++) {
+        double more = (double)(now->count[i] - before[i]) * part;
+        ret->count[i] = before[i] + (uint64_t)(more + 0.5);
+    }
+    memcpy(ret->gauge, now->gauge, sizeof ret->gauge);
+    ret->start_ns = now->start_ns;
+    ret->end_ns = t_ns;
+}
+
 void interval_add(struct interval *to, const struct interval *from)
 {
     widen(to, from);

@@ -39,6 +39,10 @@ void interval_add(struct interval *to, const struct interval *from);
 /* Gauges of another worker: they add (or the larger stays, metric_gauge_is_largest), so clear those
  * of `to` before the first worker of a tick. */
 void interval_add_gauges(uint64_t to[GAUGE_COUNT], const uint64_t from[GAUGE_COUNT]);
+/* Counters and gauges at `t_ns`, on the line between the counts of `before_ns` and the cumulative
+ * `now`. */
+void interval_between(struct interval *ret, const uint64_t before[COUNTER_COUNT],
+                      uint64_t before_ns, const struct interval *now, uint64_t t_ns);
 /* Stops the process (a bug) when an accounting identity of cumulative sums does not hold. */
 void interval_check(const struct interval *cumulative);
 /* Cumulative events of a driver (DRIVER_TIME: 0, the caller has the time). */

@@ -284,6 +284,28 @@ static void the_ramp_is_not_judged(void **state)
     end(&trial);
 }
 
+/* A machine that was suspended before anything was judged. */
+static void a_first_second_that_took_seven(void **state)
+{
+    (void)state;
+    struct trial trial;
+    begin(&trial, &closed_loop);
+    trial.interval->end_ns = 7 * NS_PER_S;
+    trial.interval->count[COUNTER_LAG_NS] = 6 * NS_PER_S;
+    trial.machine.stolen_ticks = 1000000; /* since it was booted */
+    trial.machine.cpu_ticks = 2000000;
+    for (unsigned w = 0; w < WORKERS; w++) {
+        health_interval(&trial.health, w, trial.interval);
+    }
+    health_tick(&trial.health, trial.interval, 7 * NS_PER_S);
+    health_second(&trial.health, &trial.machine, 7 * NS_PER_S);
+    assert_false(finish(&trial));
+    assert_true(trial.found.lagging_s == 7);
+    assert_string_equal(trial.text, "the load generator could not keep up for 7 s of 7 s: it "
+                                    "stood still for up to 6 s");
+    end(&trial);
+}
+
 static void stolen_cores_are_named(void **state)
 {
     (void)state;
@@ -376,6 +398,7 @@ int main(void)
         cmocka_unit_test(timers_that_run_late),
         cmocka_unit_test(a_silent_worker),
         cmocka_unit_test(the_ramp_is_not_judged),
+        cmocka_unit_test(a_first_second_that_took_seven),
         cmocka_unit_test(stolen_cores_are_named),
         cmocka_unit_test(ports_run_out),
         cmocka_unit_test(credentials_too_slow),
