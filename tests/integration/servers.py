@@ -1,10 +1,14 @@
 """Real servers on loopback for the integration tests: nginx, haproxy and tlsoak's own.
 
 Each is a context manager with .port and .pid; its files live in a folder of the test's own."""
+import concurrent.futures
 import contextlib
+import functools
+import inspect
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -18,30 +22,69 @@ import schemas
 
 TLSOAK = os.environ.get("TLSOAK", "build/release/tlsoak")
 RELEASE = os.environ.get("TLSOAK_RELEASE", TLSOAK)
+TRIES = 4  # of a job whose run a busy machine left no CPU
 
 
-TRIES = 3  # of a run for which a busy machine left no CPU: what it measured is nothing, and says nothing of the code
+class Starved(Exception):
+    """A busy machine left a run no CPU: what it measured is nothing, and says nothing of the code."""
 
 
-def spoilt(words, done, cwd):
-    """The run directory of such a run, which has one of its own; None of all others."""
-    if words[0] not in ("run", "demo") or "-o" not in words or done.returncode != 4:
-        return None
-    said = " ".join((done.stdout + done.stderr).split())
-    folder = pathlib.Path(cwd or ".") / words[words.index("-o") + 1]
-    return folder if "it was starved of CPU" in said and (folder / "run.json").exists() else None
+STARVED = re.compile("it was starved of CPU|credentials could not be made fast enough")
 
 
-def tlsoak(*args, binary=None, timeout=300, env=None, cwd=None, stdin=subprocess.DEVNULL):
-    """Runs tlsoak to its end; returns the finished process with text output. What it wrote as JSON has its schema."""
+def unless_starved(code, said):
+    """Raises Starved where a run of this exit code says that it is invalid for that."""
+    if code == 4 and STARVED.search(" ".join(said.split())):
+        raise Starved(said)
+
+
+def lagged(folder):
+    """Whether a run in it says of its generator that it did not keep up, though it may be valid."""
+    for path in pathlib.Path(folder).rglob("run.json"):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            if json.loads(path.read_text())["generator"]["lagging_s"] > 0:
+                return True
+    return False
+
+
+def patient(job):
+    """Does a job that failed again, in a new folder and so with new servers, when a run of it was starved; not for ever."""
+    @functools.wraps(job)
+    def done(*args, **kwargs):
+        given = inspect.signature(job).bind(*args, **kwargs)
+        folders = {"tmp_path", "folder"} & given.arguments.keys()
+        for attempt in range(2, TRIES + 1):
+            try:
+                return job(*given.args, **given.kwargs)
+            except Exception as why:
+                if not isinstance(why, Starved) and not any(lagged(given.arguments[name]) for name in folders):
+                    raise
+            for name in folders:
+                used = given.arguments[name]
+                given.arguments[name] = used.with_name(f"{used.name}-{attempt}")
+                given.arguments[name].mkdir()
+        return job(*given.args, **given.kwargs)
+    return done
+
+
+def all_at_once(tmp_path_factory, jobs):
+    """What each of these jobs returned of the folder that it was given: all at one time, since one leaves most of two cores
+    idle. One that was starved is done again without the others."""
+    folders = {name: tmp_path_factory.mktemp(name) for name in jobs}
+    with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
+        begun = {name: pool.submit(job, folders[name]) for name, job in jobs.items()}
+    return {name: patient(jobs[name])(tmp_path_factory.mktemp(f"{name}-alone"))
+            if isinstance(one.exception(), Starved) else one.result() for name, one in begun.items()}
+
+
+def tlsoak(*args, binary=None, timeout=300, env=None, cwd=None, stdin=subprocess.DEVNULL, starved_ok=False):
+    """Runs tlsoak to its end; returns the finished process with text output. What it wrote as JSON has its schema.
+    Raises Starved for a run that is invalid for that, unless this is as good as any end."""
     words = [*map(str, args)]
-    for left in reversed(range(TRIES)):
-        done = subprocess.run([binary or TLSOAK, *words], capture_output=True, text=True,
-                              timeout=timeout, env={**os.environ, **(env or {})}, cwd=cwd, stdin=stdin)
-        folder = spoilt(words, done, cwd) if left else None
-        if folder is None:
-            break
-        shutil.rmtree(folder)
+    done = subprocess.run([binary or TLSOAK, *words], capture_output=True, text=True, timeout=timeout,
+                          env={**os.environ, **(env or {})}, cwd=cwd, stdin=stdin)
+    if words[0] in ("run", "demo") and not starved_ok:
+        unless_starved(done.returncode, done.stdout + done.stderr)
     if done.returncode in (0, 1, 3, 4, 6):
         schemas.check_output(words, done.stdout, cwd or ".")
     return done

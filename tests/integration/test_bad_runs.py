@@ -4,7 +4,6 @@ import concurrent.futures
 import html.parser
 import json
 import os
-import pathlib
 import random
 import re
 import shutil
@@ -13,7 +12,7 @@ import xml.etree.ElementTree
 
 import pytest
 
-from servers import TLSOAK, embedded, make_pki, profile, tlsoak
+from servers import TLSOAK, embedded, make_pki, patient, profile, tlsoak
 
 PROFILE = """
 [run]
@@ -56,6 +55,7 @@ EVIL = "<script>alert(1)</script>\x1b]0;owned\x07\x1b[2J\r\x9b31m\u202e`|x|`]]>&
 
 
 @pytest.fixture(scope="module")
+@patient
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     pki = make_pki(folder / "pki", 1)

@@ -9,7 +9,7 @@ import xml.etree.ElementTree
 
 import pytest
 
-from servers import embedded, load_text, make_pki, need, profile, tlsoak
+from servers import embedded, load_text, make_pki, need, patient, profile, tlsoak
 
 XSD = pathlib.Path(__file__).parents[1] / "data" / "junit.xsd"
 
@@ -21,6 +21,7 @@ errors.ratio.max = 1%
 
 
 @pytest.fixture(scope="module")
+@patient
 def gate(tmp_path_factory):
     """A run in a job: one limit is broken, one holds, and memory was read for too short to tell."""
     folder = tmp_path_factory.mktemp("ci")

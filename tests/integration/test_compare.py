@@ -12,7 +12,7 @@ import xml.etree.ElementTree
 
 import pytest
 
-from servers import load_text, make_pki, need, profile, ready_server, tlsoak
+from servers import load_text, make_pki, need, patient, profile, ready_server, tlsoak
 
 METERED = pathlib.Path(__file__).with_name("metered_server.py")
 PLOTS = pathlib.Path(__file__).parents[2] / "plots"
@@ -31,6 +31,7 @@ def soak(folder, pki, name, per_s, seconds, output="", pace="mode = closed\nconn
 
 
 @pytest.fixture(scope="module")
+@patient
 def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("compare")
     pki = make_pki(folder / "pki", 1)

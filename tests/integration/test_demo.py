@@ -1,11 +1,11 @@
 """The first thing that a user runs: the planted leak is found and named, and nothing else is."""
-import concurrent.futures
+import functools
 import json
 import re
 
 import pytest
 
-from servers import RELEASE, tlsoak, verdict
+from servers import RELEASE, all_at_once, tlsoak, verdict
 
 
 LEAKS = {"client_certificate": ([], 2048), "request": (["--leak", "request=64"], 64)}
@@ -14,19 +14,15 @@ INNOCENT = {"none": ["--leak", "none"], "bounded_cache": ["--innocent", "bounded
 
 @pytest.fixture(scope="module")
 def demos(tmp_path_factory):
-    """Each demo's end, its verdict and its run directory; all at one time, since one leaves most of two cores idle."""
-    folder = tmp_path_factory.mktemp("demos")
-
-    def demo(name, options):
-        run_dir = folder / name
+    """Each demo's end, its verdict and its run directory."""
+    def demo(options, folder):
+        run_dir = folder / "run"
         done = tlsoak("demo", "-o", run_dir, *options, binary=RELEASE)
         assert (run_dir / "verdict.json").exists(), done.stdout + done.stderr
         return done, verdict(run_dir), run_dir
 
     every = {name: options for name, (options, _) in LEAKS.items()} | INNOCENT
-    with concurrent.futures.ThreadPoolExecutor(len(every)) as pool:
-        running = {name: pool.submit(demo, name, options) for name, options in every.items()}
-        return {name: future.result() for name, future in running.items()}
+    return all_at_once(tmp_path_factory, {name: functools.partial(demo, options) for name, options in every.items()})
 
 
 def blamed(judged):

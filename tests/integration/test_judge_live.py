@@ -1,12 +1,12 @@
 """Some cases of the benchmark of verdicts on live servers (./dev bench judge-live), as short as they stay sure."""
-import concurrent.futures
 import dataclasses
+import functools
 import pathlib
 import sys
 
 import pytest
 
-from servers import RELEASE, make_pki
+from servers import RELEASE, Starved, all_at_once, lagged, make_pki
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "bench"))
 import judge_live  # noqa: E402
@@ -28,19 +28,16 @@ CASES = {case.name: shortened(case) for case in [*judge_live.CASES, BOUNDED] if 
 
 
 def measured(case, pki, folder):
-    """Once more where the machine was too busy to measure."""
-    result = judge_live.perform(case, pki, folder, RELEASE)
-    return judge_live.perform(case, pki, folder, RELEASE) if result["verdict"] == "invalid" else result
+    result = judge_live.perform(case, pki, folder / "case", RELEASE)
+    if result["verdict"] == "invalid" or (result["wrong"] and lagged(folder)):
+        raise Starved(result["reason"])
+    return result
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """All at one time: one leaves most of two cores idle."""
-    folder = tmp_path_factory.mktemp("live")
-    pki = make_pki(folder / "pki")
-    with concurrent.futures.ThreadPoolExecutor(len(CASES)) as pool:
-        running = {name: pool.submit(measured, case, pki, folder / name) for name, case in CASES.items()}
-        return {name: future.result() for name, future in running.items()}
+    pki = make_pki(tmp_path_factory.mktemp("pki"))
+    return all_at_once(tmp_path_factory, {name: functools.partial(measured, case, pki) for name, case in CASES.items()})
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -142,7 +142,7 @@ def slow_upstream():
 # What nginx writes of each in its log of errors, at the level info.
 SAYS = {
     "half-open": "client closed connection while SSL handshaking",
-    "handshake-stop": "peer closed connection in SSL handshake while SSL handshaking|"
+    "handshake-stop": r"peer closed connection in SSL handshake (\(104: [^)]*\) )?while SSL handshaking|"
                       "client closed connection while waiting for request",
     "abort-body": "client prematurely closed connection, client",
     "abandon-response": "client prematurely closed connection, so upstream connection is closed too",

@@ -1,6 +1,6 @@
 """The jobs of profiles/ci, whose very commands are run in a checkout without anything built: a clean service
 passes its gate and a leaky one fails it, with what CI shows of that."""
-import concurrent.futures
+import functools
 import os
 import pathlib
 import shutil
@@ -10,7 +10,7 @@ import xml.etree.ElementTree
 import pytest
 import yaml
 
-from servers import RELEASE, free_port, tlsoak, verdict
+from servers import RELEASE, all_at_once, free_port, tlsoak, unless_starved, verdict
 
 ROOT = pathlib.Path(__file__).parents[2]
 NOT_CHECKED_OUT = shutil.ignore_patterns("build", ".git", "__pycache__", ".pytest_cache", "tlsoak-run-*")
@@ -20,7 +20,6 @@ SHORT = " ".join(f"--set {pair}" for pair in [
     "judge.budget.connection=", "judge.budget.client_certificate=", "judge.budget.api_key=", "judge.budget.jwt=",
     "judge.budget.request=16KiB"])
 LEAK = "--leak request=128KiB"
-TRIES = 3  # of a job that a busy machine spoils: what a starved generator measured is nothing
 
 
 def job_of_github():
@@ -45,7 +44,7 @@ JOBS = {"github": job_of_github, "gitlab": job_of_gitlab}
 class Done:
     """A job that was run: its status, what it printed, and its checkout."""
 
-    def __init__(self, folder, name, leaky):
+    def __init__(self, name, leaky, folder):
         variables, steps, self.shell, self.kept = JOBS[name]()
         self.checkout, self.out, self.status = folder / "checkout", "", 0
         self.summary = folder / "summary.md"
@@ -66,6 +65,7 @@ class Done:
         for code, always in steps:
             if self.status == 0 or always:
                 self.run(code, folder / "output")
+        unless_starved(self.status, self.out)
 
     def run(self, code, output):
         # to a file: a service in the background would hold a pipe open
@@ -77,22 +77,12 @@ class Done:
         self.status = self.status or step.returncode
 
 
-def done(tmp_path_factory, name, leaky):
-    for _ in range(TRIES):
-        job = Done(tmp_path_factory.mktemp("job"), name, leaky)
-        if job.status == int(leaky):
-            break
-    return job
-
-
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory):
-    """Each job with each service, all at once."""
-    kinds = [(name, leaky) for name in JOBS for leaky in (False, True)]
-    tmp_path_factory.getbasetemp()  # which several threads would make at once
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        runs = {kind: pool.submit(done, tmp_path_factory, *kind) for kind in kinds}
-        return {kind: run.result() for kind, run in runs.items()}
+    """Each job with each service."""
+    kinds = {f"{name}-{'leaky' if leaky else 'clean'}": (name, leaky) for name in JOBS for leaky in (False, True)}
+    done = all_at_once(tmp_path_factory, {title: functools.partial(Done, *kind) for title, kind in kinds.items()})
+    return {kind: done[title] for title, kind in kinds.items()}
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -10,7 +10,7 @@ import xml.etree.ElementTree
 
 import pytest
 
-from servers import embedded, load_text, make_pki, need, profile, tlsoak, totals, verdict
+from servers import embedded, load_text, make_pki, need, patient, profile, tlsoak, totals, verdict
 
 PLOTS = pathlib.Path(__file__).parents[2] / "plots"
 VOID = {"meta", "br", "img", "link", "input"}
@@ -49,6 +49,7 @@ class Page(html.parser.HTMLParser):
 
 
 @pytest.fixture(scope="module")
+@patient
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("html")
     pki = make_pki(folder / "pki", 1)

@@ -1,9 +1,10 @@
 """The main job against servers that nobody here wrote, and the same profile against a planted leak."""
-import concurrent.futures
 
+import functools
 import pytest
 
-from servers import RELEASE, embedded, haproxy, last_truth, logged, make_pki, nginx, profile, tlsoak, totals, verdict
+from servers import (RELEASE, all_at_once, embedded, haproxy, last_truth, logged, make_pki, nginx, profile,
+                     tlsoak, totals, verdict)
 
 # 2,000 connections held, 1,000 client certificates rotating over them, 100,000 requests and more.
 SOAK = """
@@ -62,7 +63,7 @@ def soak(tmp_path, pki, server, credentials="", duration=62):
     return done, run_dir
 
 
-def soak_until_told(folder, pki, start):
+def soak_until_told(start, pki, folder):
     """A minute, or two with a fresh server when a minute can't tell: what the verdict asks for."""
     for duration in (62, 124):
         part = folder / f"{duration}s"
@@ -74,7 +75,7 @@ def soak_until_told(folder, pki, start):
     return done, run_dir, server
 
 
-def soak_a_leak(folder, pki, start):
+def soak_a_leak(start, pki, folder):
     with start(folder, pki, "--leak", "request=256") as server:
         done, run_dir = soak(folder, pki, server, CREDENTIALS, duration=45)
         return done, run_dir, last_truth(server)
@@ -82,14 +83,12 @@ def soak_a_leak(folder, pki, start):
 
 @pytest.fixture(scope="module")
 def soaks(tmp_path_factory):
-    """Each soak's end, its run directory and its server, or the truth of that; all at one time, since one leaves
-    most of two cores idle."""
+    """Each soak's end, its run directory and its server, or the truth of that."""
     every = {nginx: soak_until_told, haproxy: soak_until_told, embedded: soak_a_leak}
-    folders = {start: tmp_path_factory.mktemp(start.__name__) for start in every}
     pki = make_pki(tmp_path_factory.mktemp("pki"))
-    with concurrent.futures.ThreadPoolExecutor(len(every)) as pool:
-        running = {start: pool.submit(way, folders[start], pki, start) for start, way in every.items()}
-        return {start: future.result() for start, future in running.items()}
+    done = all_at_once(tmp_path_factory, {start.__name__: functools.partial(way, start, pki)
+                                          for start, way in every.items()})
+    return {start: done[start.__name__] for start in every}
 
 
 def check_load(run_dir, least=100_000):

@@ -233,12 +233,12 @@ def soak(row, pki, folder, binary, short):
     with fixtures.started(row, pki, folder, binary) as target:
         if "warm" in row.load:
             warm = tlsoak("run", loads.write_warm(folder, row, target, pki, short), "-o", folder / "warm", "-q",
-                          binary=binary)
+                          binary=binary, starved_ok=True)
             if warm.returncode not in (0, 3, 4):
                 raise RuntimeError(f"{row.name}: the warm-up ended with {warm.returncode}: {warm.stderr.strip()}")
         ini = loads.write(folder, row, target, pki, length)
         done = tlsoak("run", ini, "-o", folder / "run", "-q", binary=binary, timeout=length.run + 180,
-                      env=fixtures.environment(target), cwd=folder)
+                      env=fixtures.environment(target), cwd=folder, starved_ok=True)
         (folder / "output.txt").write_text(done.stdout + done.stderr)
         if not (folder / "run" / "verdict.json").exists():
             raise RuntimeError(f"{row.name}: exit code {done.returncode}: {done.stderr.strip()}")
@@ -283,7 +283,8 @@ def perform(row, pki, folder, binary, short):
     code, impl, known = soak(row, pki, folder, binary, short)
     if row.apart():
         apart = folder / "truth-run"
-        known = truth.of_floors(row, pki, apart, binary, lambda *args: tlsoak(*args, "-q", binary=binary, cwd=apart))
+        known = truth.of_floors(row, pki, apart, binary, lambda *args: tlsoak(*args, "-q", binary=binary, cwd=apart,
+                                                                                     starved_ok=True))
     if known is not None:
         truth.store(folder, known)
     return {"row": row.name, "impl": impl, "begun": begun, "length_s": row.length(short).run,

@@ -19,7 +19,7 @@ import fleet  # noqa: E402
 import loads  # noqa: E402
 import thirdparty  # noqa: E402
 import truth  # noqa: E402
-from servers import RELEASE, embedded, load_text, make_pki, profile, tlsoak, verdict  # noqa: E402
+from servers import RELEASE, embedded, load_text, make_pki, patient, profile, tlsoak, verdict  # noqa: E402
 
 ROWS = fleet.read_matrix()
 
@@ -117,6 +117,7 @@ def test_invalid_runs_are_wrong():
     assert "invalid" in fleet.assess(row(expect="pass"), {"verdict": "invalid", "reason": "busy", "memory": []}, None, True)
 
 
+@patient
 def test_another_judge_hears_the_stored_run(tmp_path, monkeypatch):
     """And where anything else has changed, the row is run again."""
     args = argparse.Namespace(out=tmp_path, short=False, tlsoak=RELEASE, again=False, jobs=1)

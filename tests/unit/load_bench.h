@@ -13,7 +13,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/wait.h>
 #include <cmocka.h>
+
+/* A busy machine left a run of this process no CPU: what failed then says nothing of the code. */
+static bool bench_starved;
 
 /* A target, a profile for it, and what a run of it gave. */
 struct bench {
@@ -155,6 +159,8 @@ static inline void perform(struct bench *bench, const char *const *sets)
     assert_non_null(run);
     assert_true(fleet_perform(&job, &bench->result, bench->diag));
     assert_true(run_finish(run, &meta, bench->result.total));
+    bench_starved = bench_starved || strstr(bench->result.invalid, "starved of CPU") != NULL ||
+                    strstr(bench->result.invalid, "could not be made fast enough") != NULL;
     run_free(run);
     mint_free(mint);
     target_stop(&bench->target);
@@ -185,9 +191,11 @@ static inline void check_both_ends(const struct bench *bench)
             assert_int_equal(total->gauge[i], 0);
         }
     }
-    assert_int_equal(count(bench, COUNTER_FAILED), 0);
+    /* What was to be sent again when the load ended. */
+    uint64_t stopped = target->drop_after != 0 ? total->outcome[OUTCOME_STOPPED] : 0;
+    assert_int_equal(count(bench, COUNTER_FAILED), stopped);
     assert_true(count(bench, COUNTER_STARTED) > 0);
-    assert_int_equal(count(bench, COUNTER_STARTED), target->n_requests);
+    assert_int_equal(count(bench, COUNTER_STARTED), target->n_requests + stopped);
     assert_int_equal(count(bench, COUNTER_COMPLETED), target->n_requests);
     assert_int_equal(count(bench, COUNTER_HANDSHAKE_FULL), target->n_full);
     assert_int_equal(count(bench, COUNTER_HANDSHAKE_RESUMED), target->n_resumed);
@@ -208,5 +216,37 @@ static inline void check_both_ends(const struct bench *bench)
     assert_int_equal(total->latency[LATENCY_HANDSHAKE_RESUMED].n, target->n_resumed);
     assert_string_equal(bench->result.invalid, "");
 }
+
+enum { PATIENCE = 5, EXIT_STARVED = 77 };
+
+/* Runs each test in a process of its own, once more where it failed and was starved, but not for
+ * ever; returns how many failed. */
+static inline int run_each(const struct CMUnitTest *tests, size_t n_tests)
+{
+    int n_failed = 0;
+    for (size_t i = 0; i < n_tests; i++) {
+        int status = EXIT_STARVED;
+        for (int left = PATIENCE; left > 0 && status == EXIT_STARVED; left--) {
+            (void)fflush(NULL);
+            pid_t child = fork();
+            if (child == 0) {
+                const struct CMUnitTest one[] = {tests[i]};
+                bool failed = cmocka_run_group_tests_name(tests[i].name, one, NULL, NULL) != 0;
+                if (failed && bench_starved) {
+                    (void)fflush(NULL);
+                    _exit(EXIT_STARVED);
+                }
+                exit(failed ? EXIT_FAILURE : EXIT_SUCCESS);
+            }
+            int how = 0;
+            bool ended = child > 0 && waitpid(child, &how, 0) == child && WIFEXITED(how);
+            status = ended ? WEXITSTATUS(how) : EXIT_FAILURE;
+        }
+        n_failed += status != EXIT_SUCCESS;
+    }
+    return n_failed;
+}
+
+#define run_patiently(tests) run_each((tests), sizeof(tests) / sizeof((tests)[0]))
 
 #endif

@@ -207,5 +207,5 @@ int main(void)
         cmocka_unit_test(never_by_default),
     };
     (void)signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_patiently(tests);
 }

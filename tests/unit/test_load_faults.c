@@ -198,5 +198,5 @@ int main(void)
         cmocka_unit_test(faults_h2),
     };
     (void)signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_patiently(tests);
 }

@@ -615,5 +615,5 @@ int main(void)
         cmocka_unit_test(a_mistake_is_told),
     };
     (void)signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_patiently(tests);
 }

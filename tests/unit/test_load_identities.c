@@ -360,5 +360,5 @@ int main(void)
         cmocka_unit_test(starving_slots),
     };
     (void)signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_patiently(tests);
 }

@@ -335,5 +335,5 @@ int main(void)
         cmocka_unit_test(clients_by_weight),
     };
     (void)signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_patiently(tests);
 }

@@ -348,5 +348,5 @@ int main(void)
         cmocka_unit_test(selfcheck_of_nobody),
     };
     (void)signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return run_patiently(tests);
 }
