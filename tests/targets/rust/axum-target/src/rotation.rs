@@ -11,10 +11,16 @@ use std::sync::Arc;
 /// Where it is not what the mode is about.
 const FEW: usize = 16;
 
+/// Bytes.
+const POLICY: usize = 488;
+
 struct Record {
     owner: String,
+    /// As the database has it: of a size that an allocator does not round up by much.
     #[allow(dead_code)]
-    scopes: Vec<String>,
+    policy: String,
+    #[allow(dead_code)]
+    scopes: &'static [&'static str],
     #[allow(dead_code)]
     secret: [u8; 32],
 }
@@ -41,7 +47,8 @@ impl Store {
     fn load(generation: u64, n: usize) -> Self {
         let record = |number: usize| Record {
             owner: format!("customer {number} of generation {generation}"),
-            scopes: ["read", "write"].map(String::from).to_vec(),
+            policy: "p".repeat(POLICY),
+            scopes: &["read", "write"],
             secret: [number.to_le_bytes()[0]; 32],
         };
         Self {
@@ -52,7 +59,7 @@ impl Store {
 
     fn bytes(&self) -> usize {
         let of_record = |(name, record): (&String, &Record)| {
-            size_of::<(String, Record)>() + name.len() + record.owner.len()
+            size_of::<(String, Record)>() + name.len() + record.owner.len() + record.policy.len()
         };
         self.records.iter().map(of_record).sum()
     }
