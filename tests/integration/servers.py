@@ -30,8 +30,6 @@ class Starved(Exception):
 
 
 STARVED = re.compile("it was starved of CPU|credentials could not be made fast enough")
-
-
 STOLEN = re.compile(r"the hypervisor took (\d+) % of the cores")
 
 

@@ -87,10 +87,9 @@ def test_response_times_of_a_stall_are_those_of_the_schedule(tmp_path, pki):
             out = ended(process)
     found = totals(process.run_dir)
     assert process.returncode == 0, out
-    counts = found["totals"]
-    # what was late at the end was never made
-    assert counts["completed"] <= counts["due"] == RATE * SECONDS == counts["completed"] + counts["skipped"]
-    assert counts["skipped"] < RATE / 10
+    if found["totals"]["skipped"] > 0:
+        raise Starved(out)  # two seconds and more after the stall some were late still
+    assert found["totals"]["due"] == found["totals"]["completed"] == RATE * SECONDS
     response, service = ({k: v / 1e6 for k, v in found["latency"][name].items() if k.endswith("_us")}
                          for name in ("response", "service"))
     own_delay = found["latency"]["own_delay"]["max_us"] / 1e6

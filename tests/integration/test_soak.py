@@ -1,6 +1,6 @@
 """The main job against servers that nobody here wrote, and the same profile against a planted leak."""
-
 import functools
+
 import pytest
 
 from servers import (RELEASE, all_at_once, embedded, haproxy, last_truth, logged, make_pki, nginx, profile,

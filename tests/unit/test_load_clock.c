@@ -163,5 +163,5 @@ int main(void)
         cmocka_unit_test(looking_late_changes_nothing),
         cmocka_unit_test(a_turn_is_bounded),
     };
-    return run_patiently(tests);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
