@@ -22,6 +22,7 @@ import dataclasses
 import datetime
 import fnmatch
 import hashlib
+import itertools
 import json
 import pathlib
 import re
@@ -44,6 +45,7 @@ from servers import make_pki, totals, tlsoak, verdict  # noqa: E402
 
 TOLERANCE, TOLERANCE_SHORT = 0.15, 0.30
 RATE = 400
+STAGGER_S = 17
 TAKES_S = {"start": 10, "drive": 45}  # beside the run, for the time that is left
 EXPECT = ("leak", "pass", "control", "short")
 GOOD = ("stable", "bounded")
@@ -445,8 +447,9 @@ class Fleet:
             make_pki(folder)
         return folder
 
-    def one(self, row, pki, progress):
-        """Runs it; its result, or why there is none."""
+    def one(self, row, pki, progress, wait_s):
+        """Runs it after so long; its result, or why there is none."""
+        time.sleep(wait_s)
         marks, began = marks_of(row, self.args.short, self.common), time.monotonic()
         progress.say(f"{row.name} ({row.takes_s(self.args.short):.0f} s)")
         folder = folder_of(self.out, row)
@@ -483,8 +486,10 @@ class Fleet:
         due = [row for row in rows if states[row.name][0] is None and fixtures.exists(row.fixture)]
         if due:
             pki, progress = self.pki(), Progress(due, self.args.short, self.args.jobs)
+            # the same design in step in all of them would ask for the whole machine in some dwells, and for little in others
+            waits = itertools.chain((STAGGER_S * i for i in range(self.args.jobs)), itertools.repeat(0))
             with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
-                for row, state in zip(due, pool.map(lambda row: self.one(row, pki, progress), due)):
+                for row, state in zip(due, pool.map(lambda row, wait: self.one(row, pki, progress, wait), due, waits)):
                     states[row.name] = state
         return states
 
