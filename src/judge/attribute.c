@@ -200,6 +200,8 @@ static void take_out_stores(struct model *m, struct regress *fit, struct store *
         }
         stores[of] = best;
         if (!refit(m, fit)) {
+            m->n_columns--;
+            stores[of] = (struct store){.kind = STORE_NONE};
             break;
         }
     }

@@ -207,6 +207,9 @@ void store_find(const struct model *model, const struct regress *fit, size_t c, 
         stop_at(&q, share);
     } else if (s.kind == STORE_EXPIRES) {
         delay_by(&q, delay);
+        for (size_t i = 0; i < model->n; i++) {
+            column[i] = q.counter[i] - column[i];
+        }
     }
     *ret_store = s;
 }

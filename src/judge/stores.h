@@ -19,7 +19,8 @@ struct store {
 };
 
 /* Asks for counter `c` of the fit.  `column` (n rows) takes the store's column where there is a
- * store. */
+ * store: events up to the bound, or events whose entries have not yet expired.  Beside it the
+ * counter's own coefficient is what is kept of an event for ever. */
 void store_find(const struct model *model, const struct regress *fit, size_t c, double *column,
                 struct store *ret_store);
 
