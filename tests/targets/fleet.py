@@ -462,7 +462,7 @@ class Fleet:
         except (fixtures.Missing, thirdparty.Missing) as why:
             progress.ended(row, 0.1, f"skipped: {why}")
             return None, str(why)
-        except (RuntimeError, OSError, ValueError, KeyError) as why:
+        except (RuntimeError, OSError, ValueError, KeyError, AssertionError) as why:
             progress.ended(row, time.monotonic() - began, f"FAILED: {why}")
             return None, f"failed: {str(why).splitlines()[0]}"
         # a machine too busy to measure says nothing for good

@@ -9,7 +9,6 @@ gives what differs. The words, in any order:
   hold      connections stay: none ends before the run
   aborts    a share of the clients dies in the middle of an upload to /park
   rotate    something is rotated: POST /rotate, four times a dwell
-  resume    in every other phase all reconnects resume (phases in place of the design)
   root      asks for /, as of servers that are not the fleet's
   gzip      bodies in gzip, of a client that takes no gzip itself
   json      documents in JSON: POST /work
@@ -32,7 +31,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 HUNT = ROOT / "profiles" / "leak-hunt.ini"
 
-WORDS = ("hunt", "fixed", "clean", "hold", "aborts", "rotate", "resume", "root", "gzip", "json", "padded", "warm")
+WORDS = ("hunt", "fixed", "clean", "hold", "aborts", "rotate", "root", "gzip", "json", "padded", "warm")
 EACH = {"connection": 2, "client_certificate": 2, "": 2}  # requests per connection; of other drivers 8
 FOREVER = 10**9  # without a limit of its own a profile reconnects where the design says so
 
@@ -81,20 +80,12 @@ def pace(row, length):
     words = row.load
     text = f"[pace]\nmode = open\nrate = {row.rate}/s\nconnections = 16\n"
     text += f"requests_per_connection = {FOREVER if 'hold' in words else EACH.get(row.driver, 8)}\n"
-    if "resume" not in words:
-        return text + (f"[attribution]\nmode = {length.mode}\nwarmup = {length.warmup:g}s\ndwell = {length.dwell:g}s\n"
-                       "cooldown = 0\n")
-    # the design does not switch resuming; phases can, of clients that were connected before
-    return text + (f"[phase full]\nduration = {length.dwell:g}s\npace.resume_ratio = 0%\n"
-                   f"[phase resumed]\nduration = {length.dwell:g}s\npace.resume_ratio = 100%\n"
-                   "[attribution]\nmode = off\nwarmup =\ncooldown =\n")
+    return text + (f"[attribution]\nmode = {length.mode}\nwarmup = {length.warmup:g}s\ndwell = {length.dwell:g}s\n"
+                   "cooldown = 0\n")
 
 
-def run_section(words, length):
-    text = f"[run]\nextends = {HUNT.name}\nthreads = 1\n"
-    if "resume" in words:
-        return text + f"duration =\nrepeat_phases = {int(length.run / (2 * length.dwell))}\n"
-    return text + f"duration = {length.run:g}s\n"
+def run_section(length):
+    return f"[run]\nextends = {HUNT.name}\nthreads = 1\nduration = {length.run:g}s\n"
 
 
 def identities(words, secrets):
@@ -102,9 +93,7 @@ def identities(words, secrets):
     text = ""
     for section in ("cert", "apikey", "jwt") if secrets else ("cert",):
         lines = []
-        if "resume" in words:
-            lines += ["pick = sequential", "count = 200"]
-        elif "fixed" in words:
+        if "fixed" in words:
             lines += ["pick = sequential", "count = 4"]
         if "padded" in words and section == "apikey":
             lines.append(f"template = client-{{n}}-{'k' * 150}.{{hmac}}")
@@ -182,7 +171,7 @@ def write(folder, row, server, pki, length):
         return ini
     write_hunt(folder, server.secrets)
     text = "; " + row.name + "\n" + "\n".join(part for part in (
-        run_section(row.load, length), pace(row, length), identities(row.load, server.secrets),
+        run_section(length), pace(row, length), identities(row.load, server.secrets),
         requests(row.load), hooks(row.load, length),
         f"[memory server]\npid = {server.pid}\n{server.memory}", judge(row)) if part)
     ini.write_text(text)
