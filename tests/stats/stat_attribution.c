@@ -227,27 +227,11 @@ static void passes_remedies_and_no_leaks(void **state)
     assert_true(wrong / 3 <= 0.005);
 }
 
-/* Of four caches whose entries live for that share of the run, each held to a quarter of an entry,
- * the share that pass; each keeps so much of an entry for ever. */
-static double passes_caches(struct experiment e, double lives, double kept_share, unsigned n)
+static double passes_caches(const struct experiment *e, double lives, double kept_share)
 {
-    static const struct fault entries[] = {{FAULT_TTL, DRIVER_CLIENT_CERTIFICATE, 3072, 0},
-                                           {FAULT_TTL, DRIVER_CONNECTION, 2048, 0},
-                                           {FAULT_TTL, DRIVER_API_KEY, 400, 0},
-                                           {FAULT_TTL, DRIVER_JWT, 1024, 0}};
-    struct score score = {0};
-    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
-        struct server server = {"cache", {entries[i], entries[i]}};
-        struct experiment budgeted = e;
-        budgeted.budget[entries[i].driver] = entries[i].bytes / 4;
-        server.fault[0].bound = lives;
-        server.fault[0].bytes *= 1 - kept_share;
-        server.fault[1].kind = kept_share > 0 ? FAULT_KEEPS : FAULT_NONE;
-        server.fault[1].bytes *= kept_share;
-        trial_server(&server, &budgeted, SEED, n, &score);
-    }
+    struct score score = trial_caches(e, lives, kept_share, SEED, 10);
     print_message("entries live for %.0f s, %.0f %% of them stays: %u of %u pass, %u leaks\n",
-                  lives * e.seconds, 100 * kept_share, score.passes, score.runs, score.leaks);
+                  lives * e->seconds, 100 * kept_share, score.passes, score.runs, score.leaks);
     assert_true(kept_share > 0 || score.leaks == 0);
     return (double)score.passes / score.runs;
 }
@@ -262,9 +246,9 @@ static void passes_caches_whose_entries_expire(void **state)
         e.floors = noise == NOISE_FORCED;
         e.dwell_s = e.floors ? 5 : e.dwell_s;
         for (size_t i = 0; i < 2; i++) {
-            double all_expire = passes_caches(e, lives[i], 0, 10);
+            double all_expire = passes_caches(&e, lives[i], 0);
             assert_true(noise > NOISE_QUIET || all_expire >= 0.95);
-            wrong += passes_caches(e, lives[i], 0.5, 10) / (2 * NOISE_COUNT);
+            wrong += passes_caches(&e, lives[i], 0.5) / (2 * NOISE_COUNT);
         }
     }
     assert_true(wrong <= 0.01);

@@ -218,6 +218,25 @@ struct score trial_all(const struct scenarios *scenarios, const struct experimen
     return score;
 }
 
+struct score trial_caches(const struct experiment *experiment, double lives, double kept_share,
+                          unsigned seed, unsigned n)
+{
+    static const struct fault entries[] = {GONE(CERT, 3072, 0), GONE(CONN, 2048, 0),
+                                           GONE(KEY, 400, 0), GONE(JWT, 1024, 0)};
+    struct score score = {0};
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++) {
+        struct server server = {"cache", {entries[i], entries[i]}};
+        struct experiment budgeted = *experiment;
+        budgeted.budget[entries[i].driver] = entries[i].bytes / 4;
+        server.fault[0].bound = lives;
+        server.fault[0].bytes *= 1 - kept_share;
+        server.fault[1].kind = kept_share > 0 ? FAULT_KEEPS : FAULT_NONE;
+        server.fault[1].bytes *= kept_share;
+        trial_server(&server, &budgeted, seed, n, &score);
+    }
+    return score;
+}
+
 /* The pairs as the load played them: the coins are in the counters. */
 static struct judge_pairs read_pairs(const struct series *s, const struct experiment *e,
                                      uint8_t *fresh_first, size_t most)

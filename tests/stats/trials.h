@@ -58,6 +58,10 @@ enum { TRIAL_BUDGETS = 9 };
 struct experiment trial_budgeted(struct experiment experiment, size_t number);
 /* A server that keeps so many times that budget of its driver's events; 0: nothing. */
 struct server trial_times_budget(size_t number, double times);
+/* Four caches whose entries live for that share of the run, each held to a quarter of an entry; of
+ * an entry so much is kept for ever.  Each n times. */
+struct score trial_caches(const struct experiment *experiment, double lives, double kept_share,
+                          unsigned seed, unsigned n);
 
 /* The early stop on new certificates, or on whatever the server's first fault is about where that
  * is a store: its bound or time to live is declared then. */
