@@ -3,8 +3,9 @@
 
 usage: ask.py METHOD URL PKI [--times N] [--sum REGEX]
 
-Prints the last answer's body, or with --sum the sum of the numbers that the first group of REGEX matches in it. Exit code
-1 unless the status is 2xx: hooks and memory commands of tlsoak are told by it.
+Prints the last answer's body, or with --sum the sum of the numbers that the first group of REGEX matches in it, the least of
+N: of a heap under load what is kept is in each of them, and what came since the collection only adds. Exit code 1 unless the status is 2xx: hooks and memory
+commands of tlsoak are told by it.
 """
 import argparse
 import base64
@@ -61,16 +62,17 @@ def main():
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--sum", metavar="REGEX")
     args = parser.parse_args()
+    least = None
     for _ in range(args.times):
         status, body = ask(args.method, args.url, args.pki)
         if not 200 <= status < 300:
             sys.exit(f"ask: {args.method} {args.url}: status {status}")
-    if args.sum is not None:
-        found = re.findall(args.sum, body)
-        if not found:
-            sys.exit(f"ask: {args.url} does not match {args.sum}")
-        body = sum(int(number) for number in found)
-    print(body)
+        if args.sum is not None:
+            found = [int(number) for number in re.findall(args.sum, body)]
+            if not found:
+                sys.exit(f"ask: {args.url} does not match {args.sum}")
+            least = sum(found) if least is None else min(least, sum(found))
+    print(body if least is None else least)
 
 
 if __name__ == "__main__":

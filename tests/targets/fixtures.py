@@ -28,7 +28,7 @@ command = sh -c "printf '%s\\n' GC.run GC.run GC.run GC.class_histogram | jcmd {
 settle = command
 """
 PPROF = """source = command
-command = sh ask.sh GET /debug/pprof/heap?gc=1&debug=1 --times 2 --sum '# (?:HeapAlloc|Stack) = ([0-9]+)'
+command = sh ask.sh GET /debug/pprof/heap?gc=1&debug=1 --times 5 --sum '# (?:HeapAlloc|Stack) = ([0-9]+)'
 settle = command
 """
 
