@@ -7,7 +7,7 @@ load here."time.gp"
 file = run."/memory.csv"
 set title "Memory of the server: ".run
 set format y "%.1b %BB"
-header = ",".system("grep -v '^#' '".file."' | head -n 1").","
+header = ",".system("sed -n '/^#/d;p;q' '".file."'").","
 names = ""
 # what the profile chose to be judged comes first
 chosen = system("sed -n 's/^# metric //p' '".file."'")
