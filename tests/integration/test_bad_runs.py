@@ -280,7 +280,7 @@ def mutated(rng, data):
 
 
 def test_random_damage(run, tmp_path):
-    """Whatever the damage: a report, or one line that says why not; a report that is drawn is whole and harmless."""
+    """Whatever the damage: a report, or one line for each mistake that says why not; a report that is drawn is whole and harmless."""
     names = sorted(p.name for p in run.iterdir() if p.suffix in (".json", ".csv", ".hlog", ".ini"))
     asked = []
     for seed in range(ROUNDS):
@@ -297,7 +297,11 @@ def test_random_damage(run, tmp_path):
             # one line; or one for each mistake of a table of readings, or of the profile, as before a run
             lines = said.splitlines()
             assert printed == "" and lines and all(f"damage-{seed}/" in line for line in lines), (seed, args, said)
-            assert len(lines) == 1 or re.search(r"memory\S*\.csv|profile\.ini", said) and len(lines) < 25, (seed, said)
+            damaged = re.search(r"(memory\S*\.csv|profile\.ini)", said)
+            assert len(lines) == 1 or damaged and len(set(lines)) == len(lines), (seed, said)
+            # a profile whose lines have changed places may be wrong in each of them
+            most = len((tmp_path / f"damage-{seed}" / damaged[1]).read_bytes().splitlines()) if damaged else 1
+            assert len(lines) <= most, (seed, said)
         else:
             assert printed and code in ((0,) if args[0] == "report" else (0, 1, 3, 4)), (seed, args, code, said)
             assert "<script" not in printed or args[-1] in ("text", "csv", "json") or args[0] == "analyse", (seed, args)
