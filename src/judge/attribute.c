@@ -198,12 +198,11 @@ static void take_out_stores(struct model *m, struct regress *fit, struct store *
         if (best.kind == STORE_NONE || round == MAX_STORES || !model_add(m, clearest)) {
             break;
         }
-        stores[of] = best;
         if (!refit(m, fit)) {
-            m->n_columns--;
-            stores[of] = (struct store){.kind = STORE_NONE};
+            m->n_columns--; /* the fit knows nothing of it */
             break;
         }
+        stores[of] = best;
     }
 }
 

@@ -76,11 +76,8 @@ static void put_driver(struct jsonw *w, const struct driver_finding *driver)
     jsonw_number(w, "low", driver->low);
     jsonw_number(w, "high", driver->high);
     jsonw_bool(w, "separable", driver->separable);
-    if (driver->confounded_with[0] != '\0') {
-        jsonw_string(w, "confounded_with", driver->confounded_with);
-    } else {
-        jsonw_null(w, "confounded_with");
-    }
+    jsonw_string(w, "confounded_with",
+                 driver->confounded_with[0] != '\0' ? driver->confounded_with : NULL);
     jsonw_bool(w, "blamed", driver->blamed);
     jsonw_bool(w, "bounded", driver->bounded);
     jsonw_number(w, "events", driver->events);

@@ -70,6 +70,14 @@ struct experiment experiment_modulation(enum server_noise noise, double seconds)
         .seconds = seconds, .hz = 1, .warmup_s = 15, .dwell_s = 10, .noise = noise};
 }
 
+struct experiment experiment_collected(double seconds)
+{
+    struct experiment e = experiment_modulation(NOISE_FORCED, seconds);
+    e.dwell_s = 5;
+    e.floors = true;
+    return e;
+}
+
 static double uniform(struct rng *r, double low, double high)
 {
     return low + (high - low) * rng_double(r);

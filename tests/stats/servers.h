@@ -63,6 +63,8 @@ struct experiment {
 struct experiment experiment_crossover(enum server_noise noise);
 /* A warm-up of 15 s, then dwells of 10 s, read each second: 1800 s and the like. */
 struct experiment experiment_modulation(enum server_noise noise, double seconds);
+/* The same of a heap that is collected at the end of each dwell of 5 s, and read then alone. */
+struct experiment experiment_collected(double seconds);
 void server_run(const struct server *server, const struct experiment *experiment, unsigned seed,
                 struct series *ret_series);
 

@@ -175,11 +175,8 @@ static void says_how_far_a_late_store_was_seen(void **state)
 
 static void judges_one_collected_reading_a_dwell(void **state)
 {
-    struct experiment e = experiment_modulation(NOISE_FORCED, 300);
     (void)state;
-    e.dwell_s = 5;
-    e.floors = true;
-    struct score s = tried(&scenarios_leaks, e, 6);
+    struct score s = tried(&scenarios_leaks, experiment_collected(300), 6);
     assert_share(s.exact, s.runs, 0.95, 1);
     assert_in_range(s.innocent_blamed, 0, 1);
 }
@@ -215,10 +212,8 @@ static void passes_remedies_and_no_leaks(void **state)
 {
     struct experiment quiet = experiment_modulation(NOISE_QUIET, 320);
     struct experiment typical = experiment_modulation(NOISE_TYPICAL, 320);
-    struct experiment forced = experiment_modulation(NOISE_FORCED, 320);
+    struct experiment forced = experiment_collected(320);
     (void)state;
-    forced.dwell_s = 5;
-    forced.floors = true;
     assert_true(passes(quiet, 0, 8) >= 0.9);
     assert_true(passes(forced, 0, 8) >= 0.6);
     double wrong = passes(quiet, 2, 8) + passes(typical, 2, 24) + passes(forced, 2, 8);
@@ -242,9 +237,8 @@ static void passes_caches_whose_entries_expire(void **state)
     double wrong = 0;
     (void)state;
     for (enum server_noise noise = NOISE_STILL; noise < NOISE_COUNT; noise++) {
-        struct experiment e = experiment_modulation(noise, 320);
-        e.floors = noise == NOISE_FORCED;
-        e.dwell_s = e.floors ? 5 : e.dwell_s;
+        struct experiment e =
+            noise == NOISE_FORCED ? experiment_collected(320) : experiment_modulation(noise, 320);
         for (size_t i = 0; i < 2; i++) {
             double all_expire = passes_caches(&e, lives[i], 0);
             assert_true(noise > NOISE_QUIET || all_expire >= 0.95);

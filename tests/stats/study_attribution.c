@@ -113,11 +113,8 @@ static void rows_of_switches(unsigned seed, unsigned n)
 
 static void rows_of_others(unsigned seed, unsigned n)
 {
-    struct experiment e = experiment_modulation(NOISE_FORCED, 300);
-    e.dwell_s = 5;
-    e.floors = true;
-    row(&scenarios_leaks, e, seed, n);
-    e = experiment_modulation(NOISE_FORCED, 600);
+    row(&scenarios_leaks, experiment_collected(300), seed, n);
+    struct experiment e = experiment_modulation(NOISE_FORCED, 600);
     e.refresh_s = 20;
     row(&scenarios_leaks, e, seed, n);
 }
@@ -150,17 +147,14 @@ static void budgets(unsigned seed, unsigned n)
     for (enum server_noise noise = NOISE_STILL; noise <= NOISE_TYPICAL; noise++) {
         budget_row(experiment_modulation(noise, 320), seed, n);
     }
-    struct experiment e = experiment_modulation(NOISE_FORCED, 320);
-    e.dwell_s = 5;
-    e.floors = true;
-    budget_row(e, seed, n);
+    budget_row(experiment_collected(320), seed, n);
 }
 
-static void cache_row(const struct experiment *e, unsigned seed, unsigned n)
+static void cache_row(struct experiment e, unsigned seed, unsigned n)
 {
-    printf("| %s%s |", noises[e->noise], e->floors ? ", one reading a dwell" : "");
+    printf("| %s%s |", noises[e.noise], e.floors ? ", one reading a dwell" : "");
     for (int k = 0; k < 4; k++) {
-        struct score score = trial_caches(e, k % 2 ? 0.2 : 0.06, k < 2 ? 0 : 0.5, seed, n);
+        struct score score = trial_caches(&e, k % 2 ? 0.2 : 0.06, k < 2 ? 0 : 0.5, seed, n);
         printf(" %.1f of %u |", percent(score.passes, score.runs), score.runs);
     }
     printf("\n");
@@ -175,13 +169,9 @@ static void caches(unsigned seed, unsigned n)
            "| noise | after 19 s | after 64 s | half after 19 s | half after 64 s |\n"
            "|---|---|---|---|---|\n");
     for (enum server_noise noise = NOISE_STILL; noise <= NOISE_TYPICAL; noise++) {
-        struct experiment e = experiment_modulation(noise, 320);
-        cache_row(&e, seed, n);
+        cache_row(experiment_modulation(noise, 320), seed, n);
     }
-    struct experiment e = experiment_modulation(NOISE_FORCED, 320);
-    e.dwell_s = 5;
-    e.floors = true;
-    cache_row(&e, seed, n);
+    cache_row(experiment_collected(320), seed, n);
 }
 
 static void early_row(const struct server *server, struct experiment e, unsigned seed, unsigned n)

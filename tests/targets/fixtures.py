@@ -53,7 +53,7 @@ FIXTURES = {
     "ring": Fixture(("ring",), JCMD, True),
     "axum-server-0.2.1": Fixture(("rust-replay", "rust/fixture")),
     "axum-server-0.2.2": Fixture(("rust-replay", "rust/fixture")),
-    "jetty": Fixture(("jetty-replay",), JCMD, True),
+    "jetty": Fixture(("jetty-replay",), collected=True),
     "go-mtls": Fixture(("go-mtls",)),
 }
 
@@ -73,11 +73,6 @@ def fixture_of(name):
 
 
 _built, _lock = {}, threading.Lock()
-
-
-def memory_of(row):
-    """Jetty's gzip leaks outside the heap, which the process's own memory shows."""
-    return "" if row.mode == "gzip" else fixture_of(row.fixture).memory
 
 
 def build(name):
@@ -163,7 +158,7 @@ def started(row, pki, folder, tlsoak):
     try:
         ready = first_line(process, log)
         yield Target(ready["pid"], f"https://{ready['addr']}", ready.get("impl", "tlsoak serve"),
-                     folder / "truth.jsonl", memory_of(row), True, process)
+                     folder / "truth.jsonl", fixture_of(row.fixture).memory, True, process)
     finally:
         server.stop()
         process.stdin.close()

@@ -448,8 +448,7 @@ class Fleet:
         return folder
 
     def one(self, row, pki, progress, wait_s):
-        """Runs it after so long; its result, or why there is none."""
-        time.sleep(wait_s)
+        """Its result, or why there is none; where it must be run, after so long."""
         marks, began = marks_of(row, self.args.short, self.common), time.monotonic()
         progress.say(f"{row.name} ({row.takes_s(self.args.short):.0f} s)")
         folder = folder_of(self.out, row)
@@ -458,6 +457,7 @@ class Fleet:
             if before and JUDGED_AGAIN.issuperset(changed(before, marks)) and not allows_less(row, folder):
                 result = judge_again(row, before, folder, self.args.tlsoak, self.args.short)
             else:
+                time.sleep(wait_s)
                 result = perform(row, pki, folder, self.args.tlsoak, self.args.short)
         except (fixtures.Missing, thirdparty.Missing) as why:
             progress.ended(row, 0.1, f"skipped: {why}")

@@ -37,8 +37,7 @@ def test_tlsoak_takes_every_profile(tmp_path):
     """Long, short and those of truth runs, as they are written for a server at some port."""
     pki = make_pki(tmp_path / "pki")
     for row in ROWS:
-        memory = "" if row.fixture.startswith("thirdparty/") or row.fixture == "embedded" else fixtures.memory_of(row)
-        target = fixtures.Target(os.getpid(), "https://127.0.0.1:8443", "none", memory=memory,
+        target = fixtures.Target(os.getpid(), "https://127.0.0.1:8443", "none", memory=fixtures.fixture_of(row.fixture).memory,
                                  secrets=not row.fixture.startswith("thirdparty/"))
         for short in (False, True):
             folder = loads.clear(tmp_path / "row")
