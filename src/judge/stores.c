@@ -23,6 +23,8 @@
 #define MAX_DELAYS     400
 /* The most promising delays are asked in full. */
 #define ASKED_DELAYS 6
+/* Rows: entries expire between two readings too. */
+#define FINEST_DELAY 0.1
 
 struct question {
     const struct model *model;
@@ -102,14 +104,35 @@ static size_t first_row(const struct model *m)
     return first;
 }
 
-static void delay_by(const struct question *q, size_t delay)
+/* Of a time between two rows, as if events came evenly between them.  `at` is a row at or before it,
+ * and moves on. */
+static double counted(const struct series *s, const double *x, double t, size_t *at)
 {
-    const double *x = q->model->series->x[q->model->driver[q->c]];
+    while (*at + 1 < s->n && s->t[*at + 1] <= t) {
+        (*at)++;
+    }
+    if (t <= s->t[*at] || *at + 1 == s->n) {
+        return x[*at];
+    }
+    double share = (t - s->t[*at]) / (s->t[*at + 1] - s->t[*at]);
+    return x[*at] + share * (x[*at + 1] - x[*at]);
+}
+
+static double row_seconds(const struct model *m)
+{
+    const double *t = m->series->t + m->from;
+    return (t[m->n - 1] - t[0]) / (double)(m->n - 1);
+}
+
+static void delay_by(const struct question *q, double rows)
+{
+    const struct series *s = q->model->series;
+    const double *x = s->x[q->model->driver[q->c]];
+    double delay_s = rows * row_seconds(q->model);
     size_t from = q->model->from;
-    size_t first = first_row(q->model);
+    size_t at = first_row(q->model);
     for (size_t i = 0; i < q->model->n; i++) {
-        size_t at = from + i >= first + delay ? from + i - delay : first;
-        q->column[i] = x[at] - x[from];
+        q->column[i] = counted(s, x, s->t[from + i] - delay_s, &at) - x[from];
     }
 }
 
@@ -141,7 +164,7 @@ static size_t choose_delays(const double *promises, size_t n, size_t *chosen)
 }
 
 /* Do entries that are gone after this delay explain more than what the store is yet? */
-static bool better_delay(const struct question *q, size_t delay, struct store *s)
+static bool better_delay(const struct question *q, double delay, struct store *s)
 {
     struct addition a;
     delay_by(q, delay);
@@ -157,8 +180,8 @@ static bool better_delay(const struct question *q, size_t delay, struct store *s
     return true;
 }
 
-/* Returns the delay in rows after which entries are gone, 0 when they stay. */
-static size_t find_expiry(const struct question *q, struct store *s)
+/* Returns the delay, in rows, after which entries are gone, 0 when they stay. */
+static double find_expiry(const struct question *q, struct store *s)
 {
     const struct regress *fit = q->fit;
     size_t base = q->model->rate_rows > 0 ? q->model->rate_rows : 1;
@@ -167,7 +190,7 @@ static size_t find_expiry(const struct question *q, struct store *s)
     double promises[MAX_DELAYS + 2];
     size_t chosen[ASKED_DELAYS];
     size_t n = 0;
-    size_t best = 0;
+    double best = 0;
     CLEANUP_FREE double *residual = xmalloc(fit->n * sizeof *residual);
     CLEANUP_FREE double *steps = xmalloc(fit->n * sizeof *steps);
     regress_whiten(fit, q->counter, steps);
@@ -179,11 +202,11 @@ static size_t find_expiry(const struct question *q, struct store *s)
     }
     n = choose_delays(promises, n, chosen);
     for (size_t k = 0; k < n; k++) {
-        size_t delay = 3 * base + chosen[k] * step;
+        double delay = (double)(3 * base + chosen[k] * step);
         best = better_delay(q, delay, s) ? delay : best;
     }
-    for (size_t by = step; best > 0 && by > 0; by /= 2) {
-        size_t centre = best;
+    for (double by = (double)step; best > 0 && by > FINEST_DELAY; by /= 2) {
+        double centre = best;
         best = better_delay(q, centre - by, s) ? centre - by : best;
         best = better_delay(q, centre + by, s) ? centre + by : best;
     }
@@ -202,7 +225,7 @@ void store_find(const struct model *model, const struct regress *fit, size_t c, 
                          .whitened = whitened};
     struct store s = {.kind = STORE_NONE};
     double share = find_filled(&q, &s);
-    size_t delay = find_expiry(&q, &s);
+    double delay = find_expiry(&q, &s);
     if (s.kind == STORE_FILLED) {
         stop_at(&q, share);
     } else if (s.kind == STORE_EXPIRES) {

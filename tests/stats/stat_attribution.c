@@ -242,6 +242,8 @@ static void passes_caches_whose_entries_expire(void **state)
         for (size_t i = 0; i < 2; i++) {
             double all_expire = passes_caches(&e, lives[i], 0);
             assert_true(noise > NOISE_QUIET || all_expire >= 0.95);
+            /* of a dwell of 5 s there is one reading: most entries are gone between two */
+            assert_true(noise != NOISE_FORCED || i > 0 || all_expire >= 0.55);
             wrong += passes_caches(&e, lives[i], 0.5) / (2 * NOISE_COUNT);
         }
     }
