@@ -104,8 +104,8 @@ static size_t first_row(const struct model *m)
     return first;
 }
 
-/* Of a time between two rows, as if events came evenly between them.  `at` is a row at or before it,
- * and moves on. */
+/* Of a time between two rows, as if events came evenly between them.  `at` is a row at or before
+ * it, and moves on. */
 static double counted(const struct series *s, const double *x, double t, size_t *at)
 {
     while (*at + 1 < s->n && s->t[*at + 1] <= t) {
