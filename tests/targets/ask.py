@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Asks a server of the fleet once, as one of the PKI's clients with a good key and token.
+"""Asks a server of the fleet once.
 
-usage: ask.py METHOD URL PKI [--times N] [--sum REGEX]
+usage: ask.py METHOD URL [PKI] [--times N] [--sum REGEX]
 
+URL is https:, as one of the PKI's clients with a good key and token, or http+unix://SOCKET/PATH, which asks for neither.
 Prints the last answer's body, or with --sum the sum of the numbers that the first group of REGEX matches in it, the least of
-N: of a heap under load what is kept is in each of them, and what came since the collection only adds. Exit code 1 unless the status is 2xx: hooks and memory
-commands of tlsoak are told by it.
+N: of a heap under load what is kept is in each of them, and what came since the collection only adds. Exit code 1 unless the
+status is 2xx: hooks and memory commands of tlsoak are told by it.
 """
 import argparse
 import base64
@@ -15,10 +16,13 @@ import http.client
 import json
 import pathlib
 import re
+import socket
 import ssl
 import sys
 import time
 import urllib.parse
+
+TIMEOUT_S = 30
 
 
 def secret(path):
@@ -39,15 +43,28 @@ def token(pki):
     return (text + b"." + part(hmac.new(secret(pki / "jwt.secret"), text, hashlib.sha256).digest())).decode()
 
 
+class Unix(http.client.HTTPConnection):
+    """Over a socket that is a file."""
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.host)
+
+
 def ask(method, url, pki):
     """Status and body of one exchange on a connection of its own."""
     where = urllib.parse.urlsplit(url)
-    context = ssl.create_default_context(cafile=pki / "ca.pem")
-    context.load_cert_chain(pki / "clients" / "client-1.pem")
-    context.check_hostname = False
-    connection = http.client.HTTPSConnection(where.hostname, where.port, context=context, timeout=30)
+    if where.scheme == "http+unix":
+        connection, headers = Unix(where.netloc, timeout=TIMEOUT_S), {"Host": ""}  # a file has no name
+    else:
+        context = ssl.create_default_context(cafile=pki / "ca.pem")
+        context.load_cert_chain(pki / "clients" / "client-1.pem")
+        context.check_hostname = False
+        connection = http.client.HTTPSConnection(where.hostname, where.port, context=context, timeout=TIMEOUT_S)
+        headers = {"X-API-Key": api_key(pki), "Authorization": f"Bearer {token(pki)}"}
     path = where.path + ("?" + where.query if where.query else "")
-    connection.request(method, path, headers={"X-API-Key": api_key(pki), "Authorization": f"Bearer {token(pki)}"})
+    connection.request(method, path, headers=headers)
     response = connection.getresponse()
     body = response.read().decode(errors="replace")
     connection.close()
@@ -58,7 +75,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("method")
     parser.add_argument("url")
-    parser.add_argument("pki", type=pathlib.Path)
+    parser.add_argument("pki", type=pathlib.Path, nargs="?")
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--sum", metavar="REGEX")
     args = parser.parse_args()

@@ -31,6 +31,8 @@ PPROF = """source = command
 command = sh ask.sh GET /debug/pprof/heap?gc=1&debug=1 --times 5 --sum '# (?:HeapAlloc|Stack) = ([0-9]+)'
 settle = command
 """
+# the same of caddy, whose administration listens in the row's folder
+CADDY = PPROF.replace("sh ask.sh GET ", f"{shlex.join([sys.executable, str(HERE / 'ask.py')])} GET http+unix://admin.sock")
 
 
 class Missing(Exception):
@@ -40,20 +42,22 @@ class Missing(Exception):
 @dataclasses.dataclass(frozen=True)
 class Fixture:
     """`sources`: what its results depend on, below tests/targets. `memory`: of [memory], where tlsoak's own choice, the
-    process, would show garbage too. `collected`: its own account of the heap comes only when asked for."""
+    process, would show garbage too. `collected`: its own account of the heap comes only when asked for. `jvm`: and takes
+    a second."""
     sources: tuple
     memory: str = ""
     collected: bool = False
+    jvm: bool = False
 
 
 FIXTURES = {
     "axum": Fixture(("rust/Cargo.toml", "rust/Cargo.lock", "rust/fixture", "rust/axum-target")),
     "actix": Fixture(("rust/Cargo.toml", "rust/Cargo.lock", "rust/fixture", "rust/actix-target")),
     "chi": Fixture(("chi",), PPROF, True),
-    "ring": Fixture(("ring",), JCMD, True),
+    "ring": Fixture(("ring",), JCMD, True, True),
     "axum-server-0.2.1": Fixture(("rust-replay", "rust/fixture")),
     "axum-server-0.2.2": Fixture(("rust-replay", "rust/fixture")),
-    "jetty": Fixture(("jetty-replay",), collected=True),
+    "jetty": Fixture(("jetty-replay",), collected=True, jvm=True),
     "go-mtls": Fixture(("go-mtls",)),
 }
 
@@ -62,14 +66,14 @@ def fixture_of(name):
     if name == "embedded":
         return Fixture(("../../src/demo",))
     if name.startswith("thirdparty/"):
-        return Fixture(("thirdparty", "thirdparty.py"))
+        sources = (f"{name}.conf.in", "thirdparty/backend.conf.in", "thirdparty.py")
+        return Fixture(sources, CADDY, True) if name == "thirdparty/caddy" else Fixture(sources)
     if name in FIXTURES:
         return FIXTURES[name]
     family = name.split("-")[0]  # jetty-12.1.5 and its like
     if family in FIXTURES:
         return FIXTURES[family]
     raise KeyError(name)
-
 
 
 _built, _lock = {}, threading.Lock()
@@ -147,7 +151,7 @@ def started(row, pki, folder, tlsoak):
     folder.mkdir(parents=True, exist_ok=True)
     if row.fixture.startswith("thirdparty/"):
         with thirdparty.started(row.fixture.partition("/")[2], pki, folder) as (server, impl):
-            yield Target(server.pid, server.url, impl, secrets=False)
+            yield Target(server.pid, server.url, impl, memory=fixture_of(row.fixture).memory, secrets=False)
         return
     log = folder / "server.log"
     with open(log, "wb") as err:

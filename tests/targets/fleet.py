@@ -71,11 +71,15 @@ class Row:
     note: str
 
     def length(self, short):
-        collected = fixtures.exists(self.fixture) and fixtures.fixture_of(self.fixture).collected
+        fixture = fixtures.fixture_of(self.fixture) if fixtures.exists(self.fixture) else fixtures.Fixture(())
         if short:
-            usual = loads.SHORT_COLLECTED if collected else loads.SHORT
+            usual = loads.SHORT_JVM if fixture.jvm else loads.SHORT_COLLECTED if fixture.collected else loads.SHORT
+        elif "soak" in self.labels:
+            usual = loads.SOAK
         else:
-            usual = loads.SOAK if "soak" in self.labels else loads.LONG_COLLECTED if collected else loads.LONG
+            usual = loads.LONG_COLLECTED if fixture.collected else loads.LONG
+            if "longer" in self.labels:
+                usual = dataclasses.replace(usual, run=2 * usual.run)
         return loads.length_of(self.load, usual)
 
     def apart(self):
@@ -499,7 +503,7 @@ def arguments(given=None):
     parser.add_argument("--tlsoak", default=str(ROOT / "build/release/tlsoak"))
     parser.add_argument("--only", action="append", metavar="PATTERN", help="rows whose names match (may be repeated)")
     parser.add_argument("--label", help="rows with this label")
-    parser.add_argument("--short", action="store_true", help="the rows labelled short, in a crossover of two minutes")
+    parser.add_argument("--short", action="store_true", help="the rows labelled short, in a crossover of two minutes, of a JVM four")
     parser.add_argument("--jobs", type=int, default=1, help="rows at a time (each keeps a third of a core busy, one with a JVM more)")
     parser.add_argument("--again", action="store_true", help="run also those whose result holds")
     parser.add_argument("--list", action="store_true", help="name the rows, and what is known of each")

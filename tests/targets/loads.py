@@ -10,7 +10,6 @@ gives what differs. The words, in any order:
   aborts    a share of the clients dies in the middle of an upload to /park
   rotate    something is rotated: POST /rotate, four times a dwell
   root      asks for /, as of servers that are not the fleet's
-  gzip      bodies in gzip, of a client that takes no gzip itself
   json      documents in JSON: POST /work
   padded    API keys of 230 characters
   warm      half a minute of new connections, as fast as they come, before anything is measured (`short`: ten seconds)
@@ -31,7 +30,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 HUNT = ROOT / "profiles" / "leak-hunt.ini"
 
-WORDS = ("hunt", "fixed", "clean", "hold", "aborts", "rotate", "root", "gzip", "json", "padded", "warm")
+WORDS = ("hunt", "fixed", "clean", "hold", "aborts", "rotate", "root", "json", "padded", "warm")
 EACH = {"connection": 2, "client_certificate": 2, "": 2}  # requests per connection; of other drivers 8
 FOREVER = 10**9  # without a limit of its own a profile reconnects where the design says so
 
@@ -51,6 +50,7 @@ LONG = Length(run=320, warmup=16, dwell=9.5)
 LONG_COLLECTED = Length(run=320, warmup=20, dwell=5)
 SHORT = Length(run=100, warmup=7, dwell=3, mode="crossover")
 SHORT_COLLECTED = Length(run=152, warmup=8, dwell=3, mode="crossover")
+SHORT_JVM = Length(run=262, warmup=12, dwell=5, mode="crossover")  # a reading takes a second there
 SOAK = Length(run=1200, warmup=60, dwell=10)
 
 
@@ -103,7 +103,7 @@ def identities(words, secrets):
 
 def requests(words):
     path = path_of(words)
-    if "gzip" in words or "profiles/jetty-gzip.ini" in words:
+    if "profiles/jetty-gzip.ini" in words:
         return (f"[request]\nmethod = POST\npath = /body\nheader.Content-Encoding = gzip\n"
                 "header.Content-Type = text/plain\nbody = @body.gz\n")
     if "json" in words:

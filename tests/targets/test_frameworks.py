@@ -1,4 +1,4 @@
-"""Rows of matrix.csv labelled short, a crossover of two minutes each: in each framework a leak and its remedy, of Ring the latter.
+"""Rows of matrix.csv labelled short, a crossover of two minutes each, of a JVM four: in each framework a leak and its remedy.
 
 A leak must be found, its driver blamed first, with bytes per event within 30 % of the server's own account; a remedy may be
 inconclusive in two minutes, but never a leak. The whole matrix, in runs of 320 s, is ./dev targets."""
