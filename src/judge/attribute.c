@@ -70,8 +70,7 @@ static double refresh_s(const struct series *s, size_t from, size_t to)
         return 0;
     }
     double usual_s = numeric_quantile(gap, n, 0.25);
-    double spacing_s = (s->t[to - 1] - s->t[from]) / (double)(to - from - 1);
-    return usual_s < 1.5 * spacing_s ? 0 : usual_s;
+    return usual_s < 1.5 * series_spacing(s, from, to) ? 0 : usual_s;
 }
 
 static double correlation(const double *a, const double *b, size_t n)

@@ -26,7 +26,7 @@ static const double fades[] = {1.0 / 60, 1.0 / 18, 1.0 / 33};
 
 static size_t rate_rows(const struct series *s, size_t from, size_t n)
 {
-    double spacing = (s->t[from + n - 1] - s->t[from]) / (double)(n - 1);
+    double spacing = series_spacing(s, from, from + n);
     if (spacing <= 0 || spacing > MAX_SPACING_S) {
         return 0;
     }

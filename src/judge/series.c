@@ -66,6 +66,11 @@ bool series_is_part(const struct series *series)
     return series->chosen && str_has_prefix(series->metric, "cgroup_");
 }
 
+double series_spacing(const struct series *series, size_t from, size_t to)
+{
+    return (series->t[to - 1] - series->t[from]) / (double)(to - from - 1);
+}
+
 static bool is_reading(const struct series *s, double t, double y)
 {
     return isfinite(t) && isfinite(y) && (series_is_part(s) ? y >= 0 : y > 0) &&

@@ -52,6 +52,8 @@ void series_init(struct series *series);
 /* What a part of the server's memory uses, of a control group's: that may be little or nothing, as
  * no process's may. */
 bool series_is_part(const struct series *series);
+/* Mean seconds between the readings of rows [from, to), of which there are two or more. */
+double series_spacing(const struct series *series, size_t from, size_t to);
 /* Adds one reading; x[DRIVER_TIME] is ignored (t is it).  A reading that is no memory of a process
  * (not finite, or not above 0), or whose time does not come after the one before, is left out and
  * counted in n_gaps; a counter that is not finite keeps its last value. */

@@ -118,18 +118,12 @@ static double counted(const struct series *s, const double *x, double t, size_t 
     return x[*at] + share * (x[*at + 1] - x[*at]);
 }
 
-static double row_seconds(const struct model *m)
-{
-    const double *t = m->series->t + m->from;
-    return (t[m->n - 1] - t[0]) / (double)(m->n - 1);
-}
-
 static void delay_by(const struct question *q, double rows)
 {
     const struct series *s = q->model->series;
     const double *x = s->x[q->model->driver[q->c]];
-    double delay_s = rows * row_seconds(q->model);
     size_t from = q->model->from;
+    double delay_s = rows * series_spacing(s, from, from + q->model->n);
     size_t at = first_row(q->model);
     for (size_t i = 0; i < q->model->n; i++) {
         q->column[i] = counted(s, x, s->t[from + i] - delay_s, &at) - x[from];
