@@ -256,6 +256,18 @@ static void judge_counter(const struct model *m, const struct regress *fit,
     }
 }
 
+/* Nobody is blamed for growth that may be slowing down. */
+static void doubt_slowing(const struct model *m, const struct regress *fit, struct attribution *a)
+{
+    for (size_t c = 0; c < m->n_counters; c++) {
+        enum driver d = m->driver[c];
+        if (d != DRIVER_TIME && a->explains[d] && store_may_slow(m, fit, c)) {
+            a->driver[d].may_slow = true;
+            a->driver[d].blamed = a->overwhelming[d] = false;
+        }
+    }
+}
+
 /* Bytes by row that the explaining counters, and that all but the counters account for. */
 static void account(const struct model *m, const struct regress *fit, struct attribution *a)
 {
@@ -300,6 +312,7 @@ static bool ask(struct model *m, bool floors, struct attribution *a)
     for (size_t c = 0; c < m->n_counters; c++) {
         judge_counter(m, &fit, &stores[c], c, least, a);
     }
+    doubt_slowing(m, &fit, a);
     account(m, &fit, a);
     regress_end(&fit);
     return true;

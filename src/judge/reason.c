@@ -170,14 +170,25 @@ static void say_unexposed(struct sink *s, const struct series *series,
     }
 }
 
+/* "12,000 more new client certificates" */
+static void say_events(struct sink *s, double n, const char *more, enum driver driver)
+{
+    const char *event = driver_info(driver)->event;
+    const char *end = strstr(event, "identity");
+    char text[UNIT_TEXT];
+    sink_printf(s, "%s %s%.*s%s", unit_grouped(text, (uint64_t)n), more,
+                (int)(end != NULL ? end - event : (ptrdiff_t)strlen(event)), event,
+                end != NULL ? "identities" : "s");
+}
+
 static const char *why_undecided(enum growth_reason why)
 {
     static const char *const texts[GROWTH_REASON_COUNT] = {
         [GROWTH_NOISY] = "it varies too much for a run of this length",
         [GROWTH_TOO_SHORT] = "there are too few readings",
         [GROWTH_DECELERATING] =
-            "it grew, but this can't be told from growth that slows down, as in "
-            "a warm-up or a filling cache",
+            ", but this can't be told from growth that slows down, as in a warm-up or a filling "
+            "cache",
         [GROWTH_STEP] = "one jump explains its growth",
         [GROWTH_UNEVEN] = "it grew in some parts of the run and hardly in others",
         [GROWTH_FEW_CYCLES] = "it is given back in large steps, and there were too few of them to "
@@ -195,17 +206,6 @@ static const char *why_undecided(enum growth_reason why)
         [GROWTH_UNIT] = "no process has so little, so the readings may be in another unit",
     };
     return texts[why];
-}
-
-/* "12,000 more new client certificates" */
-static void say_events(struct sink *s, double n, const char *more, enum driver driver)
-{
-    const char *event = driver_info(driver)->event;
-    const char *end = strstr(event, "identity");
-    char text[UNIT_TEXT];
-    sink_printf(s, "%s %s%.*s%s", unit_grouped(text, (uint64_t)n), more,
-                (int)(end != NULL ? end - event : (ptrdiff_t)strlen(event)), event,
-                end != NULL ? "identities" : "s");
 }
 
 static void say_needed(struct sink *s, const struct memory_finding *f)
@@ -253,11 +253,31 @@ static void say_bounds_of_growth(struct sink *s, const struct memory_finding *f)
     sink_printf(s, ", and %s/s are allowed", rate_text(budget, f->budget));
 }
 
+/* "it grew with 13,306 new connections, by 308 B each" */
+static void say_slowing(struct sink *s, const struct memory_finding *f)
+{
+    const char *before = " with ";
+    sink_printf(s, "it grew");
+    for (size_t i = 0; i < f->n_drivers; i++) {
+        const struct driver_finding *d = &f->drivers[i];
+        char each[UNIT_TEXT];
+        if (d->may_slow && d->separable) {
+            sink_printf(s, "%s", before);
+            say_events(s, d->events, "", d->driver);
+            sink_printf(s, ", by %s each", unit_bytes(each, d->bytes_per_event));
+            before = " and with ";
+        }
+    }
+}
+
 static void say_undecided(struct sink *s, const struct memory_finding *f, enum growth_reason why)
 {
     char text[UNIT_TEXT], seen[UNIT_TEXT];
-    sink_printf(s, "it is not clear whether %s leaks: %s", reason_metric(f->metric),
-                why_undecided(why));
+    sink_printf(s, "it is not clear whether %s leaks: ", reason_metric(f->metric));
+    if (why == GROWTH_DECELERATING) {
+        say_slowing(s, f);
+    }
+    sink_printf(s, "%s", why_undecided(why));
     if (why == GROWTH_TOO_SHORT) {
         sink_printf(s, " (%zu)", f->n_readings);
     } else if (why == GROWTH_UNIT) {

@@ -15,6 +15,15 @@
  * to be ruled out. */
 #define FILLED_EVIDENCE   6.0
 #define UNFILLED_EVIDENCE 9.0
+/* Endless growth must explain so much more than a logarithm does, by chi squared (4.5 nats, as on a
+ * plain series); that is steep from the first event that was counted on, or from so many times the
+ * fitted events before them. */
+#define LOGARITHM_EVIDENCE 9.0
+#define EARLIER_EVENTS     0.3
+/* Growth per event slows down, at this t value, when it ends below this share of what it began
+ * with. */
+#define SLOWED_T     3.0
+#define SLOWED_SHARE 0.65
 /* Of the growth per event, what a full store leaves at most. */
 #define FILLED_REMAINDER 0.5
 /* Given back after a while: this share of it, at this t value. */
@@ -207,16 +216,22 @@ static double find_expiry(const struct question *q, struct store *s)
     return best;
 }
 
+static struct question question_of(const struct model *model, const struct regress *fit, size_t c,
+                                   double *column, double *whitened)
+{
+    return (struct question){.model = model,
+                             .fit = fit,
+                             .c = c,
+                             .counter = model_column(model, c),
+                             .column = column,
+                             .whitened = whitened};
+}
+
 void store_find(const struct model *model, const struct regress *fit, size_t c, double *column,
                 struct store *ret_store)
 {
     CLEANUP_FREE double *whitened = xmalloc(fit->n * sizeof *whitened);
-    struct question q = {.model = model,
-                         .fit = fit,
-                         .c = c,
-                         .counter = model_column(model, c),
-                         .column = column,
-                         .whitened = whitened};
+    struct question q = question_of(model, fit, c, column, whitened);
     struct store s = {.kind = STORE_NONE};
     double share = find_filled(&q, &s);
     double delay = find_expiry(&q, &s);
@@ -229,4 +244,27 @@ void store_find(const struct model *model, const struct regress *fit, size_t c, 
         }
     }
     *ret_store = s;
+}
+
+bool store_may_slow(const struct model *model, const struct regress *fit, size_t c)
+{
+    CLEANUP_FREE double *column = xmalloc(model->n * sizeof *column);
+    CLEANUP_FREE double *whitened = xmalloc(fit->n * sizeof *whitened);
+    struct question q = question_of(model, fit, c, column, whitened);
+    const double *x = model->series->x[model->driver[c]];
+    double before =
+        fmax(x[model->from] - x[first_row(model)], EARLIER_EVENTS * q.counter[model->n - 1]);
+    struct addition a;
+    for (size_t i = 0; i < model->n; i++) {
+        column[i] = before * log1p(q.counter[i] / before);
+    }
+    if (!ask(&q, &a)) {
+        return true;
+    }
+    double slows = a.beta > 0 ? a.beta / a.se : 0;
+    double goes_on = a.rest > 0 ? a.rest / a.rest_se : 0;
+    double at_first = a.rest + a.beta;
+    double at_last = a.rest + a.beta * before / (before + q.counter[model->n - 1]);
+    return goes_on * goes_on - slows * slows < LOGARITHM_EVIDENCE ||
+           (slows > SLOWED_T && at_last < SLOWED_SHARE * at_first);
 }

@@ -189,6 +189,17 @@ static bool explains_unnamed(const struct attribution *a)
     return false;
 }
 
+/* Is there anything that explains the growth and is sure to go on? */
+static bool goes_on(const struct attribution *a)
+{
+    for (int d = 0; d < DRIVER_COUNT; d++) {
+        if (a->explains[d] && !a->driver[d].may_slow) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void convict_or_not(struct hearing *h)
 {
     struct growth *g = &h->growth;
@@ -196,6 +207,10 @@ static void convict_or_not(struct hearing *h)
     if (is_overwhelming(&h->attribution, g)) {
         g->class = MEMORY_LEAK;
         g->reason = GROWTH_TREND;
+    }
+    if (g->class == MEMORY_LEAK && !goes_on(&h->attribution)) {
+        g->class = MEMORY_INCONCLUSIVE;
+        g->reason = GROWTH_DECELERATING;
     }
     g->class = g->class == MEMORY_LEAK ? MEMORY_LEAK : MEMORY_INCONCLUSIVE;
 }

@@ -30,8 +30,9 @@ enum verdict_kind {
 struct driver_finding {
     enum driver driver;
     bool blamed;
-    bool separable;                    /* its counter moved apart from the others' */
-    bool bounded;                      /* grew with it at first, and no longer */
+    bool separable; /* its counter moved apart from the others' */
+    bool bounded;   /* grew with it at first, and no longer */
+    bool may_slow;  /* grows with it, but it can't be told from growth that slows down */
     double bytes_per_event, low, high; /* 95 % interval for people; NAN when not separable */
     double lower, upper; /* that verdicts go by: errors of 0.1 % and 2 %, shared by all drivers */
     double events;

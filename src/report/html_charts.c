@@ -220,9 +220,10 @@ static void put_driver(struct sink *sink, const struct driver_finding *driver, d
     }
     sink_printf(sink, "<td class=\"n\">%s</td><td>%s</td></tr>\n",
                 unit_grouped(events, (uint64_t)fmax(0, driver->events)),
-                driver->blamed                         ? "leak"
-                : driver->bounded && driver->separable ? "bounded"
-                                                       : "");
+                driver->blamed                          ? "leak"
+                : driver->bounded && driver->separable  ? "bounded"
+                : driver->may_slow && driver->separable ? "may slow"
+                                                        : "");
 }
 
 void html_attribution(struct sink *sink, const struct memory_finding *finding)

@@ -87,6 +87,9 @@ static const char *note_of(const struct driver_finding *driver)
     if (driver->bounded && driver->separable) {
         return " bound";
     }
+    if (driver->may_slow && driver->separable) {
+        return " may slow";
+    }
     return "";
 }
 

@@ -208,6 +208,13 @@ static double kept(const struct fault *fault, const struct load *load, size_t i,
     if (fault->kind == FAULT_LRU) {
         entries = fmin(entries, fault->bound * x[load->n - 1]);
     }
+    double constant = fault->bound * x[load->n - 1];
+    if (fault->kind == FAULT_FADES) {
+        entries = -constant * expm1(-entries / constant);
+    }
+    if (fault->kind == FAULT_SLOWS) {
+        entries = constant * log1p(entries / constant);
+    }
     if (fault->kind == FAULT_TTL && i >= t->lag + ttl) {
         entries -= x[i - t->lag - ttl];
     }

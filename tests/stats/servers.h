@@ -19,6 +19,8 @@ enum server_fault {
     FAULT_KEEPS,   /* `bytes` for each event of `driver` (time: a second), for ever */
     FAULT_LRU,     /* the same, bounded at `bound` of the run's events */
     FAULT_TTL,     /* the same, given back after `bound` of the run */
+    FAULT_FADES,   /* the same, ever less: by the factor e in `bound` of the run's events */
+    FAULT_SLOWS,   /* the same, ever less: by half in `bound` of the run's events, a third in two */
     FAULT_STEP,    /* one jump of `bytes` */
     FAULT_SAWTOOTH /* `bytes` a request, swept at once every few seconds */
 };

@@ -173,6 +173,55 @@ static void says_how_far_a_late_store_was_seen(void **state)
     assert_in_range(leaking.unbounded_said, leaking.leaks - 2, leaking.leaks);
 }
 
+static void calls_no_fading_store_a_leak(void **state)
+{
+    unsigned leaks = 0, said = 0, runs = 0;
+    (void)state;
+    for (enum server_noise noise = NOISE_STILL; noise < NOISE_COUNT; noise++) {
+        struct experiment e = noise <= NOISE_CALM     ? experiment_crossover(noise)
+                              : noise == NOISE_FORCED ? experiment_collected(300)
+                                                      : experiment_modulation(noise, 300);
+        struct score s = tried(&scenarios_fading, e, 10);
+        leaks += s.leaks;
+        runs += s.runs;
+        said += s.slowing_said;
+        assert_int_equal(s.passes, 0);
+    }
+    print_message("of %u fading stores %u are leaks, and of %u it is said what may slow\n", runs,
+                  leaks, said);
+    assert_share(leaks, runs, 0, 0.02);
+}
+
+/* Growth per event that sinks to half of what it began with within the run, and no further: mostly
+ * it is seen to slow down. */
+static void seldom_convicts_what_slows_to_half(void **state)
+{
+    static const struct server slowing[] = {
+        {"slowing connections", {{FAULT_SLOWS, DRIVER_CONNECTION, 3400, 0.5}}},
+        {"slowing certificates", {{FAULT_SLOWS, DRIVER_CLIENT_CERTIFICATE, 3072, 0.5}}}};
+    const struct scenarios scenarios = {"slowing", slowing, 2};
+    (void)state;
+    struct score still = tried(&scenarios, experiment_crossover(NOISE_STILL), 20);
+    struct score quiet = tried(&scenarios, experiment_modulation(NOISE_QUIET, 300), 20);
+    assert_share(still.leaks + quiet.leaks, still.runs + quiet.runs, 0, 0.35);
+}
+
+/* What slows down beside a leak hides none, and is not named with it. */
+static void convicts_beside_a_fading_store(void **state)
+{
+    static const struct server servers[] = {
+        {"fading certificates, token leak",
+         {{FAULT_FADES, DRIVER_CLIENT_CERTIFICATE, 3072, 0.3}, {FAULT_KEEPS, DRIVER_JWT, 1024, 0}}},
+        {"fading connections, key leak",
+         {{FAULT_FADES, DRIVER_CONNECTION, 3400, 0.5}, {FAULT_KEEPS, DRIVER_API_KEY, 400, 0}}}};
+    const struct scenarios scenarios = {"fading and leak", servers, 2};
+    (void)state;
+    struct score still = tried(&scenarios, experiment_crossover(NOISE_STILL), 20);
+    struct score quiet = tried(&scenarios, experiment_modulation(NOISE_QUIET, 300), 20);
+    assert_share(still.leaks + quiet.leaks, still.runs + quiet.runs, 0.95, 1);
+    assert_share(still.exact + quiet.exact, still.runs + quiet.runs, 0.9, 1);
+}
+
 static void judges_one_collected_reading_a_dwell(void **state)
 {
     (void)state;
@@ -309,6 +358,9 @@ int main(void)
         cmocka_unit_test(knows_how_little_it_knows),
         cmocka_unit_test(knows_stores_from_leaks),
         cmocka_unit_test(says_how_far_a_late_store_was_seen),
+        cmocka_unit_test(calls_no_fading_store_a_leak),
+        cmocka_unit_test(seldom_convicts_what_slows_to_half),
+        cmocka_unit_test(convicts_beside_a_fading_store),
         cmocka_unit_test(judges_one_collected_reading_a_dwell),
         cmocka_unit_test(refuses_a_metric_that_is_seldom_refreshed),
         cmocka_unit_test(names_nobody_whom_no_switch_tells_apart),

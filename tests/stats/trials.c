@@ -24,6 +24,14 @@
     {                                                                                              \
         FAULT_TTL, driver, bytes, share                                                            \
     }
+#define FADES(driver, bytes, share)                                                                \
+    {                                                                                              \
+        FAULT_FADES, driver, bytes, share                                                          \
+    }
+#define SLOWS(driver, bytes, share)                                                                \
+    {                                                                                              \
+        FAULT_SLOWS, driver, bytes, share                                                          \
+    }
 #define LIST(name, servers)                                                                        \
     {                                                                                              \
         name, servers, sizeof servers / sizeof *servers                                            \
@@ -79,6 +87,17 @@ static const struct server innocent[] = {
     {"sawtooth", {{FAULT_SAWTOOTH, TIME, 600, 0}}},
 };
 
+static const struct server fading[] = {
+    {"fading connections", {FADES(CONN, 3400, 0.3)}},
+    {"fading certificates", {FADES(CERT, 3072, 0.3)}},
+    {"fading tokens", {FADES(JWT, 1024, 0.5)}},
+    {"fading keys", {FADES(KEY, 400, 0.5)}},
+    {"slowing connections", {SLOWS(CONN, 3400, 0.1)}},
+    {"slowing certificates", {SLOWS(CERT, 3072, 0.1)}},
+    {"slowing tokens", {SLOWS(JWT, 1024, 0.2)}},
+    {"slowing keys", {SLOWS(KEY, 400, 0.2)}},
+};
+
 static const struct server extra[] = {
     {"aborted", {KEEPS(DRIVER_ABORTED, 2048)}},
     {"refused", {KEEPS(DRIVER_REFUSED, 4096)}},
@@ -91,6 +110,7 @@ static const struct server extra[] = {
 const struct scenarios scenarios_leaks = LIST("leaks", leaks);
 const struct scenarios scenarios_traps = LIST("traps", traps);
 const struct scenarios scenarios_late = LIST("late stores", late);
+const struct scenarios scenarios_fading = LIST("fading stores", fading);
 const struct scenarios scenarios_crossover = LIST("small leaks", crossover);
 const struct scenarios scenarios_innocent = LIST("innocent", innocent);
 const struct scenarios scenarios_extra = LIST("more drivers", extra);
@@ -134,7 +154,9 @@ static bool is_store(const struct server *server, enum driver driver)
 {
     for (size_t k = 0; k < SERVER_FAULTS; k++) {
         enum server_fault kind = server->fault[k].kind;
-        if ((kind == FAULT_LRU || kind == FAULT_TTL) && server->fault[k].driver == driver) {
+        bool store =
+            kind == FAULT_LRU || kind == FAULT_TTL || kind == FAULT_FADES || kind == FAULT_SLOWS;
+        if (store && server->fault[k].driver == driver) {
             return true;
         }
     }
@@ -191,6 +213,7 @@ void trial_server(const struct server *server, const struct experiment *experime
         score->innocent_blamed += wrong;
         score->leaks += leak;
         score->passes += f.class == MEMORY_STABLE || f.class == MEMORY_BOUNDED;
+        score->slowing_said += strstr(f.reason, "it grew with") != NULL;
         score->refresh_said += strstr(f.reason, "refreshed only every") != NULL;
         score->unbounded_said += leak && strstr(f.reason, "no bound seen up to") != NULL;
     }

@@ -20,6 +20,7 @@ struct score {
     unsigned separable;         /* drivers that could be asked */
     unsigned intervals, missed; /* 95 % intervals, and those without the truth */
     unsigned unbounded_said;    /* leaks whose reason says up to where no bound was seen */
+    unsigned slowing_said;      /* reasons that name what growth may be slowing with */
     unsigned refresh_said;      /* reasons that say that the metric is refreshed too seldom */
     double error;               /* sum of |error| of blamed leaks, as a share */
     unsigned errors;
@@ -38,6 +39,8 @@ extern const struct scenarios scenarios_leaks;
 extern const struct scenarios scenarios_traps;
 /* Stores that fill at 85 % of their events. */
 extern const struct scenarios scenarios_late;
+/* Growth per event that fades to 4 or 14 % by the end of the run, or slows to 9 or 17 %. */
+extern const struct scenarios scenarios_fading;
 /* The small leaks of the 70 s crossover. */
 extern const struct scenarios scenarios_crossover;
 /* What does not leak there: stores, steps, a saw-tooth. */
