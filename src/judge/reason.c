@@ -288,7 +288,7 @@ static void say_undecided(struct sink *s, const struct memory_finding *f, enum g
     if (is_about_growth(why)) {
         say_bounds_of_growth(s, f);
         if (isfinite(f->smallest_visible)) {
-            sink_printf(s, "; even growth from %s/s on would have been called a leak",
+            sink_printf(s, "; steady growth from %s/s on would have been called a leak",
                         rate_text(seen, f->smallest_visible));
         }
         say_forecast(s, f);
