@@ -268,8 +268,8 @@ def main():
             peers = Peers(server, pki / "clients" / "client-1.pem", folder)
             library = floor()["library"]
             figures = [f for f in ratios(client, other, peers, floor) if options.only in f.title]
-            values = measure(figures, options.repetitions)
             singles = [] if options.only else list(alone(client, floor, options.connections, pathlib.Path(folder)))
+            values = measure(figures, options.repetitions)
         finally:
             server.close()
     if other is None:
