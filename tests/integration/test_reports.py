@@ -210,8 +210,10 @@ def test_the_java_library_reads_the_logs_and_draws_the_same_tables(run, tmp_path
         theirs = [row for row in theirs if row[1] == 1 or row[2] < n]  # it tells the last value twice
         assert len(ours) == len(theirs) > 5
         for mine, other in zip(ours, theirs):
-            # a unit of the last digit, and what a binary fraction is off
-            assert mine == [pytest.approx(other[0], rel=1e-3, abs=0.001 + 1e-9), pytest.approx(other[1], abs=1e-9), other[2]]
+            # it tells the end of a slot, and both round to a unit of the last digit
+            slot_ms, digit_ms = other[0] * 1e-3, 0.001 + 1e-9
+            assert mine == [pytest.approx(other[0], rel=0, abs=slot_ms + digit_ms),
+                            pytest.approx(other[1], abs=1e-9), other[2]]
 
 
 def test_ticks_are_plain_csv_whose_last_row_is_the_run(run):
