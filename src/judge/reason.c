@@ -59,21 +59,40 @@ static void say_rate(struct sink *s, const struct memory_finding *f)
     }
 }
 
+size_t reason_blamed(const struct memory_finding *finding,
+                     const struct driver_finding *ret_blamed[DRIVER_COUNT])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < finding->n_drivers; i++) {
+        const struct driver_finding *d = &finding->drivers[i];
+        size_t at = n;
+        if (!d->blamed) {
+            continue;
+        }
+        for (; at > 0 && ret_blamed[at - 1]->bytes_per_event * ret_blamed[at - 1]->events <
+                             d->bytes_per_event * d->events;
+             at--) {
+            ret_blamed[at] = ret_blamed[at - 1];
+        }
+        ret_blamed[at] = d;
+        n++;
+    }
+    return n;
+}
+
 /* ", 2.0 KiB per new client certificate (95 % 1.9 KiB to 2.1 KiB)" for each that is blamed. */
 static bool say_blamed(struct sink *s, const struct memory_finding *f)
 {
-    bool any = false;
-    for (size_t i = 0; i < f->n_drivers; i++) {
-        const struct driver_finding *d = &f->drivers[i];
+    const struct driver_finding *blamed[DRIVER_COUNT];
+    size_t n = reason_blamed(f, blamed);
+    for (size_t i = 0; i < n; i++) {
+        const struct driver_finding *d = blamed[i];
         char each[UNIT_TEXT], low[UNIT_TEXT], high[UNIT_TEXT];
-        if (d->blamed) {
-            sink_printf(s, "%s %s per %s (95 %% %s to %s)", any ? " and" : ",",
-                        unit_bytes(each, d->bytes_per_event), driver_info(d->driver)->event,
-                        unit_bytes(low, d->low), unit_bytes(high, d->high));
-            any = true;
-        }
+        sink_printf(s, "%s %s per %s (95 %% %s to %s)", i > 0 ? " and" : ",",
+                    unit_bytes(each, d->bytes_per_event), driver_info(d->driver)->event,
+                    unit_bytes(low, d->low), unit_bytes(high, d->high));
     }
-    return any;
+    return n > 0;
 }
 
 /* "that is 130 B per request or 2.0 KiB per new connection: not separable ..." */

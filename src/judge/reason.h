@@ -16,5 +16,8 @@ void reason_write_early(const struct stretch *stretch, const char *proof,
                         struct memory_finding *finding);
 /* "anonymous memory" for anon_bytes. */
 const char *reason_metric(const char *metric);
+/* Drivers that are blamed, that with most bytes first; returns how many.  The finding owns them. */
+size_t reason_blamed(const struct memory_finding *finding,
+                     const struct driver_finding *ret_blamed[DRIVER_COUNT]);
 
 #endif

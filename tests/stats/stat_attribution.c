@@ -3,6 +3,8 @@
  * truth, and what can't be told is not told. */
 #include "trials.h"
 
+#include "judge/reason.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -222,6 +224,33 @@ static void convicts_beside_a_fading_store(void **state)
     assert_share(still.exact + quiet.exact, still.runs + quiet.runs, 0.9, 1);
 }
 
+/* Tokens come in more often, so that they cost more, though each is the smaller. */
+static void names_the_gravest_first(void **state)
+{
+    static const struct server server = {
+        "connection and token",
+        {{FAULT_KEEPS, DRIVER_CONNECTION, 2048, 0}, {FAULT_KEEPS, DRIVER_JWT, 1024, 0}}};
+    static struct series series;
+    static struct memory_finding f;
+    const struct driver_finding *blamed[DRIVER_COUNT];
+    struct experiment e = experiment_modulation(NOISE_QUIET, 300);
+    struct judge_options options = judge_options_none();
+    (void)state;
+    options.designed = true;
+    options.warmup_s = e.warmup_s;
+    options.dwell_s = e.dwell_s;
+    server_run(&server, &e, SEED, &series);
+    judge_series(&series, &options, &f);
+    assert_int_equal(reason_blamed(&f, blamed), 2);
+    assert_int_equal(blamed[0]->driver, DRIVER_JWT);
+    assert_int_equal(blamed[1]->driver, DRIVER_CONNECTION);
+    const char *token = strstr(f.reason, "per new JWT (");
+    const char *connection = strstr(f.reason, "per new connection (");
+    assert_non_null(token);
+    assert_non_null(connection);
+    assert_true(token < connection);
+}
+
 static void judges_one_collected_reading_a_dwell(void **state)
 {
     (void)state;
@@ -361,6 +390,7 @@ int main(void)
         cmocka_unit_test(calls_no_fading_store_a_leak),
         cmocka_unit_test(seldom_convicts_what_slows_to_half),
         cmocka_unit_test(convicts_beside_a_fading_store),
+        cmocka_unit_test(names_the_gravest_first),
         cmocka_unit_test(judges_one_collected_reading_a_dwell),
         cmocka_unit_test(refuses_a_metric_that_is_seldom_refreshed),
         cmocka_unit_test(names_nobody_whom_no_switch_tells_apart),
