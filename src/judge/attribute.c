@@ -348,7 +348,7 @@ void attribution_make(const struct series *series, size_t from, size_t to,
     *a = (struct attribution){.n = to - from, .from = from};
     size_t n = list_moving(series, from, to, drivers, a);
     double dwell_s = options->dwell_s > 0 ? options->dwell_s : USUAL_DWELL_S;
-    double spacing = n > 0 ? (series->t[to - 1] - series->t[from]) / (double)(to - from - 1) : 0;
+    double spacing = n > 0 ? series_spacing(series, from, to) : 0;
     bool follows = !options->floors && (options->dwell_s <= 0 || 2 * spacing <= dwell_s);
     a->refresh_s = n > 0 && follows && options->designed ? refresh_s(series, from, to) : 0;
     a->refresh_s = a->refresh_s * MIN_REFRESHES > dwell_s ? a->refresh_s : 0;

@@ -80,15 +80,14 @@ size_t reason_blamed(const struct memory_finding *finding,
     return n;
 }
 
-/* ", 2.0 KiB per new client certificate (95 % 1.9 KiB to 2.1 KiB)" for each that is blamed. */
-static bool say_blamed(struct sink *s, const struct memory_finding *f)
+bool reason_say_blamed(struct sink *sink, const char *before, const struct memory_finding *finding)
 {
     const struct driver_finding *blamed[DRIVER_COUNT];
-    size_t n = reason_blamed(f, blamed);
+    size_t n = reason_blamed(finding, blamed);
     for (size_t i = 0; i < n; i++) {
         const struct driver_finding *d = blamed[i];
         char each[UNIT_TEXT], low[UNIT_TEXT], high[UNIT_TEXT];
-        sink_printf(s, "%s %s per %s (95 %% %s to %s)", i > 0 ? " and" : ",",
+        sink_printf(sink, "%s %s per %s (95 %% %s to %s)", i > 0 ? " and" : before,
                     unit_bytes(each, d->bytes_per_event), driver_info(d->driver)->event,
                     unit_bytes(low, d->low), unit_bytes(high, d->high));
     }
@@ -142,7 +141,7 @@ static void say_leak(struct sink *s, const struct memory_finding *f, enum growth
 {
     sink_printf(s, "%s grows ", reason_metric(f->metric));
     say_rate(s, f);
-    bool named = say_blamed(s, f);
+    bool named = reason_say_blamed(s, ",", f);
     if (why == GROWTH_STAIRCASE) {
         sink_printf(s, ", in steps whose sizes and distances double, as a table does that is "
                        "never emptied");
@@ -189,25 +188,11 @@ static void say_unexposed(struct sink *s, const struct series *series,
     }
 }
 
-/* "12,000 more new client certificates" */
-static void say_events(struct sink *s, double n, const char *more, enum driver driver)
-{
-    const char *event = driver_info(driver)->event;
-    const char *end = strstr(event, "identity");
-    char text[UNIT_TEXT];
-    sink_printf(s, "%s %s%.*s%s", unit_grouped(text, (uint64_t)n), more,
-                (int)(end != NULL ? end - event : (ptrdiff_t)strlen(event)), event,
-                end != NULL ? "identities" : "s");
-}
-
 static const char *why_undecided(enum growth_reason why)
 {
     static const char *const texts[GROWTH_REASON_COUNT] = {
         [GROWTH_NOISY] = "it varies too much for a run of this length",
         [GROWTH_TOO_SHORT] = "there are too few readings",
-        [GROWTH_DECELERATING] =
-            ", but this can't be told from growth that slows down, as in a warm-up or a filling "
-            "cache",
         [GROWTH_STEP] = "one jump explains its growth",
         [GROWTH_UNEVEN] = "it grew in some parts of the run and hardly in others",
         [GROWTH_FEW_CYCLES] = "it is given back in large steps, and there were too few of them to "
@@ -225,6 +210,17 @@ static const char *why_undecided(enum growth_reason why)
         [GROWTH_UNIT] = "no process has so little, so the readings may be in another unit",
     };
     return texts[why];
+}
+
+/* "12,000 more new client certificates" */
+static void say_events(struct sink *s, double n, const char *more, enum driver driver)
+{
+    const char *event = driver_info(driver)->event;
+    const char *end = strstr(event, "identity");
+    char text[UNIT_TEXT];
+    sink_printf(s, "%s %s%.*s%s", unit_grouped(text, (uint64_t)n), more,
+                (int)(end != NULL ? end - event : (ptrdiff_t)strlen(event)), event,
+                end != NULL ? "identities" : "s");
 }
 
 static void say_needed(struct sink *s, const struct memory_finding *f)
@@ -272,7 +268,7 @@ static void say_bounds_of_growth(struct sink *s, const struct memory_finding *f)
     sink_printf(s, ", and %s/s are allowed", rate_text(budget, f->budget));
 }
 
-/* "it grew with 13,306 new connections, by 308 B each" */
+/* "it grew with 13,306 new connections, by 308 B each, but ..." */
 static void say_slowing(struct sink *s, const struct memory_finding *f)
 {
     const char *before = " with ";
@@ -287,6 +283,8 @@ static void say_slowing(struct sink *s, const struct memory_finding *f)
             before = " and with ";
         }
     }
+    sink_printf(s, ", but this can't be told from growth that slows down, as in a warm-up or a "
+                   "filling cache");
 }
 
 static void say_undecided(struct sink *s, const struct memory_finding *f, enum growth_reason why)
@@ -295,8 +293,9 @@ static void say_undecided(struct sink *s, const struct memory_finding *f, enum g
     sink_printf(s, "it is not clear whether %s leaks: ", reason_metric(f->metric));
     if (why == GROWTH_DECELERATING) {
         say_slowing(s, f);
+    } else {
+        sink_printf(s, "%s", why_undecided(why));
     }
-    sink_printf(s, "%s", why_undecided(why));
     if (why == GROWTH_TOO_SHORT) {
         sink_printf(s, " (%zu)", f->n_readings);
     } else if (why == GROWTH_UNIT) {

@@ -2,6 +2,7 @@
 #ifndef JUDGE_REASON_H
 #define JUDGE_REASON_H
 
+#include "base/sink.h"
 #include "judge/exposure.h"
 #include "judge/growth.h"
 
@@ -19,5 +20,8 @@ const char *reason_metric(const char *metric);
 /* Drivers that are blamed, that with most bytes first; returns how many.  The finding owns them. */
 size_t reason_blamed(const struct memory_finding *finding,
                      const struct driver_finding *ret_blamed[DRIVER_COUNT]);
+/* "BEFORE 2.0 KiB per new client certificate (95 % 1.9 KiB to 2.1 KiB) and ..." of these; false
+ * where nobody is. */
+bool reason_say_blamed(struct sink *sink, const char *before, const struct memory_finding *finding);
 
 #endif

@@ -1,22 +1,10 @@
 #include "report/headline.h"
 
-#include "base/unit.h"
 #include "judge/reason.h"
 
 bool headline_leak(struct sink *sink, const struct memory_finding *finding)
 {
-    const struct driver_finding *blamed[DRIVER_COUNT];
-    size_t n = finding->class == MEMORY_LEAK ? reason_blamed(finding, blamed) : 0;
-
-    for (size_t k = 0; k < n; k++) {
-        const struct driver_finding *driver = blamed[k];
-        char size[UNIT_TEXT], low[UNIT_TEXT], high[UNIT_TEXT];
-
-        sink_printf(sink, "%s %s per %s (95 %% %s to %s)", k == 0 ? "the server keeps" : " and",
-                    unit_bytes(size, driver->bytes_per_event), driver_info(driver->driver)->event,
-                    unit_bytes(low, driver->low), unit_bytes(high, driver->high));
-    }
-    return n > 0;
+    return finding->class == MEMORY_LEAK && reason_say_blamed(sink, "the server keeps", finding);
 }
 
 /* The first that leaks is the one that the judge trusts most; the others show the same leak. */

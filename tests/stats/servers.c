@@ -78,6 +78,13 @@ struct experiment experiment_collected(double seconds)
     return e;
 }
 
+struct experiment experiment_short(enum server_noise noise)
+{
+    return noise <= NOISE_CALM     ? experiment_crossover(noise)
+           : noise == NOISE_FORCED ? experiment_collected(300)
+                                   : experiment_modulation(noise, 300);
+}
+
 static double uniform(struct rng *r, double low, double high)
 {
     return low + (high - low) * rng_double(r);

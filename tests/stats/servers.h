@@ -67,6 +67,8 @@ struct experiment experiment_crossover(enum server_noise noise);
 struct experiment experiment_modulation(enum server_noise noise, double seconds);
 /* The same of a heap that is collected at the end of each dwell of 5 s, and read then alone. */
 struct experiment experiment_collected(double seconds);
+/* The shortest of these that a noise allows: 70 s where memory is still or calm, else 300 s. */
+struct experiment experiment_short(enum server_noise noise);
 void server_run(const struct server *server, const struct experiment *experiment, unsigned seed,
                 struct series *ret_series);
 

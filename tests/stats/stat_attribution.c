@@ -180,9 +180,7 @@ static void calls_no_fading_store_a_leak(void **state)
     unsigned leaks = 0, said = 0, runs = 0;
     (void)state;
     for (enum server_noise noise = NOISE_STILL; noise < NOISE_COUNT; noise++) {
-        struct experiment e = noise <= NOISE_CALM     ? experiment_crossover(noise)
-                              : noise == NOISE_FORCED ? experiment_collected(300)
-                                                      : experiment_modulation(noise, 300);
+        struct experiment e = experiment_short(noise);
         struct score s = tried(&scenarios_fading, e, 10);
         leaks += s.leaks;
         runs += s.runs;

@@ -145,9 +145,7 @@ static void slowing(unsigned seed, unsigned n)
     }
     printf("\n|---|---|---|---|---|---|---|---|\n");
     for (enum server_noise noise = NOISE_STILL; noise < NOISE_COUNT; noise++) {
-        struct experiment e = noise <= NOISE_CALM     ? experiment_crossover(noise)
-                              : noise == NOISE_FORCED ? experiment_collected(300)
-                                                      : experiment_modulation(noise, 300);
+        struct experiment e = experiment_short(noise);
         printf("| %s | %.0f s |", noises[noise], e.seconds);
         for (size_t k = 0; k < PACES; k++) {
             struct score score = {0};

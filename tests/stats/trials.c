@@ -24,14 +24,6 @@
     {                                                                                              \
         FAULT_TTL, driver, bytes, share                                                            \
     }
-#define FADES(driver, bytes, share)                                                                \
-    {                                                                                              \
-        FAULT_FADES, driver, bytes, share                                                          \
-    }
-#define SLOWS(driver, bytes, share)                                                                \
-    {                                                                                              \
-        FAULT_SLOWS, driver, bytes, share                                                          \
-    }
 #define LIST(name, servers)                                                                        \
     {                                                                                              \
         name, servers, sizeof servers / sizeof *servers                                            \
@@ -88,14 +80,14 @@ static const struct server innocent[] = {
 };
 
 static const struct server fading[] = {
-    {"fading connections", {FADES(CONN, 3400, 0.3)}},
-    {"fading certificates", {FADES(CERT, 3072, 0.3)}},
-    {"fading tokens", {FADES(JWT, 1024, 0.5)}},
-    {"fading keys", {FADES(KEY, 400, 0.5)}},
-    {"slowing connections", {SLOWS(CONN, 3400, 0.1)}},
-    {"slowing certificates", {SLOWS(CERT, 3072, 0.1)}},
-    {"slowing tokens", {SLOWS(JWT, 1024, 0.2)}},
-    {"slowing keys", {SLOWS(KEY, 400, 0.2)}},
+    {"fading connections", {{FAULT_FADES, CONN, 3400, 0.3}}},
+    {"fading certificates", {{FAULT_FADES, CERT, 3072, 0.3}}},
+    {"fading tokens", {{FAULT_FADES, JWT, 1024, 0.5}}},
+    {"fading keys", {{FAULT_FADES, KEY, 400, 0.5}}},
+    {"slowing connections", {{FAULT_SLOWS, CONN, 3400, 0.1}}},
+    {"slowing certificates", {{FAULT_SLOWS, CERT, 3072, 0.1}}},
+    {"slowing tokens", {{FAULT_SLOWS, JWT, 1024, 0.2}}},
+    {"slowing keys", {{FAULT_SLOWS, KEY, 400, 0.2}}},
 };
 
 static const struct server extra[] = {
