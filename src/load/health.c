@@ -16,6 +16,8 @@
 #define LAG_MAX_NS     (100 * NS_PER_MS)
 #define SILENCE_MAX_NS NS_PER_S
 #define RAMP_MAX_NS    (5 * NS_PER_S)
+#define RAMP_DELAYED   0.5
+#define JUDGED_MIN_NS  (NS_PER_S / 2)
 #define STOOD_NS       (2 * NS_PER_S) /* a second that was that long: the whole process stood */
 
 #define LAGGING_MIN_NS    (3 * NS_PER_S)
@@ -117,15 +119,22 @@ static double share(uint64_t part, uint64_t whole)
     return whole > 0 ? (double)part / (double)whole : 0;
 }
 
+/* It had more to do than it got done: too many starts were late, or it had no time left. */
+static bool is_behind(const struct health *health, const struct health_span *span,
+                      double delayed_share)
+{
+    bool open = health->plan->pace.mode != PACE_CLOSED;
+    bool full = share(span->cpu_ns + span->wait_ns, span->span_ns) >= FULL_SHARE;
+    bool starved = share(span->wait_ns, span->span_ns) >= FULL_SHARE;
+    return (open && share(span->n_delayed, span->n_due) > delayed_share) ||
+           (open ? full && span->waited_ns > BEHIND_NS : starved);
+}
+
 static bool is_lagging(const struct health *health, const struct health_worker *worker)
 {
     const struct health_span *now = &worker->now;
     double n_ticks = share(now->span_ns, health->tick_ns);
-    bool open = health->plan->pace.mode != PACE_CLOSED;
-    bool full = share(now->cpu_ns + now->wait_ns, now->span_ns) >= FULL_SHARE;
-    bool starved = share(now->wait_ns, now->span_ns) >= FULL_SHARE;
-    return (open && share(now->n_delayed, now->n_due) > DELAYED_SHARE) ||
-           (open ? full && now->waited_ns > BEHIND_NS : starved) ||
+    return is_behind(health, now, DELAYED_SHARE) ||
            (n_ticks > 0 && (double)now->lag_ns > n_ticks * (double)LAG_MAX_NS) ||
            worker->stood_ns > SILENCE_MAX_NS ||
            worker->silent_ns > health->tick_ns + SILENCE_MAX_NS;
@@ -170,9 +179,7 @@ void health_second(struct health *health, const struct machine_reading *machine,
     uint64_t span_ns = second_ns;
     for (unsigned w = 0; w < health->n_workers; w++) {
         struct health_worker *worker = &health->workers[w];
-        if (judged) {
-            add_span(&worker->total, &worker->now);
-        }
+        add_span(judged ? &worker->total : &worker->ramp, &worker->now);
         if (judged && is_lagging(health, worker)) {
             add_span(&health->lagging, &worker->now);
             lagging = true;
@@ -188,6 +195,8 @@ void health_second(struct health *health, const struct machine_reading *machine,
     if (judged) {
         health->judged_ns += second_ns;
         note_minute(health, lagging ? span_ns : 0);
+    } else {
+        health->ramp_ns += second_ns;
     }
     if (lagging) {
         note_lagging(health, health->judging ? machine : &health->machine, span_ns);
@@ -199,6 +208,23 @@ void health_second(struct health *health, const struct machine_reading *machine,
         health->judging = true;
     }
     health->last_ns = t_ns;
+}
+
+/* Without it a run that ended before its connections stood would be healthy unseen. */
+static void judge_ramp(struct health *health)
+{
+    bool lagging = false;
+    for (unsigned w = 0; w < health->n_workers; w++) {
+        struct health_worker *worker = &health->workers[w];
+        add_span(&worker->total, &worker->ramp);
+        if (is_behind(health, &worker->ramp, RAMP_DELAYED)) {
+            add_span(&health->lagging, &worker->ramp);
+            lagging = true;
+        }
+    }
+    health->judged_ns += health->ramp_ns;
+    health->lagging_ns += lagging ? health->ramp_ns : 0;
+    health->ramp_ns = 0;
 }
 
 /* Adds to the text, as far as there is room. */
@@ -357,6 +383,9 @@ bool health_finish(struct health *health, const struct interval *total, char tex
     enum { LAGGED, LACKED, MINTED, OWN, FINDINGS };
     char found[FINDINGS][HEALTH_TEXT] = {""};
     uint64_t worker_ns;
+    if (health->judged_ns < JUDGED_MIN_NS) {
+        judge_ramp(health);
+    }
     sum_up(health, &worker_ns);
     bool bad[FINDINGS] = {
         [LAGGED] = has_lagged(health, found[LAGGED]),

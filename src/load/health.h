@@ -12,7 +12,9 @@
  * A slow server does the opposite: it leaves the workers idle.  A worker of a closed loop that is
  * on its core all the time is no fault: nothing was due, and the load is counted as it was; but its
  * latencies are its own then, and said to be so.  Until all connections stood (5 s at most) nothing
- * is judged, nor is the first second, unless it took two; what is left of the last one is.
+ * is judged, nor is the first second, unless it took two; what is left of the last one is.  A run
+ * that leaves less than half a second to judge is judged by its beginning, too, as one span: there
+ * more than half of the starts must have been late, or no time left.
  *
  * The generator did not keep up when lagging seconds made up a tenth of the run and 3 s (half of a
  * run of less than 6 s), or half of some minute; fewer are told and no more: a hiccup must not
@@ -44,6 +46,7 @@ struct health_span {
 struct health_worker {
     struct health_span now;   /* since the last second */
     struct health_span total; /* of the seconds that were judged */
+    struct health_span ramp;  /* of those before */
     uint64_t silent_ns;       /* until now */
     uint64_t stood_ns;        /* the longest that it was late in an interval of the second */
 };
@@ -54,7 +57,8 @@ struct health {
     unsigned n_workers;
     uint64_t tick_ns;
     bool begun, judging;         /* the connections stood; since the second after that */
-    uint64_t judged_ns, last_ns; /* judged in all; the end of the last second */
+    uint64_t judged_ns, ramp_ns; /* judged in all; what went before that */
+    uint64_t last_ns;            /* the end of the last second */
     uint64_t lagging_ns, minute[HEALTH_MINUTE]; /* of the last seconds, in a ring */
     bool lagged;                                /* the last second */
     uint64_t stood_ns;                          /* the longest that a worker was late */

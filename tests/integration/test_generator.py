@@ -189,10 +189,12 @@ def test_more_handshakes_than_one_core_can_do(tmp_path, pki):
     assert "the generator did not keep up: " in " ".join(report(tmp_path / "run").split())
 
 
-def test_a_short_run_is_judged_too(tmp_path, pki):
+@pytest.mark.parametrize("more", ["", "connections = 40\nconnect_rate = 10/s"])
+def test_a_short_run_is_judged_too(tmp_path, pki, more):
+    """Even one that is over before its connections stand."""
+    pace = "mode = open\nrate = 10000000/s\n" + more
     with embedded(tmp_path, pki, credentials=False) as server:
-        done = tlsoak("run", profile(tmp_path, text(server, pki, "duration = 2s\nthreads = 1",
-                                                    "mode = open\nrate = 10000000/s")),
+        done = tlsoak("run", profile(tmp_path, text(server, pki, "duration = 2s\nthreads = 1", pace)),
                       "-o", tmp_path / "run", "--quiet", starved_ok=True)
     assert done.returncode == 4, done.stdout + done.stderr
     assert "the load generator could not keep up" in report(tmp_path / "run")

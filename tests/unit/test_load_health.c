@@ -284,6 +284,35 @@ static void the_ramp_is_not_judged(void **state)
     end(&trial);
 }
 
+/* Nobody who was never looked at is healthy: a run may be over before its connections stand. */
+static void a_run_that_is_all_ramp(void **state)
+{
+    (void)state;
+    static const struct second late = {.cpu = 0.5, .own_ms = 200, .n_delayed = 45},
+                               full = {.cpu = 0.9, .wait = 0.08, .waited_ms = 1500};
+    struct trial trial;
+    begin(&trial, &open_loop);
+    trial.total->count[COUNTER_HANDSHAKE_FULL] = 1;
+    pass(&trial, 2, full);
+    assert_false(finish(&trial));
+    assert_string_equal(trial.text,
+                        "the load generator could not keep up for 2 s of 2 s: its 2 threads had no "
+                        "time left (90 % CPU): the plan asks for more than they can do");
+    end(&trial);
+    begin(&trial, &open_loop); /* stands with its last second, and drains in a fifth */
+    pass(&trial, 1, starved);
+    trial.t_ns += NS_PER_S / 5;
+    health_second(&trial.health, &trial.machine, trial.t_ns);
+    assert_false(finish(&trial));
+    assert_non_null(strstr(trial.text, "it was starved of CPU"));
+    end(&trial);
+    begin(&trial, &open_loop); /* handshakes hold starts up, as they may */
+    pass(&trial, 1, late);
+    assert_true(finish(&trial));
+    assert_true(trial.found.busiest_share > 0.4);
+    end(&trial);
+}
+
 /* A machine that was suspended before anything was judged. */
 static void a_first_second_that_took_seven(void **state)
 {
@@ -398,6 +427,7 @@ int main(void)
         cmocka_unit_test(timers_that_run_late),
         cmocka_unit_test(a_silent_worker),
         cmocka_unit_test(the_ramp_is_not_judged),
+        cmocka_unit_test(a_run_that_is_all_ramp),
         cmocka_unit_test(a_first_second_that_took_seven),
         cmocka_unit_test(stolen_cores_are_named),
         cmocka_unit_test(ports_run_out),
