@@ -6,6 +6,7 @@
 #include "net/codec.h"
 #include "net/conn_deadline.h"
 #include "net/conn_show.h"
+#include "net/h2_mem.h"
 #include "net/h2_private.h"
 
 #include <stdlib.h>
@@ -32,6 +33,7 @@ void h2_env_init(struct conn_env *env)
     h2->callbacks = h2_callbacks();
     BUG_ON(h2->callbacks == NULL || nghttp2_option_new(&h2->option) != 0);
     nghttp2_option_set_max_send_header_block_length(h2->option, MAX_SEND_HEAD);
+    h2->mem = h2_mem_new();
     ev_prepare_init(&h2->turn, on_turn);
     h2->turn.data = env;
     ev_set_priority(&h2->turn, EV_MINPRI);
@@ -50,6 +52,7 @@ void h2_env_stop(struct conn_env *env)
     ev_prepare_stop(env->loop, &h2->turn);
     nghttp2_session_callbacks_del(h2->callbacks);
     nghttp2_option_del(h2->option);
+    h2_mem_free(h2->mem);
     free(h2->nv);
     free(h2);
     env->h2 = NULL;
@@ -295,6 +298,7 @@ static void send_request(struct conn *conn, struct stream *stream,
 
     stream->body = request->body;
     stream->body_len = request->body_len;
+    h2->cancels = h2->cancels || stream->cancelled;
     stream->id =
         nghttp2_submit_request(h2->session, NULL, name_values(conn->env->h2, request),
                                request->n_fields, request->body_len > 0 ? &body : NULL, stream);
@@ -394,7 +398,7 @@ static void expired(struct conn *conn, struct stream *stream, enum outcome outco
         conn_fail(conn, outcome);
         return;
     }
-    (void)nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
+    h2_forget(h2, stream);
     (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
     queue(h2);
     conn_finish(conn, stream, outcome);
@@ -435,7 +439,8 @@ bool h2_open(struct conn *conn)
 
     h2->conn = conn;
     conn->h2 = h2;
-    return nghttp2_session_client_new2(&h2->session, env->callbacks, h2, env->option) == 0;
+    return nghttp2_session_client_new3(&h2->session, env->callbacks, h2, env->option,
+                                       h2_mem_functions(env->mem)) == 0;
 }
 
 void h2_begin(struct conn *conn)

@@ -27,12 +27,18 @@ struct stream *h2_stream(const struct h2 *h2, int32_t id)
     return nghttp2_session_get_stream_user_data(h2->session, id);
 }
 
+void h2_forget(struct h2 *h2, const struct stream *stream)
+{
+    (void)nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
+    h2->reading = h2->reading != stream ? h2->reading : NULL;
+}
+
 /* The response is whole.  A request that is not yet is given up: nobody waits for it (RFC 9113,
  * section 8.1). */
 static int complete(struct h2 *h2, struct stream *stream)
 {
-    (void)nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
-    if (nghttp2_session_get_stream_local_close(h2->session, stream->id) == 0) {
+    h2_forget(h2, stream);
+    if (stream->body_len > 0) {
         (void)nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
     }
     h2_end_stream(h2, stream, OUTCOME_OK);
@@ -87,6 +93,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 
     (void)session;
     h2->status = 0;
+    h2->reading = stream;
     if (stream == NULL) {
         return 0;
     }
@@ -112,7 +119,7 @@ static int status_of(const uint8_t *value, size_t len)
 
 static int give_up(struct h2 *h2, struct stream *stream, enum outcome outcome)
 {
-    (void)nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
+    h2_forget(h2, stream);
     h2_end_stream(h2, stream, outcome);
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
 }
@@ -122,9 +129,10 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
                      void *context)
 {
     struct h2 *h2 = context;
-    struct stream *stream = h2_stream(h2, frame->hd.stream_id);
+    struct stream *stream = h2->reading;
 
     (void)session;
+    (void)frame;
     (void)flags;
     if (stream == NULL) {
         return 0;
@@ -148,8 +156,9 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 
 static int on_headers_end(struct h2 *h2, const nghttp2_frame *frame)
 {
-    struct stream *stream = h2_stream(h2, frame->hd.stream_id);
+    struct stream *stream = h2->reading;
 
+    h2->reading = NULL;
     if (stream == NULL) {
         return 0;
     }
@@ -272,6 +281,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     if (stream == NULL) {
         return 0;
     }
+    h2_forget(h2, stream);
     if (h2->goaway && id > h2->goaway_last) {
         stream->unprocessed = true;
         h2_end_stream(h2, stream, OUTCOME_H2_GOAWAY);
@@ -288,7 +298,7 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
 /* Only behind HEADERS that are out: those still in nghttp2's queue would go with them. */
 static int cancel(struct h2 *h2, struct stream *stream)
 {
-    (void)nghttp2_session_set_stream_user_data(h2->session, stream->id, NULL);
+    h2_forget(h2, stream);
     h2_end_stream(h2, stream, OUTCOME_H2_CANCEL);
     return nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
 }
@@ -300,7 +310,7 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
     uint32_t code;
 
     (void)session;
-    if (frame->hd.type == NGHTTP2_HEADERS) {
+    if (frame->hd.type == NGHTTP2_HEADERS && h2->cancels) {
         stream = h2_stream(h2, frame->hd.stream_id);
         return stream != NULL && stream->cancelled ? cancel(h2, stream) : 0;
     }
