@@ -321,8 +321,8 @@ def main():
         text += f"  Not there, so without a part: {', '.join(sorted(peers.missing))}."
     text += "\n\n" + ratio_table(values)
     if limit:
-        text += ("\nClients at their limit: beside each, on its core, two processes that are always busy, so that it never "
-                 "waits for the server.\n\n" + ratio_table(limit))
+        text += ("\nClients at their limit: beside each, on its core, two processes that are always busy, so that it hardly "
+                 "ever waits for the server.\n\n" + ratio_table(limit))
     if singles:
         text += "\n" + single_table(singles)
     print(text)
