@@ -224,7 +224,6 @@ static void judge_ramp(struct health *health)
     }
     health->judged_ns += health->ramp_ns;
     health->lagging_ns += lagging ? health->ramp_ns : 0;
-    health->ramp_ns = 0;
 }
 
 /* Adds to the text, as far as there is room. */

@@ -232,11 +232,8 @@ static void names_the_gravest_first(void **state)
     static struct memory_finding f;
     const struct driver_finding *blamed[DRIVER_COUNT];
     struct experiment e = experiment_modulation(NOISE_QUIET, 300);
-    struct judge_options options = judge_options_none();
+    struct judge_options options = trial_options(&e);
     (void)state;
-    options.designed = true;
-    options.warmup_s = e.warmup_s;
-    options.dwell_s = e.dwell_s;
     server_run(&server, &e, SEED, &series);
     judge_series(&series, &options, &f);
     assert_int_equal(reason_blamed(&f, blamed), 2);

@@ -270,14 +270,11 @@ static void cost(unsigned seed)
 {
     static struct series series;
     static struct memory_finding finding;
-    struct judge_options options = judge_options_none();
     for (size_t n_extra = 0; n_extra <= 3; n_extra += 3) {
         struct experiment e = with_switches(experiment_modulation(NOISE_TYPICAL, 3600), n_extra);
         uint64_t least = UINT64_MAX;
         e.resumes = n_extra > 0;
-        options.designed = true;
-        options.warmup_s = e.warmup_s;
-        options.dwell_s = e.dwell_s;
+        struct judge_options options = trial_options(&e);
         server_run(&scenarios_leaks.server[scenarios_leaks.n - 1], &e, seed, &series);
         for (int i = 0; i < COST_RUNS; i++) {
             uint64_t begin = mono_thread_cpu_ns();

@@ -174,11 +174,8 @@ static bool score_driver(const struct server *server, const struct driver_findin
     return d->blamed == (kept > 0);
 }
 
-void trial_server(const struct server *server, const struct experiment *experiment, unsigned seed,
-                  unsigned n, struct score *score)
+struct judge_options trial_options(const struct experiment *experiment)
 {
-    static struct series series;
-    static struct memory_finding f;
     struct judge_options options = judge_options_none();
     options.designed = !experiment->steady;
     options.warmup_s = experiment->warmup_s;
@@ -189,6 +186,15 @@ void trial_server(const struct server *server, const struct experiment *experime
             options.judge.budget[d] = experiment->budget[d];
         }
     }
+    return options;
+}
+
+void trial_server(const struct server *server, const struct experiment *experiment, unsigned seed,
+                  unsigned n, struct score *score)
+{
+    static struct series series;
+    static struct memory_finding f;
+    struct judge_options options = trial_options(experiment);
     for (unsigned i = 0; i < n; i++) {
         bool exact = true;
         bool wrong = false;

@@ -48,6 +48,8 @@ extern const struct scenarios scenarios_innocent;
 /* Leaks per aborted, refused and resumed exchange and per rotation. */
 extern const struct scenarios scenarios_extra;
 
+/* What the judge is told of such a run. */
+struct judge_options trial_options(const struct experiment *experiment);
 /* Judges one server n times from `seed` on and adds to the score. */
 void trial_server(const struct server *server, const struct experiment *experiment, unsigned seed,
                   unsigned n, struct score *score);
