@@ -123,16 +123,16 @@ static void conn_leave(struct conn *conn, enum conn_state state)
     conn_drive(conn, 0);
 }
 
-static void conn_shut(struct conn *conn)
+/* A reset, be it for what is unread, would overtake a close_notify that waits for the FIN. */
+static void conn_shut(struct conn *conn, bool all_read)
 {
     if (conn->state != CONN_READY) {
         conn_leave(conn, CONN_CLOSED);
         return;
     }
     conn->codec->shut(conn);
-    /* A reset, be it for what is unread, would overtake what waits for a FIN. */
-    bool all_read = conn->codec == &codec_h1 && conn->streams == NULL && conn->n_exchanges > 0;
-    tls_shutdown(conn->tls, all_read && !conn->env->source.target->reset_on_close);
+    bool resets = !all_read || conn->codec != &codec_h1 || conn->env->source.target->reset_on_close;
+    tls_shutdown(conn->tls, !resets);
     conn_leave(conn, CONN_DRAINING);
 }
 
@@ -162,7 +162,7 @@ static void conn_tell(struct conn *conn, enum outcome exchange, enum outcome end
 
 void conn_end(struct conn *conn, enum outcome exchange, enum outcome end)
 {
-    conn_shut(conn);
+    conn_shut(conn, exchange == OUTCOME_OK && end == OUTCOME_OK);
     conn_tell(conn, exchange, end);
 }
 
@@ -196,7 +196,7 @@ void conn_close(struct conn *conn, enum outcome outcome)
         return;
     }
     conn->end = outcome;
-    conn_shut(conn);
+    conn_shut(conn, conn->streams == NULL && conn->n_exchanges > 0);
 }
 
 void conn_cut(struct conn *conn, bool reset)

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from costs import allocations, system_calls
-from servers import RELEASE, embedded, make_pki, nginx, profile
+from costs import allocations, run, system_calls
+from servers import RELEASE, embedded, make_pki, need, nginx, profile
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +125,9 @@ path = PKI/clients/client-1.pem
 """
 
 
-def busy(pki, server, requests):
+def busy(pki, server, requests, connections=200):
     """Many connections, so that the loop has many events in each turn, however fast the machine is."""
-    filled = {"URL": server.url, "PKI": str(pki), "REQUESTS": str(requests), "CONNECTIONS": "200"}
+    filled = {"URL": server.url, "PKI": str(pki), "REQUESTS": str(requests), "CONNECTIONS": str(connections)}
     return functools.reduce(lambda text, word: text.replace(word, filled[word]), filled, BUSY)
 
 
@@ -145,3 +145,12 @@ def test_allocations_of_a_handshake_and_of_a_request(tmp_path, pki):
         assert 100 < allocations(RELEASE, tmp_path, busy(pki, server, 1), "handshake_full") < 270
         # those of the TLS library; ours are none
         assert 1.9 < allocations(RELEASE, tmp_path, busy(pki, server, 0), "completed") < 2.05
+
+
+def test_close_notify_leaves_with_the_fin(tmp_path, pki):
+    sent = tmp_path / "sent"
+    with nginx(tmp_path, pki, tickets="off") as server:
+        text = busy(pki, server, 1, connections=16).replace("{duration}", "2s")
+        closed = run(RELEASE, tmp_path, "closes", text, "closed", [need("strace"), "-f", "-e", "sendto", "-o", sent])
+    # what the kernel holds back until close() completes the segment
+    assert closed > 100 and 0.9 * closed < sent.read_text().count("MSG_MORE") <= closed
