@@ -10,9 +10,10 @@ need to start (tlsoak tests the TLS library's speed for 50 ms, and writes its re
 while core 0 does the same, as the server does beside a client: a core is slower when its neighbour works. Absolute times
 depend on machine and hour; only the ratios of one run are fit to be compared.
 
-A client that is quicker than nginx sleeps, and is woken to a cold core; the less it has to do, the more often. One that is
-at its limit never does. Some figures are therefore measured a second time with busy processes beside the client
-on core 1, so that it gets a third of it and finds the server ahead.
+A client that is quicker than nginx waits for it. The cores are kept awake meanwhile (the kernel's latency request, PM QoS):
+one that goes to sleep is often given away by a hypervisor, and the client pays for what it finds there afterwards. Who
+waits also gets its work in small pieces, which costs more. So the figures with a goal are taken a second time of saturated
+clients: with busy processes beside them on core 1 they get a third of it and find the server ahead.
 """
 import argparse
 import collections
@@ -23,6 +24,7 @@ import os
 import pathlib
 import re
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -52,12 +54,7 @@ requests_per_connection = {requests}
 Figure = collections.namedtuple("Figure", "title unit own peer against goal aim")
 
 
-CROWD = 2  # busy processes beside a client at its limit
-
-# What is measured there: by the title's beginning, and the peer.
-AT_THE_LIMIT = [("full mTLS 1.3", "Go net/http"), ("full mTLS 1.3", "ab -E"), ("full mTLS 1.3", "the bare cryptography"),
-                ("the same with", "ab -E"), ("full mTLS 1.2", "ab -E"), ("request on 64", "wrk, no client certificate"),
-                ("HTTP/2", "h2load, no client certificate")]
+CROWD = 2  # busy processes beside a saturated client
 
 
 class Client:
@@ -152,6 +149,17 @@ def ratios(client, other, peers, floor):
                  lambda: client.minted(1), "one certificate", 1.03, None)
 
 
+def awake_cores():
+    """While what it returns is open, cores wait instead of sleeping (Documentation/power/pm_qos_interface); None where
+    only root may ask for that."""
+    try:
+        file = open("/dev/cpu_dma_latency", "wb", buffering=0)
+        file.write(struct.pack("i", 0))  # microseconds to wake up
+    except OSError:
+        return None
+    return file
+
+
 @contextlib.contextmanager
 def crowded_core():
     """The client's core with busy processes on it."""
@@ -164,15 +172,15 @@ def crowded_core():
             process.wait()
 
 
-def at_the_limit(figures):
-    """Those of AT_THE_LIMIT, of clients that have work whenever they run."""
+def saturated(figures):
+    """Those with a goal, of clients that have work whenever they run."""
     def crowded(function):
         def inside():
             with crowded_core():
                 return function()
         return inside
     return [figure._replace(own=crowded(figure.own), peer=crowded(figure.peer)) for figure in figures
-            if any(figure.title.startswith(title) and figure.against == against for title, against in AT_THE_LIMIT)]
+            if figure.goal is not None]
 
 
 def measure(figures, repetitions):
@@ -256,7 +264,7 @@ def version_of(command, pattern, name=""):
     return f"{name} {found[0]}".strip() if found else command[0]
 
 
-def surroundings(library, repetitions):
+def surroundings(library, repetitions, awake):
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     versions = [version_of(*known) for known in (
         (["nginx", "-v"], r"nginx/\S+"), (["ab", "-V"], r"ApacheBench, Version \S+"), (["wrk", "-v"], r"wrk \S+"),
@@ -266,7 +274,8 @@ def surroundings(library, repetitions):
     return (f"`./dev bench`, {datetime.date.today()}, release build, {library}; {cpu[1] if cpu else 'an unnamed processor'}, "
             f"{os.cpu_count()} cores, Linux {os.uname().release}; {', '.join(filter(None, versions))}; "
             f"medians of {repetitions} repetitions in turn, a ratio is the median of theirs, that of the "
-            "least the least of each: what else a machine does only adds.")
+            "least the least of each: what else a machine does only adds; cores "
+            f"{'kept awake' if awake else 'may sleep, which root could prevent'}.")
 
 
 def write_section(path, text):
@@ -303,6 +312,7 @@ def main():
         pki = pathlib.Path(folder) / "pki"
         subprocess.run([options.tlsoak, "pki", pki, "--clients", "1"], check=True, stdout=subprocess.DEVNULL)
         server = Server(folder, pki)
+        awake = awake_cores()
         try:
             client = Client(options.tlsoak, server, folder)
             other = Client(options.other, server, folder) if options.other else None
@@ -311,18 +321,20 @@ def main():
             figures = [f for f in ratios(client, other, peers, floor) if options.only in f.title]
             singles = [] if options.only else list(alone(client, floor, options.connections, pathlib.Path(folder)))
             values = measure(figures, options.repetitions)
-            limit = measure(at_the_limit(figures), options.repetitions)
+            busy = measure(saturated(figures), options.repetitions)
         finally:
             server.close()
+            if awake is not None:
+                awake.close()
     if other is None:
         peers.missing.add("another BoringSSL (BORINGSSL_ROOT)")
-    text = surroundings(library, options.repetitions)
+    text = surroundings(library, options.repetitions, awake is not None)
     if peers.missing:
         text += f"  Not there, so without a part: {', '.join(sorted(peers.missing))}."
     text += "\n\n" + ratio_table(values)
-    if limit:
-        text += ("\nClients at their limit: beside each, on its core, two processes that are always busy, so that it hardly "
-                 "ever waits for the server.\n\n" + ratio_table(limit))
+    if busy:
+        text += ("\nSaturated clients: beside each, on its core, two processes that are always busy, so that it hardly "
+                 "ever waits for the server.\n\n" + ratio_table(busy))
     if singles:
         text += "\n" + single_table(singles)
     print(text)
