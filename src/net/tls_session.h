@@ -1,8 +1,10 @@
 /* The sessions that a server gave, kept by a worker as a normal client keeps them: by the client's
- * certificate, for every later connection of that client, whichever slot dials it.  Two at the most
- * for each certificate (TLS 1.3 servers send two with a full handshake), the newest offered first.
- * One of TLS 1.3 is offered once (RFC 8446, appendix C.4), a ticket or session id of TLS 1.2 again
- * and again.  None is offered after its lifetime (RFC 8446, section 4.6.1; RFC 5077, section 3.3).
+ * certificate, for every later connection of that client, whichever slot dials it.  64 at the most
+ * for each certificate, so that of many connections which end at once each leaves its own; where
+ * there is no room two (TLS 1.3 servers send two with a full handshake).  The newest is offered
+ * first.  One of TLS 1.3 is offered once (RFC 8446, appendix C.4), a ticket or session id of TLS
+ * 1.2 again and again.  None is offered after its lifetime (RFC 8446, section 4.6.1; RFC 5077,
+ * section 3.3).
  *
  * Memory is bounded: TLS_SESSIONS sessions and TLS_SESSION_BYTES for all workers together; the
  * oldest make room.  An identity without a session costs nothing here. */

@@ -3,9 +3,11 @@
 #include "base/mem.h"
 #include "base/mono.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
-#define A_CLIENT    2
+#define A_CLIENT    2  /* sessions that a client keeps when room is made */
+#define MOST        64 /* that it has while there is room: more connections seldom end at once */
 #define LIFETIME_S  604800u /* a week, whatever the server says (RFC 8446, section 4.6.1) */
 #define FIXED_BYTES 640     /* of a session, beside what varies: measured */
 
@@ -105,9 +107,9 @@ static uint64_t lifetime_ns(const SSL_SESSION *ssl)
     return (lifetime_s < LIFETIME_S ? lifetime_s : LIFETIME_S) * NS_PER_S;
 }
 
-/* What a client has beyond its share, once a new one is there; of sessions that may be offered
- * again the newest is enough. */
-static void limit_client(struct tls_sessions *sessions, const CRYPTO_BUFFER *leaf)
+/* Forgets what a client has beyond `most`, the oldest first; of sessions that may be offered again
+ * the newest is enough. */
+static void limit_client(struct tls_sessions *sessions, const CRYPTO_BUFFER *leaf, int most)
 {
     struct kept *next, *kept = *bucket_of(sessions, leaf);
     int n = 0;
@@ -115,12 +117,18 @@ static void limit_client(struct tls_sessions *sessions, const CRYPTO_BUFFER *lea
     for (; kept != NULL; kept = next) {
         next = kept->next;
         if (kept->leaf == leaf) {
-            n += SSL_SESSION_should_be_single_use(kept->ssl) ? 1 : A_CLIENT;
-            if (n > A_CLIENT && kept != sessions->newest) {
+            if (n >= most) {
                 forget(sessions, kept);
+            } else {
+                n += SSL_SESSION_should_be_single_use(kept->ssl) ? 1 : most;
             }
         }
     }
+}
+
+static bool is_full(const struct tls_sessions *sessions)
+{
+    return sessions->free == NULL && sessions->n_touched == sessions->n_places;
 }
 
 static struct kept *take_place(struct tls_sessions *sessions)
@@ -131,8 +139,7 @@ static struct kept *take_place(struct tls_sessions *sessions)
         sessions->free = kept->next;
         return kept;
     }
-    return sessions->n_touched < sessions->n_places ? &sessions->places[sessions->n_touched++]
-                                                    : NULL;
+    return is_full(sessions) ? NULL : &sessions->places[sessions->n_touched++];
 }
 
 void tls_sessions_put(struct tls_sessions *sessions, CRYPTO_BUFFER *leaf, SSL_SESSION *ssl,
@@ -145,6 +152,9 @@ void tls_sessions_put(struct tls_sessions *sessions, CRYPTO_BUFFER *leaf, SSL_SE
     if (!SSL_SESSION_is_resumable(ssl) || life_ns == 0 || bytes > sessions->bytes_most) {
         SSL_SESSION_free(ssl);
         return;
+    }
+    if (sessions->bytes + bytes > sessions->bytes_most || is_full(sessions)) {
+        limit_client(sessions, leaf, A_CLIENT - 1);
     }
     while (sessions->bytes + bytes > sessions->bytes_most ||
            (kept = take_place(sessions)) == NULL) {
@@ -163,7 +173,7 @@ void tls_sessions_put(struct tls_sessions *sessions, CRYPTO_BUFFER *leaf, SSL_SE
     *(kept->older != NULL ? &kept->older->newer : &sessions->oldest) = kept;
     sessions->newest = kept;
     sessions->bytes += bytes;
-    limit_client(sessions, leaf);
+    limit_client(sessions, leaf, MOST);
 }
 
 enum tls_ticket tls_sessions_take(struct tls_sessions *sessions, const CRYPTO_BUFFER *leaf,

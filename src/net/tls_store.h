@@ -1,6 +1,7 @@
-/* The store of a worker's sessions: by certificate, two each, bounded in number and bytes; the
- * oldest make room.  It knows nothing of connections, and the time is its caller's.  Private to the
- * TLS files of net; tls_session.h tells the rules. */
+/* The store of a worker's sessions: by certificate, bounded in number and bytes; what the client of
+ * a new one has beyond two makes room for it, then the oldest of all.  It knows nothing of
+ * connections, and the time is its caller's.  Private to the TLS files of net; tls_session.h tells
+ * the rules. */
 #ifndef NET_TLS_STORE_H
 #define NET_TLS_STORE_H
 

@@ -90,19 +90,70 @@ static void test_bytes_are_bounded(void **state)
     tls_sessions_free(store);
 }
 
-/* Of TLS 1.3 two, each once; of TLS 1.2 one, again and again. */
-static void test_two_a_client(void **state)
+/* How many the store has for a leaf, all of them taken out. */
+static int take_all(struct tls_sessions *store, const CRYPTO_BUFFER *leaf)
+{
+    int n = 0;
+
+    while (take(store, leaf, 1) == TLS_TICKET_READY) {
+        n++;
+    }
+    return n;
+}
+
+/* Many connections of one client may end at once, and each leaves one. */
+static void test_a_client_has_many_while_there_is_room(void **state)
+{
+    struct tls_sessions *store = tls_sessions_new(100, 1 << 20);
+    CRYPTO_BUFFER *other = leaf_of(1);
+
+    (void)state;
+    for (int i = 0; i < 64 + 5; i++) {
+        tls_sessions_put(store, NULL, session_of(TLS1_3_VERSION, 100, 60), 1);
+    }
+    for (int i = 0; i < 16; i++) {
+        tls_sessions_put(store, other, session_of(TLS1_3_VERSION, 100, 60), 1);
+    }
+    assert_int_equal(take_all(store, NULL), 64);
+    assert_int_equal(take_all(store, other), 16);
+    CRYPTO_BUFFER_free(other);
+    tls_sessions_free(store);
+}
+
+/* Who has more than two makes room for its own next one, not an older one of somebody else. */
+static void test_a_client_makes_room_for_its_next(void **state)
+{
+    struct tls_sessions *by_number = tls_sessions_new(8, 1 << 20);
+    struct tls_sessions *by_bytes = tls_sessions_new(1000, 16 << 10);
+    CRYPTO_BUFFER *other = leaf_of(1);
+
+    (void)state;
+    tls_sessions_put(by_number, other, session_of(TLS1_3_VERSION, 100, 60), 1);
+    tls_sessions_put(by_bytes, other, session_of(TLS1_3_VERSION, 1000, 60), 1);
+    for (int i = 0; i < 40; i++) {
+        tls_sessions_put(by_number, NULL, session_of(TLS1_3_VERSION, 100, 60), 1);
+        tls_sessions_put(by_bytes, NULL, session_of(TLS1_3_VERSION, 1000, 60), 1);
+    }
+    assert_int_equal(take_all(by_number, other), 1);
+    assert_int_equal(take_all(by_bytes, other), 1);
+    assert_in_range(take_all(by_number, NULL), 2, 7);
+    assert_in_range(take_all(by_bytes, NULL), 2, 9);
+    CRYPTO_BUFFER_free(other);
+    tls_sessions_free(by_number);
+    tls_sessions_free(by_bytes);
+}
+
+/* Of TLS 1.3 each once; of TLS 1.2 one, again and again. */
+static void test_how_often(void **state)
 {
     struct tls_sessions *store = tls_sessions_new(100, 1 << 20);
 
     (void)state;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 2; i++) {
         tls_sessions_put(store, NULL, session_of(TLS1_3_VERSION, 100, 60), 1);
     }
     assert_int_equal(tls_sessions_take(store, NULL, 1, NULL), TLS_TICKET_READY); /* only looks */
-    assert_int_equal(take(store, NULL, 1), TLS_TICKET_READY);
-    assert_int_equal(take(store, NULL, 1), TLS_TICKET_READY);
-    assert_int_equal(take(store, NULL, 1), TLS_TICKET_NONE);
+    assert_int_equal(take_all(store, NULL), 2);
     for (int i = 0; i < 2; i++) {
         tls_sessions_put(store, NULL, session_of(TLS1_2_VERSION, 100, 60), 1);
     }
@@ -354,7 +405,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_oldest_make_room),
         cmocka_unit_test(test_bytes_are_bounded),
-        cmocka_unit_test(test_two_a_client),
+        cmocka_unit_test(test_a_client_has_many_while_there_is_room),
+        cmocka_unit_test(test_a_client_makes_room_for_its_next),
+        cmocka_unit_test(test_how_often),
         cmocka_unit_test(test_lifetimes),
         cmocka_unit_test_setup_teardown(test_each_client_has_its_own, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_open_connections_share, set_up, tear_down),
