@@ -131,8 +131,8 @@ static void conn_shut(struct conn *conn, bool all_read)
         return;
     }
     conn->codec->shut(conn);
-    bool resets = !all_read || conn->codec != &codec_h1 || conn->env->source.target->reset_on_close;
-    tls_shutdown(conn->tls, !resets);
+    tls_shutdown(conn->tls,
+                 all_read && conn->codec == &codec_h1 && !conn->env->source.target->reset_on_close);
     conn_leave(conn, CONN_DRAINING);
 }
 

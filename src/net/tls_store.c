@@ -126,9 +126,10 @@ static void limit_client(struct tls_sessions *sessions, const CRYPTO_BUFFER *lea
     }
 }
 
-static bool is_full(const struct tls_sessions *sessions)
+static bool has_room(const struct tls_sessions *sessions, size_t bytes)
 {
-    return sessions->free == NULL && sessions->n_touched == sessions->n_places;
+    return sessions->bytes + bytes <= sessions->bytes_most &&
+           (sessions->free != NULL || sessions->n_touched < sessions->n_places);
 }
 
 static struct kept *take_place(struct tls_sessions *sessions)
@@ -139,13 +140,13 @@ static struct kept *take_place(struct tls_sessions *sessions)
         sessions->free = kept->next;
         return kept;
     }
-    return is_full(sessions) ? NULL : &sessions->places[sessions->n_touched++];
+    return &sessions->places[sessions->n_touched++];
 }
 
 void tls_sessions_put(struct tls_sessions *sessions, CRYPTO_BUFFER *leaf, SSL_SESSION *ssl,
                       uint64_t now_ns)
 {
-    struct kept **bucket = bucket_of(sessions, leaf), *kept;
+    struct kept **bucket = bucket_of(sessions, leaf);
     uint64_t life_ns = lifetime_ns(ssl);
     size_t bytes = size_of(ssl, leaf);
 
@@ -153,16 +154,16 @@ void tls_sessions_put(struct tls_sessions *sessions, CRYPTO_BUFFER *leaf, SSL_SE
         SSL_SESSION_free(ssl);
         return;
     }
-    if (sessions->bytes + bytes > sessions->bytes_most || is_full(sessions)) {
+    if (!has_room(sessions, bytes)) {
         limit_client(sessions, leaf, A_CLIENT - 1);
     }
-    while (sessions->bytes + bytes > sessions->bytes_most ||
-           (kept = take_place(sessions)) == NULL) {
+    while (!has_room(sessions, bytes)) {
         forget(sessions, sessions->oldest);
     }
     if (leaf != NULL) {
         CRYPTO_BUFFER_up_ref(leaf);
     }
+    struct kept *kept = take_place(sessions);
     *kept = (struct kept){.ssl = ssl,
                           .leaf = leaf,
                           .expires_ns = now_ns + life_ns,
